@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// Reason says in one word why a condition has its status. The list is closed: a page of the documentation is generated from it.
+type Reason string
+
+// Condition types.
+const (
+	// ConditionReady is the summary of every kind.
+	ConditionReady = "Ready"
+	// ConditionConfigured says of a BrokerNode that its engines run the config that the topology gives them.
+	ConditionConfigured = "Configured"
+	// ConditionEstablished says of a Peering that every end that can be asked reports the other.
+	ConditionEstablished = "Established"
+	// ConditionDropping says of a Peering that messages were dropped on it (abnormal-true).
+	ConditionDropping = "Dropping"
+	// ConditionMasterAvailable says of a DataStore that its master serves.
+	ConditionMasterAvailable = "MasterAvailable"
+	// ConditionClonesSynced says of a DataStore that every clone is within its staleAfter.
+	ConditionClonesSynced = "ClonesSynced"
+)
+
+// Reasons.
+const (
+	// ReasonListening: the pods run, the engines listen, their status is fresh.
+	ReasonListening Reason = "Listening"
+	// ReasonPodPending: a pod is not there, not scheduled or not started yet.
+	ReasonPodPending Reason = "PodPending"
+	// ReasonImageUnavailable: the image of a pod can't be pulled.
+	ReasonImageUnavailable Reason = "ImageUnavailable"
+	// ReasonNotListening: a pod runs, but its engine doesn't listen on all its ports.
+	ReasonNotListening Reason = "NotListening"
+	// ReasonCAMissing: node certificates exist, but the secret of their CA doesn't.
+	ReasonCAMissing Reason = "CAMissing"
+	// ReasonEvidenceTooOld: nothing was heard for 30 seconds.
+	ReasonEvidenceTooOld Reason = "EvidenceTooOld"
+	// ReasonDraining: a pod is on its way out.
+	ReasonDraining Reason = "Draining"
+
+	// ReasonApplied: the engines run the compiled config.
+	ReasonApplied Reason = "Applied"
+	// ReasonApplying: the compiled config is under way to the engines.
+	ReasonApplying Reason = "Applying"
+	// ReasonRejected: an engine refused the config; the message has its words.
+	ReasonRejected Reason = "Rejected"
+	// ReasonRestartNeeded: a change waits for a new pod.
+	ReasonRestartNeeded Reason = "RestartNeeded"
+	// ReasonNeedsNewerNode: the node's program doesn't know something that the topology needs.
+	ReasonNeedsNewerNode Reason = "NeedsNewerNode"
+	// ReasonConflict: an object of the same name exists that the operator doesn't own.
+	ReasonConflict Reason = "Conflict"
+	// ReasonConfigTooLarge: the compiled config doesn't fit into a ConfigMap.
+	ReasonConfigTooLarge Reason = "ConfigTooLarge"
+	// ReasonNotCompiled: the object is at fault and left out; another condition says why.
+	ReasonNotCompiled Reason = "NotCompiled"
+
+	// ReasonBothEndsAgree: both ends report the other.
+	ReasonBothEndsAgree Reason = "BothEndsAgree"
+	// ReasonOneSided: the end that can be asked reports the other, which is not managed.
+	ReasonOneSided Reason = "OneSided"
+	// ReasonEndsDisagree: one end reports the other, which doesn't report it.
+	ReasonEndsDisagree Reason = "EndsDisagree"
+	// ReasonConnecting: no connection yet.
+	ReasonConnecting Reason = "Connecting"
+	// ReasonRefused: the other end refuses connections.
+	ReasonRefused Reason = "Refused"
+	// ReasonIncompatible: the other end doesn't speak this protocol, or not this version.
+	ReasonIncompatible Reason = "Incompatible"
+	// ReasonTLSFailed: the TLS handshake fails.
+	ReasonTLSFailed Reason = "TLSFailed"
+	// ReasonTLSMismatch: one end uses TLS, the other doesn't.
+	ReasonTLSMismatch Reason = "TLSMismatch"
+	// ReasonNodeMissing: the object names a BrokerNode that doesn't exist.
+	ReasonNodeMissing Reason = "NodeMissing"
+	// ReasonDuplicate: an older Peering joins the same pair.
+	ReasonDuplicate Reason = "Duplicate"
+	// ReasonNothingDropped: no message was dropped in the last five minutes.
+	ReasonNothingDropped Reason = "NothingDropped"
+	// ReasonQueueOverflow: messages were dropped because a queue was full.
+	ReasonQueueOverflow Reason = "QueueOverflow"
+
+	// ReasonServing: the master serves.
+	ReasonServing Reason = "Serving"
+	// ReasonTwoMasters: an older DataStore has the same store name.
+	ReasonTwoMasters Reason = "TwoMasters"
+	// ReasonBackendFailure: the master's backend failed.
+	ReasonBackendFailure Reason = "BackendFailure"
+	// ReasonNodeNotReady: the node that holds the master isn't ready.
+	ReasonNodeNotReady Reason = "NodeNotReady"
+	// ReasonStorageMissing: the backend is persistent, but the master's node has no storage.
+	ReasonStorageMissing Reason = "StorageMissing"
+	// ReasonLoading: the master opens its backend.
+	ReasonLoading Reason = "Loading"
+	// ReasonAllSynced: every clone is attached and within its staleAfter.
+	ReasonAllSynced Reason = "AllSynced"
+	// ReasonSyncing: a clone is on its way to the master's state.
+	ReasonSyncing Reason = "Syncing"
+	// ReasonStale: a clone is older than its staleAfter.
+	ReasonStale Reason = "Stale"
+	// ReasonUnreachable: no path joins a clone to its master.
+	ReasonUnreachable Reason = "Unreachable"
+)

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import "encoding/binary"
+
+// Features that an endpoint announces. A bit never changes its meaning; unknown bits are ignored.
+const (
+	// FeatureNode: the sender is a node of a mesh and forwards. Without it the sender is a leaf.
+	FeatureNode uint64 = 1 << 0
+)
+
+const (
+	announceMagic = "BMSH"
+	announceSize  = len(announceMagic) + 1 + 8 + 8
+	byeMagic      = "BYE"
+	byeSize       = len(byeMagic) + 8
+)
+
+// Announcement is the payload of the first ping that an endpoint of this project sends: every Broker echoes it and shows it to
+// nobody, but this project's own endpoints recognise each other by it.
+type Announcement struct {
+	// Version is 1.
+	Version uint8
+	// Features is a set of bits; a feature is used on a connection when both ends announced it.
+	Features uint64
+	// Nonce is random, so that the echo of an own announcement is told from the peer's.
+	Nonce uint64
+}
+
+// Append appends the announcement as the payload of a ping.
+func (a Announcement) Append(dst []byte) []byte {
+	dst = append(append(dst, announceMagic...), a.Version)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, a.Features), a.Nonce)
+}
+
+// ParseAnnouncement reads the payload of a ping. False means that it is an ordinary ping. Later versions may be longer; what this
+// version knows stands in front.
+func ParseAnnouncement(payload []byte) (Announcement, bool) {
+	if len(payload) < announceSize || string(payload[:len(announceMagic)]) != announceMagic || payload[4] == 0 {
+		return Announcement{}, false
+	}
+	return Announcement{
+		Version:  payload[4],
+		Features: binary.BigEndian.Uint64(payload[5:]),
+		Nonce:    binary.BigEndian.Uint64(payload[13:]),
+	}, true
+}
+
+// AppendBye appends the payload of the ping that begins the closing handshake. The peer's pong with the same payload ends it.
+func AppendBye(dst []byte, token uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, byeMagic...), token)
+}
+
+// IsBye tells whether a payload is that of a closing handshake.
+func IsBye(payload []byte) bool {
+	return len(payload) == byeSize && string(payload[:len(byeMagic)]) == byeMagic
+}

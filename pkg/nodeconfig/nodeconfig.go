@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package nodeconfig is the document that tells a node what to be: the operator (or brokerctl) writes it, the node reads it.
+// It is one of the two packages that operator and engine share, and knows nothing of Kubernetes.
+package nodeconfig
+
+// Version is the document version that this package reads and writes.
+const Version = 1
+
+// Config is everything that a node needs to know about itself and its neighbours. It is taken as a whole or refused as a whole.
+type Config struct {
+	// Version of the document; always 1.
+	Version int `json:"version"`
+	// Revision rises with every change the operator makes; it tells the newer of two documents and is not part of the hash.
+	Revision int64 `json:"revision,omitempty"`
+	// Namespace, Node and Pod name this node; together they are its identity in certificates and logs.
+	Namespace string `json:"namespace"`
+	Node      string `json:"node"`
+	Pod       string `json:"pod"`
+	// ListenPort is the native port; 0 in the document means 9999.
+	ListenPort int `json:"listenPort,omitempty"`
+	// WebSocketPort is the port of the WebSocket gateway; 0 means none.
+	WebSocketPort int `json:"webSocketPort,omitempty"`
+	// TLS is "Mesh" (default) or "Disabled" and concerns the native and the WebSocket port.
+	TLS string `json:"tls,omitempty"`
+	// Forward is "Mesh" (default), "None" or "All".
+	Forward string `json:"forward,omitempty"`
+	// LogLevel is "Debug", "Info" (default), "Warn" or "Error".
+	LogLevel string `json:"logLevel,omitempty"`
+	// Subscriptions are topic prefixes that the node asks its peers for, besides what its clients and stores need.
+	Subscriptions []string `json:"subscriptions,omitempty"`
+	// Peers are the endpoints that this node connects to.
+	Peers []Peer `json:"peers,omitempty"`
+	// Stores are the masters and clones that this node holds.
+	Stores []Store `json:"stores,omitempty"`
+}
+
+// Peer is an endpoint that the node connects to and keeps connected to.
+type Peer struct {
+	// Name of the Peering; shown in the status.
+	Name string `json:"name"`
+	// Address is HOST:PORT.
+	Address string `json:"address"`
+	// Node is the BrokerNode behind the address, whose certificate is checked; empty for an endpoint outside.
+	Node string `json:"node,omitempty"`
+	// Pod is the pod behind the address; empty for an endpoint outside.
+	Pod string `json:"pod,omitempty"`
+	// RetrySeconds is the longest pause between attempts; 0 means 10.
+	RetrySeconds float64 `json:"retrySeconds,omitempty"`
+}
+
+// Store is a master or a clone that the node holds.
+type Store struct {
+	// Object is the DataStore's name; StoreName is what programs attach to.
+	Object    string `json:"object"`
+	StoreName string `json:"storeName"`
+	// Role is "Master" or "Clone".
+	Role string `json:"role"`
+	// Backend of a master: "Memory", "SQLite" or "Pebble".
+	Backend string `json:"backend,omitempty"`
+	// Synchronous ("Off", "Normal", "Full", "Extra") and JournalMode ("Delete", "WAL") of a SQLite master.
+	Synchronous string `json:"synchronous,omitempty"`
+	JournalMode string `json:"journalMode,omitempty"`
+	// StaleAfterSeconds of a clone; 0 means never.
+	StaleAfterSeconds float64 `json:"staleAfterSeconds,omitempty"`
+}

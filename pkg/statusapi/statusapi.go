@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package statusapi is what a node answers when it is asked how it is: the types, the paths, the server and the client.
+// It is one of the two packages that operator and engine share, and knows nothing of Kubernetes.
+package statusapi
+
+import "time"
+
+// Paths of the control port (HTTP/1.1 over mutual TLS).
+const (
+	// PathStatus answers GET with a Status. Query: instance, generation, wait (seconds). It answers at once when the instance
+	// differs or the generation is not the newest, else when that changes or the wait is over.
+	PathStatus = "/v1/status"
+	// PathConfig takes PUT of a nodeconfig.Config: 200 with a Status when it is applied, 422 with a Problem when it is refused.
+	PathConfig = "/v1/config"
+)
+
+// Status is what a node knows of itself.
+type Status struct {
+	// Instance is random at each process start.
+	Instance string `json:"instance"`
+	// Generation advances when a field changes that a condition is built on; traffic figures never advance it.
+	Generation uint64 `json:"generation"`
+	Namespace  string `json:"namespace"`
+	Node       string `json:"node"`
+	Pod        string `json:"pod"`
+	EndpointID string `json:"endpointID,omitempty"`
+	Version    string `json:"version"`
+	// ConfigVersions are the versions of nodeconfig that the node reads, Features the optional features that it knows.
+	ConfigVersions []int    `json:"configVersions"`
+	Features       []string `json:"features,omitempty"`
+	// ConfigHash and ConfigRevision are those of the running config; ConfigError is why the newest document was refused.
+	ConfigHash     string `json:"configHash,omitempty"`
+	ConfigRevision int64  `json:"configRevision,omitempty"`
+	ConfigError    string `json:"configError,omitempty"`
+	// RestartNeeded names what differs in the newest document and needs a new process.
+	RestartNeeded string     `json:"restartNeeded,omitempty"`
+	Draining      bool       `json:"draining,omitempty"`
+	Listeners     []Listener `json:"listeners,omitempty"`
+	// LeafSerial is the serial number of the node's certificate, TrustHash the hash of the CA bundle that it trusts.
+	LeafSerial string  `json:"leafSerial,omitempty"`
+	TrustHash  string  `json:"trustHash,omitempty"`
+	Peers      []Peer  `json:"peers,omitempty"`
+	Stores     []Store `json:"stores,omitempty"`
+	// Findings are observations of the engine in plain words.
+	Findings []string `json:"findings,omitempty"`
+}
+
+// Listener is a port that the node listens on: broker, websocket, control or http.
+type Listener struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+}
+
+// Peer states.
+const (
+	PeerConnecting   = "Connecting"
+	PeerPeered       = "Peered"
+	PeerDisconnected = "Disconnected"
+	PeerClosing      = "Closing"
+)
+
+// Peer is one connection, or one address that the node tries to connect to.
+type Peer struct {
+	// Peering is the name in the config of the address that was dialed; empty for a peer that connected to this node.
+	Peering    string `json:"peering,omitempty"`
+	Address    string `json:"address"`
+	EndpointID string `json:"endpointID,omitempty"`
+	// URI is the name in the peer's verified certificate.
+	URI    string    `json:"uri,omitempty"`
+	Dialed bool      `json:"dialed"`
+	State  string    `json:"state"`
+	Since  time.Time `json:"since"`
+	// Error is the class of the last error: Refused, Unreachable, TLSFailed, Incompatible, Timeout, Redundant, Overflow, Lost.
+	Error string `json:"error,omitempty"`
+	// DropPolicy is the overflow policy of the queue towards the peer; Dropping is true from the first dropped message until
+	// five minutes without.
+	DropPolicy string `json:"dropPolicy,omitempty"`
+	Dropping   bool   `json:"dropping,omitempty"`
+	// Traffic figures; they never advance the generation.
+	QueueMessages int    `json:"queueMessages"`
+	QueueBytes    int    `json:"queueBytes"`
+	Dropped       uint64 `json:"dropped"`
+	Sent          uint64 `json:"sent"`
+	Received      uint64 `json:"received"`
+}
+
+// Store roles and states.
+const (
+	RoleMaster = "Master"
+	RoleClone  = "Clone"
+
+	StoreLoading   = "Loading"
+	StoreServing   = "Serving"
+	StoreFailed    = "Failed"
+	StoreAttaching = "Attaching"
+	StoreSynced    = "Synced"
+	StoreStale     = "Stale"
+	StoreBroken    = "Broken"
+)
+
+// Store is a master or clone that the node holds.
+type Store struct {
+	// Object is the name in the config (the DataStore's), Name the store's.
+	Object  string `json:"object"`
+	Name    string `json:"name"`
+	Role    string `json:"role"`
+	Backend string `json:"backend,omitempty"`
+	State   string `json:"state"`
+	// Since is when the state was entered.
+	Since time.Time `json:"since"`
+	Error string    `json:"error,omitempty"`
+	// Figures; they never advance the generation.
+	Sequence uint64     `json:"sequence"`
+	Lag      uint64     `json:"lag"`
+	SyncedAt *time.Time `json:"syncedAt,omitempty"`
+	Entries  int64      `json:"entries"`
+	Bytes    int64      `json:"bytes"`
+	Clones   int        `json:"clones,omitempty"`
+}
+
+// Problem is the answer to a document that was refused.
+type Problem struct {
+	Error string `json:"error"`
+}
