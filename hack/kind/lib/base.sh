@@ -4,6 +4,9 @@
 # What every script under hack/kind and hack/envtest shares: where things are,
 # how to speak, and how a stage is made idempotent. Source it; it runs nothing.
 
+# A failure inside $(…) must end the script too, as set -e does outside.
+shopt -s inherit_errexit
+
 # Where things are. The cache is outside the checkout, so that every clone on
 # this machine shares it; what belongs to one checkout is under .cache/kind.
 KIND_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -84,8 +84,8 @@ build_mkimage() {
 # layout that envtest wants to be pointed at.
 build_envtest() {
   local kubernetes etcd target
-  kubernetes=$(build_kubernetes) || exit
-  etcd=$(build_etcd) || exit
+  kubernetes=$(build_kubernetes)
+  etcd=$(build_etcd)
   target=$CACHE_DIR/envtest/$(kubernetes_version)-$(key "$kubernetes" "$etcd")
   if [[ ! -d $target ]]; then
     rm -rf "$target.new"
