@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+# make            builds the three programs into bin/
+# make run        builds, then runs the sample topology on this machine
+# make test       everything that can be checked on one machine without a cluster
+# make check      formatting, vet, staticcheck, generated files, import arrows
+# make e2e        the end-to-end tests on kind, or on the cluster that KUBECONFIG names
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+NODE_IMAGE ?= brokermesh-node:dev
+MANAGER_IMAGE ?= brokermesh-manager:dev
+KUBECTL ?= kubectl
+FUZZTIME ?= 20s
+
+export CGO_ENABLED ?= 0
+
+##@ Build
+
+.PHONY: build
+build: bin/brokerctl bin/node bin/manager ## Build the three programs.
+
+bin/%: FORCE
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
+
+.PHONY: run
+run: bin/brokerctl ## Run the sample Zeek cluster on this machine; Ctrl-C stops it.
+	bin/brokerctl up -f config/samples/zeek-cluster.yaml
+
+.PHONY: images
+images: bin/node bin/manager ## Write the two container images as archives into bin/.
+	go run ./hack/mkimage -o bin/node.tar -t $(NODE_IMAGE) -user 65532:65532 -entrypoint /node /node=bin/node
+	go run ./hack/mkimage -o bin/manager.tar -t $(MANAGER_IMAGE) -user 65532:65532 -entrypoint /manager /manager=bin/manager
+
+##@ Generated files
+
+.PHONY: generate
+generate: ## Write the DeepCopy functions and the pages that are generated from code.
+	go tool controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	go run ./hack/gendocs
+
+.PHONY: manifests
+manifests: ## Write the CRDs and the manager's role.
+	go tool controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	go tool controller-gen rbac:roleName=brokermesh-manager paths=./controllers/... output:rbac:artifacts:config=config/rbac
+
+##@ Checks
+
+.PHONY: check
+check: ## Formatting, vet, staticcheck, generated files, import arrows.
+	hack/check
+
+# The race detector needs cgo. The API server and etcd are built from Go modules the first time, which takes some minutes.
+.PHONY: test
+test: ## Unit tests, recorded conversations, controllers against a real API server; with the race detector, in random order.
+	hack/test
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME each.
+	FUZZTIME=$(FUZZTIME) hack/fuzz
+
+.PHONY: e2e
+e2e: images ## End-to-end tests on a real cluster.
+	hack/e2e
+
+.PHONY: bench
+bench: ## Benchmarks of the engine's hot paths.
+	go test -run '^$$' -bench . -benchmem ./pkg/broker/... ./pkg/store/...
+
+##@ Cluster
+
+.PHONY: kind-up kind-down
+kind-up: ## Make a three-node kind cluster.
+	hack/kind/up
+kind-down: ## Remove it.
+	hack/kind/down
+
+.PHONY: install uninstall deploy undeploy
+install: manifests ## Install the CRDs into the cluster of the current context.
+	$(KUBECTL) apply -k config/crd
+uninstall: ## Remove the CRDs, and with them every object of theirs.
+	$(KUBECTL) delete --ignore-not-found -k config/crd
+deploy: manifests ## Install the CRDs, the roles and the manager.
+	$(KUBECTL) apply -k config/default
+undeploy: ## Remove all of it.
+	$(KUBECTL) delete --ignore-not-found -k config/default
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+.*:.*##/ {split($$1, t, ":"); printf "  %-12s %s\n", t[1], $$2}' $(MAKEFILE_LIST)
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf bin
+
+.PHONY: FORCE
+FORCE:
