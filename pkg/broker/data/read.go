@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package data
+
+import "iter"
+
+// load64 reads eight big-endian bytes from the front of s.
+func load64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 |
+		uint64(s[3])<<32 | uint64(s[2])<<40 | uint64(s[1])<<48 | uint64(s[0])<<56
+}
+
+// take reads the value at the front of checked bytes. last says that nothing
+// follows it in s, which saves looking for the end of a container. The flags
+// are those of the container that holds the value, depth bounds the value's.
+func take(s string, last bool, flags, depth uint8) (v Value, rest string) {
+	k := Kind(s[0])
+	v.m = makeMeta(k, 0, 0, flags&flagOdd)
+	switch k {
+	case KindNone:
+		return v, s[1:]
+	case KindBoolean:
+		v.n = uint64(s[1])
+		return v, s[2:]
+	case KindPort:
+		v.n = uint64(s[1])<<16 | uint64(s[2])<<8 | uint64(s[3])
+		return v, s[4:]
+	case KindAddress, KindSubnet:
+		return takeAddress(v, s)
+	case KindString, KindEnum:
+		x, n := varbyte(s[1:])
+		if n > 1 {
+			v.m |= meta(oddWidth(x, n)) << 8
+		}
+		end := 1 + n + int(x)
+		v.s = s[1+n : end]
+		return v, s[end:]
+	case KindSet, KindTable, KindVector:
+		x, n := varbyte(s[1:])
+		v.n, v.s = uint64(x), s[1+n:]
+		v.m |= meta(depth)<<16 | meta(flags)<<24
+		if n > 1 {
+			v.m |= meta(oddWidth(x, n)) << 8
+		}
+		if last {
+			return v, ""
+		}
+		rest = skip(v.s, valuesIn(k, uint64(x)))
+		v.s = v.s[:len(v.s)-len(rest)]
+		return v, rest
+	default:
+		v.n = load64(s[1:])
+		return v, s[9:]
+	}
+}
+
+func takeAddress(v Value, s string) (Value, string) {
+	if load64(s[1:]) != 0 {
+		v.s = s[1:9]
+	}
+	v.n = load64(s[9:])
+	if v.Kind() == KindAddress {
+		return v, s[17:]
+	}
+	v.m |= meta(s[17]) << 8
+	return v, s[18:]
+}
+
+// valuesIn is how many values lie in a container of count elements.
+func valuesIn(k Kind, count uint64) uint64 {
+	if k == KindTable {
+		return 2 * count
+	}
+	return count
+}
+
+// skip answers what follows count checked values.
+func skip(s string, count uint64) string {
+	for ; count > 0; count-- {
+		switch k := Kind(s[0]); k {
+		case KindNone:
+			s = s[1:]
+		case KindBoolean:
+			s = s[2:]
+		case KindPort:
+			s = s[4:]
+		case KindAddress:
+			s = s[17:]
+		case KindSubnet:
+			s = s[18:]
+		case KindString, KindEnum:
+			x, n := varbyte(s[1:])
+			s = s[1+n+int(x):]
+		case KindSet, KindTable, KindVector:
+			x, n := varbyte(s[1:])
+			s = s[1+n:]
+			count += valuesIn(k, uint64(x))
+		default:
+			s = s[9:]
+		}
+	}
+	return s
+}
+
+// Reader reads the elements of a container one after the other, without
+// allocation. Of a table it reads each key and then its value. The zero Reader
+// is at its end.
+type Reader struct {
+	s    string
+	left uint64
+	m    meta // the container's
+}
+
+// Reader starts reading the elements of a container in the order in which they
+// are stored; the Reader of another kind of value is at its end.
+func (v Value) Reader() Reader {
+	k := v.m.kind()
+	if !k.IsContainer() {
+		return Reader{}
+	}
+	return Reader{s: v.s, left: valuesIn(k, v.n), m: v.m}
+}
+
+// Len is how many values are left to read: for a table two for each entry.
+func (r *Reader) Len() int { return int(r.left) }
+
+// Next reads the next element; ok is false at the end.
+func (r *Reader) Next() (v Value, ok bool) {
+	if r.left == 0 {
+		return Value{}, false
+	}
+	r.left--
+	v, r.s = take(r.s, r.left == 0, r.m.flags(), childDepth(r.m))
+	return v, true
+}
+
+// childDepth bounds the depth of a container's elements.
+func childDepth(m meta) uint8 {
+	if m.depth() == 255 {
+		return 255 // saturated: the real depth may be more
+	}
+	return m.depth() - 1
+}
+
+// Elements are the elements of a vector or set, in the order in which they are
+// stored: ascending in sets that were built, any in sets that were received
+// ([Canonical] sorts them). Other kinds have none.
+func (v Value) Elements() iter.Seq[Value] {
+	return func(yield func(Value) bool) { v.each(yield) }
+}
+
+func (v Value) each(yield func(Value) bool) {
+	if v.Kind() == KindTable {
+		return
+	}
+	r := v.Reader()
+	for e, ok := r.Next(); ok && yield(e); e, ok = r.Next() {
+	}
+}
+
+// Entries are the keys and values of a table, in the order in which they are
+// stored, as with [Value.Elements]. Other kinds have none.
+func (v Value) Entries() iter.Seq2[Value, Value] {
+	return func(yield func(key, value Value) bool) { v.eachEntry(yield) }
+}
+
+func (v Value) eachEntry(yield func(key, value Value) bool) {
+	if v.Kind() != KindTable {
+		return
+	}
+	for r := v.Reader(); r.left > 0; {
+		key, _ := r.Next()
+		value, _ := r.Next()
+		if !yield(key, value) {
+			return
+		}
+	}
+}
+
+// Leaves are all values inside v that aren't containers, keys of tables
+// included, from left to right; v itself if it is none. It is the quickest way
+// through a value: every byte is looked at once.
+func (v Value) Leaves() iter.Seq[Value] {
+	return func(yield func(Value) bool) { v.eachLeaf(yield) }
+}
+
+func (v Value) eachLeaf(yield func(Value) bool) {
+	if !v.Kind().IsContainer() {
+		yield(v)
+		return
+	}
+	s, flags := v.s, v.m.flags()
+	for left := valuesIn(v.Kind(), v.n); left > 0; left-- {
+		if k := Kind(s[0]); k.IsContainer() {
+			x, n := varbyte(s[1:])
+			s = s[1+n:]
+			left += valuesIn(k, uint64(x))
+			continue
+		}
+		var leaf Value
+		if leaf, s = take(s, false, flags, 0); !yield(leaf) {
+			return
+		}
+	}
+}
+
+// Index is the i-th element of a vector, or of a set in the order in which it
+// is stored, counted from 0. It reads all elements before it.
+func (v Value) Index(i int) (Value, bool) {
+	if v.Kind() == KindTable || i < 0 || i >= v.Len() || !v.Kind().IsContainer() {
+		return Value{}, false
+	}
+	r := v.Reader()
+	if i > 0 {
+		r.s = skip(r.s, uint64(i))
+		r.left -= uint64(i)
+	}
+	return r.Next()
+}
+
+// Lookup is the value that a table holds under a key.
+func (v Value) Lookup(key Value) (Value, bool) {
+	if v.Kind() != KindTable {
+		return Value{}, false
+	}
+	ordered := v.m.flags()&flagUnordered == 0
+	key = inOrder(key)
+	for r := v.Reader(); r.left > 0; {
+		k, _ := r.Next()
+		order := Compare(k, key)
+		if order > 0 && ordered {
+			break
+		}
+		if order == 0 {
+			return r.Next()
+		}
+		r.left--
+		r.s = skip(r.s, 1)
+	}
+	return Value{}, false
+}
+
+// Contains reports whether a set or vector holds an element that equals e, or
+// a table the key e.
+func (v Value) Contains(e Value) bool {
+	if v.Kind() == KindTable {
+		_, ok := v.Lookup(e)
+		return ok
+	}
+	ordered := v.Kind() == KindSet && v.m.flags()&flagUnordered == 0
+	e = inOrder(e)
+	for r := v.Reader(); r.left > 0; {
+		x, _ := r.Next()
+		order := Compare(x, e)
+		if order == 0 {
+			return true
+		}
+		if order > 0 && ordered {
+			break
+		}
+	}
+	return false
+}
