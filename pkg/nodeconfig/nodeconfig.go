@@ -1,11 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package nodeconfig is the document that tells a node what to be: the operator (or brokerctl) writes it, the node reads it.
-// It is one of the two packages that operator and engine share, and knows nothing of Kubernetes.
 package nodeconfig
 
 // Version is the document version that this package reads and writes.
 const Version = 1
+
+// Ports that every node of a cluster has besides those of its config.
+const (
+	// ControlPort takes configuration and answers with status, over mutual TLS.
+	ControlPort = 9990
+	// HTTPPort serves health and metrics, in the clear.
+	HTTPPort = 9991
+)
+
+// Values of Config.TLS.
+const (
+	TLSMesh     = "Mesh"
+	TLSDisabled = "Disabled"
+)
+
+// Values of Config.Forward.
+const (
+	ForwardMesh = "Mesh"
+	ForwardNone = "None"
+	ForwardAll  = "All"
+)
+
+// Values of Config.LogLevel.
+const (
+	LogDebug = "Debug"
+	LogInfo  = "Info"
+	LogWarn  = "Warn"
+	LogError = "Error"
+)
+
+// Values of Store.Role and Store.Backend.
+const (
+	RoleMaster = "Master"
+	RoleClone  = "Clone"
+
+	BackendMemory = "Memory"
+	BackendSQLite = "SQLite"
+	BackendPebble = "Pebble"
+)
 
 // Config is everything that a node needs to know about itself and its neighbours. It is taken as a whole or refused as a whole.
 type Config struct {
