@@ -135,7 +135,7 @@ func (v *validation) text(field, value string, least, most int) bool {
 	case len(value) < least:
 		v.add(field, value, "not empty")
 	case len(value) > most:
-		v.add(field, fmt.Sprintf("%d bytes", len(value)), fmt.Sprintf("at most %d bytes", most))
+		v.found = append(v.found, Problem{field, fmt.Sprintf("%d bytes", len(value)), fmt.Sprintf("at most %d bytes", most)})
 	case !utf8.ValidString(value):
 		v.add(field, value, "UTF-8")
 	default:
