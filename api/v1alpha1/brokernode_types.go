@@ -9,92 +9,260 @@ import (
 )
 
 // ForwardMode says which messages of its peers a node passes on.
+// +kubebuilder:validation:Enum=None;Mesh;All
 type ForwardMode string
 
 // The values of spec.forward.
 const (
+	// ForwardNone passes nothing on.
 	ForwardNone ForwardMode = "None"
+	// ForwardMesh passes clients' messages to the mesh and the mesh's messages to clients.
 	ForwardMesh ForwardMode = "Mesh"
-	ForwardAll  ForwardMode = "All"
+	// ForwardAll passes every message to every other peer that asked for it.
+	ForwardAll ForwardMode = "All"
 )
 
 // TLSMode says how a node protects its native and WebSocket ports.
+// +kubebuilder:validation:Enum=Mesh;Disabled
 type TLSMode string
 
 // The values of spec.tls.mode.
 const (
-	TLSMesh     TLSMode = "Mesh"
+	// TLSMesh demands mutual TLS with certificates of the mesh's own authority.
+	TLSMesh TLSMode = "Mesh"
+	// TLSDisabled speaks plain TCP.
 	TLSDisabled TLSMode = "Disabled"
 )
 
 // LogLevel is the least severe level that a node logs.
+// +kubebuilder:validation:Enum=Debug;Info;Warn;Error
 type LogLevel string
 
+// The values of spec.logLevel.
+const (
+	// LogDebug logs everything.
+	LogDebug LogLevel = "Debug"
+	// LogInfo logs what happens once: starts, peerings, changes of configuration.
+	LogInfo LogLevel = "Info"
+	// LogWarn logs what may need attention.
+	LogWarn LogLevel = "Warn"
+	// LogError logs failures only.
+	LogError LogLevel = "Error"
+)
+
 // BrokerNodeSpec is what the user wants of a node.
+// +kubebuilder:validation:XValidation:rule=`!has(self.webSocket) || !has(self.listen) || self.webSocket.port != self.listen.port`,fieldPath=".webSocket.port",messageExpression=`string(self.webSocket.port) + ' is also listen.port; allowed: a port of its own'`
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || has(self.storage)`,fieldPath=".storage",message="can't be removed once it is set: the volume stays with its node"
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || (has(self.storage.class) == has(oldSelf.storage.class) && (!has(self.storage.class) || self.storage.class == oldSelf.storage.class))`,fieldPath=".storage.class",messageExpression=`(has(self.storage.class) ? '"' + self.storage.class + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.storage.class) ? '"' + oldSelf.storage.class + '"' : 'unset') + '): the class of a volume can\'t change'`
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || !isQuantity(string(self.storage.size)) || !isQuantity(string(oldSelf.storage.size)) || quantity(string(self.storage.size)).compareTo(quantity(string(oldSelf.storage.size))) >= 0`,fieldPath=".storage.size",messageExpression=`string(self.storage.size) + ' is less than before (' + string(oldSelf.storage.size) + '): a volume can grow, not shrink'`
 type BrokerNodeSpec struct {
-	Image            string                        `json:"image,omitempty"`
+	// Container image of the node's program. Unset means the image that belongs to the operator that makes the pod;
+	// status.image shows which one that is.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[^\s]+$`
+	Image string `json:"image,omitempty"`
+
+	// Secrets of this namespace that hold the credentials to pull the image with.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule=`self.all(s, has(s.name) && s.name.size() >= 1 && s.name.size() <= 253)`,message="each entry needs the name of a Secret, 1 to 253 characters long"
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
-	Resources        *corev1.ResourceRequirements  `json:"resources,omitempty"`
-	Listen           *ListenSpec                   `json:"listen,omitempty"`
-	WebSocket        *WebSocketSpec                `json:"webSocket,omitempty"`
-	Subscriptions    []string                      `json:"subscriptions,omitempty"`
-	Forward          ForwardMode                   `json:"forward,omitempty"`
-	TLS              *TLSSpec                      `json:"tls,omitempty"`
-	Storage          *StorageSpec                  `json:"storage,omitempty"`
-	LogLevel         LogLevel                      `json:"logLevel,omitempty"`
+
+	// CPU, memory and ephemeral-storage that the node's container asks for and is limited to.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule=`!has(self.claims) || self.claims.size() == 0`,fieldPath=".claims",message="must be empty: a node has no resource claims"
+	// +kubebuilder:validation:XValidation:rule=`!has(self.limits) || self.limits.size() == ('cpu' in self.limits ? 1 : 0) + ('memory' in self.limits ? 1 : 0) + ('ephemeral-storage' in self.limits ? 1 : 0)`,fieldPath=".limits",message="allowed: cpu, memory, ephemeral-storage"
+	// +kubebuilder:validation:XValidation:rule=`!has(self.requests) || self.requests.size() == ('cpu' in self.requests ? 1 : 0) + ('memory' in self.requests ? 1 : 0) + ('ephemeral-storage' in self.requests ? 1 : 0)`,fieldPath=".requests",message="allowed: cpu, memory, ephemeral-storage"
+	// +kubebuilder:validation:XValidation:rule=`!has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.limits) || (isQuantity(string(self.limits[r])) && !quantity(string(self.limits[r])).isLessThan(quantity('0'))))`,fieldPath=".limits",message="each must be a quantity that is not negative, such as 500m or 128Mi"
+	// +kubebuilder:validation:XValidation:rule=`!has(self.requests) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.requests) || (isQuantity(string(self.requests[r])) && !quantity(string(self.requests[r])).isLessThan(quantity('0'))))`,fieldPath=".requests",message="each must be a quantity that is not negative, such as 500m or 128Mi"
+	// +kubebuilder:validation:XValidation:rule=`!has(self.requests) || !has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.requests) || !(r in self.limits) || !isQuantity(string(self.requests[r])) || !isQuantity(string(self.limits[r])) || !quantity(string(self.requests[r])).isGreaterThan(quantity(string(self.limits[r]))))`,fieldPath=".requests",message="a request can't be more than the limit of the same name"
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+
+	// The native port, which other nodes and Broker endpoints peer with.
+	// +optional
+	// +kubebuilder:default={}
+	Listen *ListenSpec `json:"listen,omitempty"`
+
+	// The WebSocket port for clients that speak JSON. The node has none unless this is set; {} is enough.
+	// +optional
+	WebSocket *WebSocketSpec `json:"webSocket,omitempty"`
+
+	// Topic prefixes that the node asks its peers for, besides what its clients and stores need.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f\x7f]+$`
+	// +kubebuilder:validation:items:XValidation:rule=`!self.contains('<$>')`,message="<$> is reserved for Broker's own topics"
+	Subscriptions []string `json:"subscriptions,omitempty"`
+
+	// Which messages the node passes on. Mesh carries messages between the node's clients and the mesh, each once.
+	// All hands every message to every other peer that asked for it, which is safe only without cycles. None passes nothing on.
+	// +optional
+	// +kubebuilder:default=Mesh
+	Forward ForwardMode `json:"forward,omitempty"`
+
+	// How the native and the WebSocket port are protected.
+	// +optional
+	// +kubebuilder:default={}
+	TLS *TLSSpec `json:"tls,omitempty"`
+
+	// A volume for the node's stores. A node that masters a SQLite or Pebble store needs one. It can grow and be added
+	// later, but it can't shrink, change its class or be removed.
+	// +optional
+	Storage *StorageSpec `json:"storage,omitempty"`
+
+	// The least severe level that the node logs.
+	// +optional
+	// +kubebuilder:default=Info
+	LogLevel LogLevel `json:"logLevel,omitempty"`
 }
 
 // ListenSpec describes the native port.
 type ListenSpec struct {
+	// Port number. 9990 and 9991 serve the node's control port and its health checks.
+	// +optional
+	// +kubebuilder:default=9999
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +kubebuilder:validation:XValidation:rule=`!(self in [9990, 9991])`,message="9990 and 9991 are the node's own control and health ports; allowed: any other port"
 	Port int32 `json:"port,omitempty"`
 }
 
 // WebSocketSpec describes the WebSocket port; the node has one only if it is set.
 type WebSocketSpec struct {
+	// Port number. 9990 and 9991 serve the node's control port and its health checks.
+	// +optional
+	// +kubebuilder:default=9997
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +kubebuilder:validation:XValidation:rule=`!(self in [9990, 9991])`,message="9990 and 9991 are the node's own control and health ports; allowed: any other port"
 	Port int32 `json:"port,omitempty"`
 }
 
 // TLSSpec describes the protection of the native and WebSocket ports.
 type TLSSpec struct {
+	// Mesh demands TLS from both ends, with certificates of the mesh's own authority. Disabled speaks plain TCP.
+	// Both ends of a peering must agree.
+	// +optional
+	// +kubebuilder:default=Mesh
 	Mode TLSMode `json:"mode,omitempty"`
 }
 
 // StorageSpec asks for a persistent volume for the node's stores.
 type StorageSpec struct {
-	Size  resource.Quantity `json:"size"`
-	Class *string           `json:"class,omitempty"`
+	// Size of the volume, such as 1Gi.
+	// +required
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))`,message="must be a quantity above 0, such as 1Gi"
+	Size resource.Quantity `json:"size"`
+
+	// StorageClass of the volume. Unset means the cluster's default class.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-.a-z0-9]*[a-z0-9])?)?$`
+	Class *string `json:"class,omitempty"`
 }
 
 // BrokerNodeStatus is what is known of a node.
 type BrokerNodeStatus struct {
-	ObservedGeneration int64              `json:"observedGeneration,omitempty"`
-	Peers              string             `json:"peers,omitempty"`
-	Stores             int32              `json:"stores"`
-	Image              string             `json:"image,omitempty"`
-	Version            string             `json:"version,omitempty"`
-	Pods               []PodStatus        `json:"pods,omitempty"`
-	Conditions         []metav1.Condition `json:"conditions,omitempty"`
+	// Generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Peerings of this node that are established, of those that it should have: "3/4".
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Peers string `json:"peers,omitempty"`
+
+	// Masters and clones that the node holds.
+	// +required
+	Stores int32 `json:"stores"`
+
+	// Image that the node's pods run.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+
+	// Version that the node's program reports.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Version string `json:"version,omitempty"`
+
+	// The node's pods.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=100
+	Pods []PodStatus `json:"pods,omitempty"`
+
+	// Ready says that the pods run and the engines listen; Configured that they run the config of this topology.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // PodStatus is one pod of a node.
 type PodStatus struct {
-	Name       string       `json:"name"`
-	Address    string       `json:"address,omitempty"`
-	WebSocket  string       `json:"webSocket,omitempty"`
-	EndpointID string       `json:"endpointID,omitempty"`
-	Since      *metav1.Time `json:"since,omitempty"`
+	// Name of the pod.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// HOST:PORT of the native port.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	Address string `json:"address,omitempty"`
+
+	// HOST:PORT of the WebSocket port, if the node has one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=300
+	WebSocket string `json:"webSocket,omitempty"`
+
+	// Endpoint ID that the engine runs under; a new one at each start unless the node masters a persistent store.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	EndpointID string `json:"endpointID,omitempty"`
+
+	// When the engine started.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
 }
 
-// BrokerNode is one Broker endpoint: a pod that runs the engine.
+// BrokerNode is one Broker endpoint of a mesh: a pod that runs the engine. The mesh is the namespace.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=bn,categories=brokermesh
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Peers",type=string,JSONPath=`.status.peers`
+// +kubebuilder:printcolumn:name="Stores",type=integer,JSONPath=`.status.stores`
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.status.image`,priority=1
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`,priority=1
+// +kubebuilder:printcolumn:name="Endpoint ID",type=string,JSONPath=`.status.pods[0].endpointID`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,fieldPath=".metadata",messageExpression=`'name "' + self.metadata.name + '": allowed: at most 40 of a-z, 0-9 and -, beginning with a letter and not ending with -'`
 type BrokerNode struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   BrokerNodeSpec   `json:"spec,omitempty"`
+	// What the node should be. Everything has a default.
+	// +optional
+	// +kubebuilder:default={}
+	Spec BrokerNodeSpec `json:"spec,omitempty"`
+
+	// What is known of the node. Written by the operator.
+	// +optional
 	Status BrokerNodeStatus `json:"status,omitempty"`
 }
 
 // BrokerNodeList is a list of BrokerNodes.
+// +kubebuilder:object:root=true
 type BrokerNodeList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`

@@ -7,67 +7,171 @@ import (
 )
 
 // Backend is where a master keeps its entries.
+// +kubebuilder:validation:Enum=Memory;SQLite;Pebble
 type Backend string
 
 // The values of spec.master.backend.
 const (
+	// BackendMemory keeps entries as long as the process lives.
 	BackendMemory Backend = "Memory"
+	// BackendSQLite keeps entries in a SQLite database that C++ Broker can open.
 	BackendSQLite Backend = "SQLite"
+	// BackendPebble keeps entries in a Pebble folder.
 	BackendPebble Backend = "Pebble"
 )
 
 // DataStoreSpec declares a store: its master and its clones.
+// +kubebuilder:validation:XValidation:rule=`!has(self.clones) || self.clones.all(c, c.node != self.master.node)`,fieldPath=".clones",messageExpression=`'a clone on "' + self.master.node + '", which holds the master; allowed: other nodes'`
 type DataStoreSpec struct {
-	StoreName string      `json:"storeName,omitempty"`
-	Master    MasterSpec  `json:"master"`
-	Clones    []CloneSpec `json:"clones,omitempty"`
+	// The name that programs attach the store by. Unset means the object's name. It can't change.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]+$`
+	// +kubebuilder:validation:XValidation:rule=`!self.contains('<$>')`,message="<$> is reserved for Broker's own topics"
+	StoreName string `json:"storeName,omitempty"`
+
+	// The authoritative copy, which orders all changes.
+	// +required
+	Master MasterSpec `json:"master"`
+
+	// Nodes that hold a full copy, one each.
+	// +optional
+	// +listType=map
+	// +listMapKey=node
+	// +kubebuilder:validation:MaxItems=100
+	Clones []CloneSpec `json:"clones,omitempty"`
 }
 
 // MasterSpec says where the authoritative copy lives.
+// +kubebuilder:validation:XValidation:rule=`self.node == oldSelf.node`,fieldPath=".node",messageExpression=`'"' + self.node + '" is not what it was ("' + oldSelf.node + '"): the master can\'t move, it would start empty'`
+// +kubebuilder:validation:XValidation:rule=`has(self.backend) == has(oldSelf.backend) && (!has(self.backend) || self.backend == oldSelf.backend)`,fieldPath=".backend",messageExpression=`(has(self.backend) ? '"' + self.backend + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.backend) ? '"' + oldSelf.backend + '"' : 'unset') + '): the backend can\'t change, the master would start empty'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.sqlite) || (has(self.backend) && self.backend == 'SQLite')`,fieldPath=".sqlite",messageExpression=`'set with backend ' + (has(self.backend) ? '"' + self.backend + '"' : 'unset') + '; allowed: with backend SQLite only'`
 type MasterSpec struct {
-	Node    string      `json:"node"`
-	Backend Backend     `json:"backend,omitempty"`
-	SQLite  *SQLiteSpec `json:"sqlite,omitempty"`
+	// Name of the BrokerNode, in this namespace, that holds the master. It can't change.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Node string `json:"node"`
+
+	// Where entries are kept: Memory (gone when the node ends), SQLite (a database that C++ Broker can open) or Pebble.
+	// SQLite and Pebble need storage on the node. It can't change.
+	// +optional
+	// +kubebuilder:default=Memory
+	Backend Backend `json:"backend,omitempty"`
+
+	// Settings of the SQLite backend; only with backend SQLite.
+	// +optional
+	SQLite *SQLiteSpec `json:"sqlite,omitempty"`
 }
 
 // SQLiteSpec tunes the SQLite backend.
 type SQLiteSpec struct {
+	// How carefully SQLite waits for the disk. Full survives a power cut.
+	// +optional
+	// +kubebuilder:default=Full
+	// +kubebuilder:validation:Enum=Off;Normal;Full;Extra
 	Synchronous string `json:"synchronous,omitempty"`
+
+	// SQLite's journal: Delete makes one for each change, WAL appends to a write-ahead log.
+	// +optional
+	// +kubebuilder:default=Delete
+	// +kubebuilder:validation:Enum=Delete;WAL
 	JournalMode string `json:"journalMode,omitempty"`
 }
 
 // CloneSpec is one full copy.
 type CloneSpec struct {
-	Node       string           `json:"node"`
+	// Name of the BrokerNode, in this namespace, that holds the clone.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Node string `json:"node"`
+
+	// How long the clone may be without its master before its answers count as stale, 1s to 168h. Unset means for ever.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('168h')`,message="allowed: a duration from 1s to 168h, such as 30s, 5m or 1h30m"
 	StaleAfter *metav1.Duration `json:"staleAfter,omitempty"`
 }
 
 // DataStoreStatus is what is known of a store.
 type DataStoreStatus struct {
-	ObservedGeneration int64              `json:"observedGeneration,omitempty"`
-	StoreName          string             `json:"storeName,omitempty"`
-	ClonesSynced       string             `json:"clonesSynced,omitempty"`
-	Clones             []CloneStatus      `json:"clones,omitempty"`
-	Conditions         []metav1.Condition `json:"conditions,omitempty"`
+	// Generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// The name that programs attach the store by.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	StoreName string `json:"storeName,omitempty"`
+
+	// Clones that are in sync, of those that there should be: "2/3".
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	ClonesSynced string `json:"clonesSynced,omitempty"`
+
+	// Clones that aren't in sync, worst first.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Clones []CloneStatus `json:"clones,omitempty"`
+
+	// MasterAvailable says that the master serves, ClonesSynced that every clone is in sync, Ready both.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // CloneStatus is one clone that isn't in sync.
 type CloneStatus struct {
-	Node       string       `json:"node"`
-	State      string       `json:"state"`
+	// Pod that holds the clone.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Node string `json:"node"`
+
+	// What the clone reports.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	State string `json:"state"`
+
+	// Since when its answers are stale.
+	// +optional
 	StaleSince *metav1.Time `json:"staleSince,omitempty"`
 }
 
-// DataStore is a key-value store shared by the nodes of a mesh.
+// DataStore is a key-value store shared by the nodes of a mesh: one master, and clones that follow it.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=bds,categories=brokermesh
+// +kubebuilder:printcolumn:name="Store",type=string,JSONPath=`.status.storeName`
+// +kubebuilder:printcolumn:name="Master",type=string,JSONPath=`.spec.master.node`
+// +kubebuilder:printcolumn:name="Backend",type=string,JSONPath=`.spec.master.backend`
+// +kubebuilder:printcolumn:name="Clones",type=string,JSONPath=`.status.clonesSynced`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name.size() <= 63`,fieldPath=".metadata",messageExpression=`'name of ' + string(self.metadata.name.size()) + ' characters: allowed: at most 63'`
+// +kubebuilder:validation:XValidation:rule=`(has(self.spec.storeName) ? self.spec.storeName : self.metadata.name) == (has(oldSelf.spec.storeName) ? oldSelf.spec.storeName : oldSelf.metadata.name)`,fieldPath=".spec.storeName",messageExpression=`'"' + (has(self.spec.storeName) ? self.spec.storeName : self.metadata.name) + '" is not what it was ("' + (has(oldSelf.spec.storeName) ? oldSelf.spec.storeName : oldSelf.metadata.name) + '"): the name of a store can\'t change, its master would start empty'`
 type DataStore struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   DataStoreSpec   `json:"spec,omitempty"`
+	// Where the store lives.
+	// +required
+	Spec DataStoreSpec `json:"spec,omitempty"`
+
+	// What is known of the store. Written by the operator.
+	// +optional
 	Status DataStoreStatus `json:"status,omitempty"`
 }
 
 // DataStoreList is a list of DataStores.
+// +kubebuilder:object:root=true
 type DataStoreList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
