@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package statusapi is what a node answers when it is asked how it is: the types, the paths, the server and the client.
-// It is one of the two packages that operator and engine share, and knows nothing of Kubernetes.
 package statusapi
 
 import "time"
 
 // Paths of the control port (HTTP/1.1 over mutual TLS).
 const (
-	// PathStatus answers GET with a Status. Query: instance, generation, wait (seconds). It answers at once when the instance
-	// differs or the generation is not the newest, else when that changes or the wait is over.
+	// PathStatus answers GET with a Status. Query: instance, generation, wait (whole seconds, at most 10). It answers at once
+	// when the instance differs or the generation is not the newest, else when that changes or the wait is over.
 	PathStatus = "/v1/status"
 	// PathConfig takes PUT of a nodeconfig.Config: 200 with a Status when it is applied, 422 with a Problem when it is refused.
 	PathConfig = "/v1/config"
