@@ -157,6 +157,7 @@ type TLSSpec struct {
 type StorageSpec struct {
 	// Size of the volume, such as 1Gi.
 	// +required
+	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))`,message="must be a quantity above 0, such as 1Gi"
 	Size resource.Quantity `json:"size"`

@@ -92,6 +92,7 @@ type CloneSpec struct {
 
 	// How long the clone may be without its master before its answers count as stale, 1s to 168h. Unset means for ever.
 	// +optional
+	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('168h')`,message="allowed: a duration from 1s to 168h, such as 30s, 5m or 1h30m"
 	StaleAfter *metav1.Duration `json:"staleAfter,omitempty"`

@@ -20,6 +20,7 @@ type PeeringSpec struct {
 	// The longest pause between attempts to connect, 100ms to 1h.
 	// +optional
 	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('1h')`,message="allowed: a duration from 100ms to 1h, such as 500ms, 10s or 1m30s"
 	RetryInterval *metav1.Duration `json:"retryInterval,omitempty"`
