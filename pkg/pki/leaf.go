@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
 
 // LeafLifetime is how long a leaf is valid; it is renewed when a third of that is left.
@@ -30,12 +32,10 @@ type Request struct {
 }
 
 // NodeURI is the name of a BrokerNode's certificate.
-func NodeURI(namespace, node string) string {
-	return "brokermesh://" + namespace + "/node/" + node
-}
+func NodeURI(namespace, node string) string { return statusapi.NodeURI(namespace, node) }
 
 // ManagerURI is the name of the manager's certificate in a mesh: the only one that the control port accepts.
-func ManagerURI(namespace string) string { return "brokermesh://" + namespace + "/manager" }
+func ManagerURI(namespace string) string { return statusapi.ManagerURI(namespace) }
 
 // ClientURI is the name of the certificate that people's tools use.
 func ClientURI(namespace string) string { return "brokermesh://" + namespace + "/client" }
