@@ -81,6 +81,9 @@ func verifyServer(s tls.ConnectionState, roots *x509.CertPool) error {
 	if len(s.PeerCertificates) == 0 {
 		return errors.New("the node shows no certificate")
 	}
+	if roots == nil { // would mean the system's
+		return errors.New("no CA to check the node with")
+	}
 	between := x509.NewCertPool()
 	for _, c := range s.PeerCertificates[1:] {
 		between.AddCert(c)
