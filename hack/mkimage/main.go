@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 )
 
@@ -66,7 +67,7 @@ func parseFlags(args []string) (imageSpec, error) {
 	flags.StringVar(&s.user, "user", "65532:65532", "run as `UID:GID`")
 	flags.StringVar(&s.workdir, "workdir", "/", "working `DIR`ectory")
 	flags.StringVar(&s.caCertificates, "ca-certificates", "", "add the PEM bundle `FILE` where Go looks for it")
-	flags.StringVar(&s.arch, "arch", "amd64", "`ARCH`itecture that the files are built for")
+	flags.StringVar(&s.arch, "arch", runtime.GOARCH, "`ARCH`itecture that the files are built for")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}

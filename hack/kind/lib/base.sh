@@ -80,12 +80,16 @@ apt_update_once() {
   apt-get update >&2 || die "apt-get update failed; are Debian's packages reachable?"
 }
 
-# retry runs a command up to N times, a second apart, and is silent until the last.
+# retry runs a command up to N times, a second apart. Only the last attempt's
+# messages are shown, and only the successful one's output.
 retry() {
-  local times=$1 try
+  local times=$1 try output
   shift
   for ((try = 1; try < times; try++)); do
-    "$@" >/dev/null 2>&1 && return
+    if output=$("$@" 2>/dev/null); then
+      [[ -z $output ]] || printf '%s\n' "$output"
+      return
+    fi
     sleep 1
   done
   "$@"

@@ -33,15 +33,15 @@ choose_image() {
 
 public_image_at_hand() {
   local image
-  image=$(strings_of_kind_image)
+  image=$(default_node_image)
   [[ -n $image ]] || return 1
   docker image inspect "$image" >/dev/null 2>&1 && return
   say "pulling $image"
   timeout 300 docker pull -q "$image" >&2
 }
 
-# strings_of_kind_image prints the node image that this kind takes by default.
-strings_of_kind_image() {
+# default_node_image prints the node image that this kind takes by default.
+default_node_image() {
   local module
   module=$(cd "$KIND_DIR/cli" && go mod download -json sigs.k8s.io/kind | awk -F'"' '$2 == "Dir" { print $4 }')
   sed -n 's/^const Image = "\(.*\)"/\1/p' "$module/pkg/apis/config/defaults/image.go"
@@ -57,7 +57,8 @@ create_cluster() {
   if [[ $image == brokermesh/* ]]; then cat "$KIND_DIR/own-image.yaml" >>"$config"; fi
   [[ -z $image ]] || arguments+=(--image "$image")
   say "creating cluster $CLUSTER_NAME${image:+ on $image}"
-  kind create cluster --name "$CLUSTER_NAME" --config "$config" --kubeconfig "$KUBECONFIG_FILE" "${arguments[@]}" >&2 9>&- ||
+  make_network
+  KIND_EXPERIMENTAL_DOCKER_NETWORK=$CLUSTER_NAME kind create cluster --name "$CLUSTER_NAME" --config "$config" --kubeconfig "$KUBECONFIG_FILE" "${arguments[@]}" >&2 9>&- ||
     die "kind could not create the cluster; see its messages above"
 }
 
@@ -111,16 +112,10 @@ network_config() {
 JSON
 }
 
-# keep_names_inside makes cluster DNS answer "no such name" to what is not the
-# cluster's, at once: there may be no resolver outside, and tests ask none.
+# keep_names_inside gives cluster DNS our Corefile, before it starts.
 keep_names_inside() {
-  kubectl -n kube-system get configmap coredns -o jsonpath='{.data.Corefile}' |
-    awk '/^ *forward .*\{/ { print "    template ANY ANY . {\n        rcode NXDOMAIN\n    }"; skip = 1 }
-         skip { if (/^ *}/) skip = 0; next }
-         /^ *loop$/ { next }
-         { print }' |
-    kubectl -n kube-system create configmap coredns --from-file=Corefile=/dev/stdin --dry-run=client -o yaml |
-    kubectl apply --server-side --force-conflicts -f - >/dev/null
+  kubectl -n kube-system create configmap coredns --from-file=Corefile=/dev/stdin --dry-run=client -o yaml \
+    <"$KIND_DIR/node/Corefile" | kubectl apply --server-side --force-conflicts -f - >/dev/null
 }
 
 # settle opens the control plane to pods, keeps DNS on it so that stopping a

@@ -75,6 +75,18 @@ lacks_sys_resource() {
   (((0x$caps >> 24 & 1) == 0))
 }
 
+# make_network makes the cluster's network, with a subnet that is given and not
+# only taken: Docker pins addresses only in such. Which subnet is free, Docker
+# knows; so a first network asks for one, and the second is given the same.
+make_network() {
+  docker network inspect "$CLUSTER_NAME" >/dev/null 2>&1 && return
+  local subnet
+  docker network create "$CLUSTER_NAME" >/dev/null
+  subnet=$(docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' "$CLUSTER_NAME")
+  docker network rm "$CLUSTER_NAME" >/dev/null
+  docker network create --subnet "$subnet" "$CLUSTER_NAME" >/dev/null
+}
+
 # address_of prints the address of a node's container, also of a stopped one
 # whose address is pinned.
 address_of() {

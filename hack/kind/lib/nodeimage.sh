@@ -20,8 +20,17 @@ build_node_image() {
     fill_overlay "$overlay" "$kind_files" "$kubernetes"
     import_node_image "$name" "$rootfs" "$overlay" "$tars"
     rm -rf "$overlay"
+    remove_old_images "$name"
   fi
   printf '%s\n' "$name"
+}
+
+# remove_old_images frees the half gigabyte of each node image that this one
+# replaces; docker keeps those that a cluster is on.
+remove_old_images() {
+  local old
+  docker images --format '{{.Repository}}:{{.Tag}}' brokermesh/kind-node | grep -vxF -e "$1" -e "$1-base" |
+    while read -r old; do docker rmi "$old" >/dev/null 2>&1 || true; done || true
 }
 
 # kind_base_files prints the folder of the files that kind puts on its base image.
