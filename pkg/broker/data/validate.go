@@ -96,6 +96,9 @@ func (c *checker) values(off int, count uint64, depth uint8) (end int, bad strin
 			size = 1
 		case KindBoolean:
 			size = 2
+			if len(s)-off >= 2 && s[off+1] > 1 {
+				c.flags |= flagOdd
+			}
 		case KindCount, KindInteger, KindTimestamp, KindTimespan:
 		case KindReal:
 			if len(s)-off >= 9 && s[off+1]&0x7f == 0x7f && s[off+2] >= 0xf0 {
@@ -111,7 +114,9 @@ func (c *checker) values(off int, count uint64, depth uint8) (end int, bad strin
 				return off + 3, msgProtocol
 			}
 		case KindString, KindEnum:
-			if size, bad = c.text(off); bad != "" {
+			if len(s)-off >= 2 && s[off+1] < 0x80 {
+				size = 2 + int(s[off+1]) // most strings are short
+			} else if size, bad = c.text(off); bad != "" {
 				return size, bad
 			}
 		case KindSet, KindTable, KindVector:
@@ -124,9 +129,6 @@ func (c *checker) values(off int, count uint64, depth uint8) (end int, bad strin
 		}
 		if len(s)-off < size {
 			return len(s), msgTruncated
-		}
-		if k == KindBoolean && s[off+1] > 1 {
-			c.flags |= flagOdd
 		}
 		off += size
 	}
