@@ -51,7 +51,7 @@ const (
 )
 
 // BrokerNodeSpec is what the user wants of a node.
-// +kubebuilder:validation:XValidation:rule=`!has(self.webSocket) || !has(self.listen) || self.webSocket.port != self.listen.port`,fieldPath=".webSocket.port",messageExpression=`string(self.webSocket.port) + ' is also listen.port; allowed: a port of its own'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.webSocket) || !has(self.listen) || self.webSocket.port != self.listen.port`,fieldPath=".webSocket.port",message="is also listen.port; allowed: a port of its own"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || has(self.storage)`,fieldPath=".storage",message="can't be removed once it is set: the volume stays with its node"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || (has(self.storage.class) == has(oldSelf.storage.class) && (!has(self.storage.class) || self.storage.class == oldSelf.storage.class))`,fieldPath=".storage.class",messageExpression=`(has(self.storage.class) ? '"' + self.storage.class + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.storage.class) ? '"' + oldSelf.storage.class + '"' : 'unset') + '): the class of a volume can\'t change'`
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || !isQuantity(string(self.storage.size)) || !isQuantity(string(oldSelf.storage.size)) || quantity(string(self.storage.size)).compareTo(quantity(string(oldSelf.storage.size))) >= 0`,fieldPath=".storage.size",messageExpression=`string(self.storage.size) + ' is less than before (' + string(oldSelf.storage.size) + '): a volume can grow, not shrink'`

@@ -156,7 +156,7 @@ type CloneStatus struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule=`self.metadata.name.size() <= 63`,fieldPath=".metadata",messageExpression=`'name of ' + string(self.metadata.name.size()) + ' characters: allowed: at most 63'`
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name.size() <= 63`,fieldPath=".metadata",messageExpression=`'name "' + self.metadata.name + '": allowed: at most 63 characters'`
 // +kubebuilder:validation:XValidation:rule=`(has(self.spec.storeName) ? self.spec.storeName : self.metadata.name) == (has(oldSelf.spec.storeName) ? oldSelf.spec.storeName : oldSelf.metadata.name)`,fieldPath=".spec.storeName",messageExpression=`'"' + (has(self.spec.storeName) ? self.spec.storeName : self.metadata.name) + '" is not what it was ("' + (has(oldSelf.spec.storeName) ? oldSelf.spec.storeName : oldSelf.metadata.name) + '"): the name of a store can\'t change, its master would start empty'`
 type DataStore struct {
 	metav1.TypeMeta   `json:",inline"`
