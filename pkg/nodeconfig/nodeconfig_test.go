@@ -214,7 +214,7 @@ func TestValidAddress(t *testing.T) {
 	for address, want := range map[string]bool{
 		"a:1": true, "zeek.example.org:9999": true, "127.0.0.1:65535": true, "[::1]:9": true, "my_host:7": true, "host.:80": true,
 		"a": false, "a:0": false, "a:65536": false, ":1": false, "a b:1": false, "[::x]:1": false, "a:01": false, "a:-1": false, "a:http": false, "": false,
-		strings.Repeat("a", 254) + ":1": false,
+		strings.Repeat("a", 256) + ":1": false,
 	} {
 		if got := ValidAddress(address); got != want {
 			t.Errorf("%q: got %v", address, got)

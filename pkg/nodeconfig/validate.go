@@ -200,7 +200,7 @@ func (v *validation) address(field, address string) {
 // 65535. Nothing is resolved.
 func ValidAddress(address string) bool {
 	host, port, err := net.SplitHostPort(address)
-	if err != nil || len(host) > 253 {
+	if err != nil || len(host) > 255 {
 		return false
 	}
 	n, err := strconv.ParseUint(port, 10, 16)

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package topology compiles the objects of one mesh: BrokerNodes, Peerings and DataStores become one node config for each
+// pod, the links and stores that evidence is judged against, and findings with reasons about what only the whole topology
+// shows. It is pure: the same objects give the same bytes, in whatever order they come.
+//
+// A finding stops nothing else: the object at fault (or the one clone at fault) is left out, everything else is compiled.
+// What one object alone can get wrong is not looked at here; its CRD refuses that.
+//
+// The rules are those of "Identity", "Trust" and "Mesh routing" of the architecture, and of the API by example.
+package topology
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
+)
+
+// Kinds as findings name them.
+const (
+	KindBrokerNode = "BrokerNode"
+	KindPeering    = "Peering"
+	KindDataStore  = "DataStore"
+)
+
+// MaxConfigBytes is how much the documents of one node may take together: a ConfigMap holds them all.
+const MaxConfigBytes = 900 << 10
+
+// Objects are all objects of one namespace. Names are unique within a kind.
+type Objects struct {
+	Nodes    []v1alpha1.BrokerNode
+	Peerings []v1alpha1.Peering
+	Stores   []v1alpha1.DataStore
+}
+
+// Options say where the mesh runs.
+type Options struct {
+	// Namespace of the mesh; empty means "default".
+	Namespace string
+	// Addresses are HOST:PORT of the native ports by pod name. Nil means the names of the cluster's DNS. A pod that a map
+	// which isn't nil doesn't hold can't be dialed yet: links to it are planned without address, and no config has them.
+	Addresses map[string]string
+	// RequireStorage refuses a persistent backend on a node without spec.storage; a laptop has its data folder instead.
+	RequireStorage bool
+	// Plain compiles every node with TLS off, whatever its spec says.
+	Plain bool
+}
+
+// Result is a compiled topology. All lists are sorted by name.
+type Result struct {
+	Nodes    []NodePlan
+	Peerings []PeeringPlan
+	Stores   []StorePlan
+	Findings []Finding
+}
+
+// NodePlan is what a BrokerNode's pods should be.
+type NodePlan struct {
+	Node string
+	Pods []PodPlan
+	// Hash tells plans with different configs apart.
+	Hash string
+	// Fault is why the configs can't be handed out; nil if they can.
+	Fault *Finding
+}
+
+// PodPlan is what one pod should be.
+type PodPlan struct {
+	Pod string
+	// Address and WebSocket are HOST:PORT of the pod's ports; empty if there is no such port or it isn't known.
+	Address, WebSocket string
+	Config             nodeconfig.Config
+	// Hash is the config's.
+	Hash string
+}
+
+// PeeringPlan is a Peering with the links that it means.
+type PeeringPlan struct {
+	Name string
+	// From is a node, To a node or an address.
+	From, To string
+	// Links is empty if the peering is at fault.
+	Links []Link
+	// Fault is why the peering is left out; nil if it isn't.
+	Fault *Finding
+}
+
+// Link is one connection: from a pod to a pod or to an endpoint outside.
+type Link struct {
+	FromNode, From string
+	// ToNode and To are empty for an endpoint outside.
+	ToNode, To string
+	Address    string
+}
+
+// Target is the pod or, outside, the address that the link leads to.
+func (l Link) Target() string { return cmp.Or(l.To, l.Address) }
+
+// StorePlan is a DataStore with the pods that hold it.
+type StorePlan struct {
+	Object, StoreName string
+	// Master is the node; MasterPod is empty if the store is at fault.
+	Master, MasterPod string
+	Clones            []ClonePlan
+	// Fault is why the whole store is left out; nil if it isn't.
+	Fault *Finding
+}
+
+// ClonePlan is one entry of a DataStore's clones.
+type ClonePlan struct {
+	Node string
+	// Pods that hold the clone; none if it, or its store, is left out.
+	Pods []string
+	// Peerings are the compiled ones that join the clone's node with the master's.
+	Peerings []string
+	// Fault is what is wrong with this clone. One that is only unreachable has pods all the same: it keeps what it has.
+	Fault *Finding
+}
+
+// Finding is a fault of an object that only the whole topology shows.
+type Finding struct {
+	Kind, Name string
+	// Field is the path at fault, such as spec.to.node.
+	Field  string
+	Reason v1alpha1.Reason
+	// Message says what was found and, where it isn't plain, what would do.
+	Message string
+}
+
+// Compile turns the objects into plans. It keeps nothing of them and changes nothing in them.
+func Compile(o Objects, opt Options) Result {
+	c := newCompiler(o, opt)
+	c.peerings(o.Peerings)
+	c.stores(o.Stores)
+	c.plans()
+	return c.result()
+}
+
+// compiler is one run of Compile.
+type compiler struct {
+	opt       Options
+	nodes     map[string]*v1alpha1.BrokerNode
+	names     []string          // of nodes, sorted
+	podAt     map[string]string // node by normalised address of its pods
+	configs   map[string]*nodeconfig.Config
+	neighbors map[string]map[string][]string // node -> node -> names of the compiled peerings between them
+	out       Result
+}
+
+// result puts everything in order.
+func (c *compiler) result() Result {
+	slices.SortFunc(c.out.Peerings, func(a, b PeeringPlan) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.out.Stores, func(a, b StorePlan) int { return cmp.Compare(a.Object, b.Object) })
+	slices.SortFunc(c.out.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+	})
+	return c.out
+}
+
+// find records a finding and returns a copy for the plan.
+func (c *compiler) find(f Finding) *Finding {
+	c.out.Findings = append(c.out.Findings, f)
+	return &f
+}
