@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package backend is what a master needs of the storage below it, and how values are added to and subtracted from (spec/stores.md
+// 6.3 and 7, spec/data.md 7). The implementations are in folders of their own, and backendtest has the suite that all of them pass.
+package backend
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+)
+
+// Backend holds the entries of one store. It belongs to one goroutine.
+//
+// Keys are told apart by the bytes of their canonical form, and the caller hands over nothing but canonical keys and values
+// (data.Canonical). Changes are visible at once to Get, Entries, Expiring and Size, and are kept when Commit has returned; until then
+// they are one transaction, of which Close without Commit leaves nothing. After any error the state is not defined, the owner calls
+// nothing but Close.
+type Backend interface {
+	// Get answers what is stored under a key.
+	Get(key data.Value) (e Entry, ok bool, err error)
+	// Put stores an entry in the place of the one with its key.
+	Put(e Entry) error
+	// Erase removes a key and answers whether it was there.
+	Erase(key data.Value) (bool, error)
+	// Clear removes everything.
+	Clear() error
+	// Entries are all entries in any order. Nothing may be changed while they are read.
+	Entries() iter.Seq2[Entry, error]
+	// Expiring are the keys and deadlines of the entries that have a deadline, in any order and without values.
+	Expiring() iter.Seq2[Entry, error]
+	// Size tells how much is stored.
+	Size() Size
+	// Commit makes what was changed since the last Commit durable, as far as the backend promises that.
+	Commit() error
+	// Close releases everything. A second call does nothing.
+	Close() error
+}
+
+// Entry is a key with its value and the time at which it expires.
+type Entry struct {
+	Key, Value data.Value
+	Deadline   Deadline
+}
+
+// Size is how much a store holds.
+type Size struct {
+	// Entries is their number, Bytes the length of their encoded keys and values.
+	Entries, Bytes int64
+}
+
+// Deadline is a wall clock time in nanoseconds since 1970, as database files hold it.
+type Deadline int64
+
+// Never is the deadline of entries that stay.
+const Never Deadline = math.MaxInt64
+
+// DeadlineAfter is the deadline d after t, which is Never if it can't be written down.
+func DeadlineAfter(t time.Time, d time.Duration) Deadline {
+	now := t.UnixNano()
+	if d > 0 && now > math.MaxInt64-int64(d) {
+		return Never
+	}
+	return Deadline(now + int64(d))
+}
+
+// Passed tells whether the deadline lies before t.
+func (d Deadline) Passed(t time.Time) bool { return d != Never && t.UnixNano() > int64(d) }
+
+// Error is a failure of the storage. It matches code.BackendFailure as well as its cause.
+type Error struct {
+	// Path is the file or folder, Act what was tried with it.
+	Path, Act string
+	Err       error
+}
+
+// Error names the file, the act and the cause.
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Path, e.Act, e.Err) }
+
+// Unwrap makes errors.Is find the code and the cause.
+func (e *Error) Unwrap() []error { return []error{code.BackendFailure, e.Err} }
