@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+)
+
+type endpointID = data.EndpointID
+
+// Errors to branch on.
+var (
+	// ErrClosed: the endpoint or the subscriber has been closed.
+	ErrClosed = errors.New("closed")
+	// ErrTopic: programs can't publish to this topic.
+	ErrTopic = errors.New("bad topic")
+	// ErrValue: the value can't be sent.
+	ErrValue = errors.New("bad value")
+	// ErrNotFlushed: an endpoint was closed before everything queued for its peers had been written.
+	ErrNotFlushed = errors.New("messages were not delivered")
+)
+
+// Endpoint is one node or leaf of a mesh. Its methods may be called from any goroutine.
+type Endpoint struct {
+	opt      Options
+	log      *slog.Logger
+	registry *peering.Registry
+	dialer   peering.Dialer
+	routes   atomic.Pointer[snapshot]
+	counters counters
+	news     news
+
+	stop    context.Context // ends dialing, handshakes and waiting readers
+	cancel  context.CancelFunc
+	running sync.WaitGroup // every goroutine of the endpoint
+	closed  chan struct{}  // closed when Close has finished
+
+	// mu is never held during I/O or calls to users; queues of peers are locked inside it.
+	mu struct {
+		sync.Mutex
+		closing   bool
+		closeErr  error
+		listeners []net.Listener
+		conns     map[*peer]struct{}   // in operation, registered or about to be
+		peers     map[endpointID]*peer // registered
+		targets   map[string]*target   // dialed addresses
+		subs      map[*Subscriber]struct{}
+		stores    map[*attachment]struct{}
+		wanted    []string // SetWants
+		mailbox   *mailbox // commands between stores of this endpoint
+	}
+}
+
+// New makes an endpoint. It does nothing until it listens or peers, and must be closed.
+func New(o Options) (*Endpoint, error) {
+	o, err := o.validate()
+	if err != nil {
+		return nil, fmt.Errorf("broker options: %w", err)
+	}
+	e := &Endpoint{opt: o, log: o.Logger, registry: peering.NewRegistry(), closed: make(chan struct{})}
+	e.stop, e.cancel = context.WithCancel(context.Background())
+	e.registry.Clash = e.clash
+	e.mu.conns = make(map[*peer]struct{})
+	e.mu.peers = make(map[endpointID]*peer)
+	e.mu.targets = make(map[string]*target)
+	e.mu.subs = make(map[*Subscriber]struct{})
+	e.mu.stores = make(map[*attachment]struct{})
+	e.news.init()
+	e.change(func() {})
+	return e, nil
+}
+
+// ID names the endpoint.
+func (e *Endpoint) ID() data.EndpointID { return e.opt.ID }
+
+// change applies a change of peers, subscriptions or stores, publishes a new snapshot of the routes and tells the peers whose filter
+// is affected. f runs with the mutex held.
+func (e *Endpoint) change(f func()) {
+	e.mu.Lock()
+	f()
+	e.publishLocked()
+	e.mu.Unlock()
+}
+
+func (e *Endpoint) publishLocked() {
+	own := slices.Clone(e.mu.wanted)
+	var remote []topic.Entry[*peer]
+	var local []topic.Entry[*Subscriber]
+	var stores []topic.Entry[*attachment]
+	for _, p := range e.mu.peers {
+		for _, prefix := range p.filter {
+			remote = append(remote, topic.Entry[*peer]{Prefix: prefix, Dest: p})
+		}
+	}
+	for s := range e.mu.subs {
+		own = append(own, s.filter...)
+		for _, prefix := range s.filter {
+			local = append(local, topic.Entry[*Subscriber]{Prefix: prefix, Dest: s})
+		}
+	}
+	for a := range e.mu.stores {
+		own = append(own, a.topic)
+		stores = append(stores, topic.Entry[*attachment]{Prefix: a.topic, Dest: a})
+	}
+	w := gatherWants(e.opt.Forward, own, e.mu.peers)
+	s := &snapshot{
+		self: e.opt.ID, mode: e.opt.Forward, closed: e.mu.closing, peers: maps.Clone(e.mu.peers), greeting: w.greeting(), mailbox: e.mu.mailbox,
+		remote: topic.NewTable(remote), local: topic.NewTable(local), stores: topic.NewTable(stores),
+	}
+	s.cache.routes = make(map[string]*ownRoute)
+	e.routes.Store(s)
+	for _, p := range e.mu.peers {
+		if asked := w.of(p); !asked.Equal(p.asked) {
+			p.asked = asked
+			p.Queue.Update(p.updateFrame(asked))
+		}
+	}
+}
+
+// SetWants replaces the prefixes that the endpoint asks its peers for without a consumer of its own.
+func (e *Endpoint) SetWants(prefixes []string) {
+	e.change(func() { e.mu.wanted = slices.Clone(prefixes) })
+}
+
+// Subscribe makes a subscriber of all topics that begin with one of the prefixes. When it returns, messages that come later are seen.
+// A zero limit means that of Options.SubscriberQueue.
+func (e *Endpoint) Subscribe(prefixes []string, limit QueueLimit) (*Subscriber, error) {
+	if limit == (QueueLimit{}) {
+		limit = e.opt.SubscriberQueue
+	}
+	for _, p := range prefixes {
+		if len(p) > maxTopic {
+			return nil, fmt.Errorf("%w: prefix of %d bytes", ErrTopic, len(p))
+		}
+	}
+	s := newSubscriber(e, prefixes, limit.forSubscriber())
+	open := false
+	e.change(func() {
+		if open = !e.mu.closing; open {
+			e.mu.subs[s] = struct{}{}
+		}
+	})
+	if !open {
+		return nil, ErrClosed
+	}
+	return s, nil
+}
+
+// SubscribeSync is Subscribe, and also waits until every direct peer has answered a ping that was sent after the subscription: what
+// they publish from then on arrives. Peers that end meanwhile are not waited for. If the context ends first, there is no subscription.
+func (e *Endpoint) SubscribeSync(ctx context.Context, prefixes []string, limit QueueLimit) (*Subscriber, error) {
+	s, err := e.Subscribe(prefixes, limit)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.syncPeers(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+	return s, nil
+}
+
+// syncPeers waits until every registered peer has answered a ping.
+func (e *Endpoint) syncPeers(ctx context.Context) error {
+	type waiting struct {
+		p    *peer
+		pong <-chan struct{}
+		end  func()
+	}
+	var all []waiting
+	for _, p := range e.routes.Load().peers {
+		pong, end := p.ping()
+		all = append(all, waiting{p, pong, end})
+	}
+	var err error
+	for _, w := range all {
+		select {
+		case <-w.pong:
+		case <-w.p.gone:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		w.end()
+	}
+	return err
+}
+
+// Flush waits until everything that was queued for the peers has been given to their sockets, or their connections have ended.
+func (e *Endpoint) Flush(ctx context.Context) error {
+	for _, p := range e.routes.Load().peers {
+		select {
+		case <-p.Queue.Flushed():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// checkTopic tells whether programs may publish to a topic.
+func checkTopic(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("%w: it is empty", ErrTopic)
+	case len(name) > maxTopic:
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTopic, len(name), maxTopic)
+	case topic.IsReserved(name):
+		return fmt.Errorf("%w: %q is reserved", ErrTopic, strings.ToValidUTF8(name, "?"))
+	}
+	return nil
+}
+
+// news tells waiting goroutines that something changed.
+type news struct {
+	mu struct {
+		sync.Mutex
+		next chan struct{}
+	}
+}
+
+func (n *news) init() { n.mu.next = make(chan struct{}) }
+
+func (n *news) wait() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.next
+}
+
+func (n *news) tell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	close(n.mu.next)
+	n.mu.next = make(chan struct{})
+}
+
+// Changed answers a channel that is closed at the next change of a peer's state, or when a queue begins to drop messages. Ask for the
+// channel first and look at Peers afterwards, so that no change is missed.
+func (e *Endpoint) Changed() <-chan struct{} { return e.news.wait() }

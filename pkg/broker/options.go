@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+)
+
+// ForwardMode says what an endpoint does with messages that are not its own.
+type ForwardMode uint8
+
+// The modes.
+const (
+	// ForwardMesh passes messages between leaves and nodes, each of them once in a mesh whose nodes are all peered with each other:
+	// from a node to clients and foreign endpoints, from a client to everybody, from a foreign endpoint to nodes and clients.
+	ForwardMesh ForwardMode = iota
+	// ForwardNone passes nothing on. The endpoint is a leaf.
+	ForwardNone
+	// ForwardAll passes everything to everybody but the peer that it came from. Cycles of such endpoints circulate messages until
+	// their TTL is used up.
+	ForwardAll
+)
+
+// Overflow says what happens when a queue is full and one more message arrives.
+type Overflow = peering.Policy
+
+// The policies.
+const (
+	// OverflowDisconnect ends the connection to the peer. For a subscriber it means OverflowDropOldest.
+	OverflowDisconnect = peering.Disconnect
+	// OverflowDropNewest discards the new message.
+	OverflowDropNewest = peering.DropNewest
+	// OverflowDropOldest discards the oldest queued message.
+	OverflowDropOldest = peering.DropOldest
+	// OverflowWait, for subscribers only: reading from the peer waits until the subscriber has taken messages. Nothing is lost, but
+	// while the subscriber does not read, everything else that this peer sends waits too; a peer that has to wait for long may give
+	// the connection up.
+	OverflowWait = peering.DropOldest + 1
+)
+
+// QueueLimit bounds a queue. Zero fields mean defaults.
+type QueueLimit struct {
+	Messages, Bytes int
+	Overflow        Overflow
+}
+
+// Defaults of queues and frames.
+const (
+	DefaultPeerMessages       = 8192
+	DefaultSubscriberMessages = 65536
+	DefaultQueueBytes         = 32 << 20
+	DefaultMaxFrame           = 64 << 20
+)
+
+func (q QueueLimit) withDefaults(messages int) QueueLimit {
+	if q.Messages <= 0 {
+		q.Messages = messages
+	}
+	if q.Bytes <= 0 {
+		q.Bytes = DefaultQueueBytes
+	}
+	return q
+}
+
+// forSubscriber fills in the defaults of a subscriber's queue.
+func (q QueueLimit) forSubscriber() QueueLimit {
+	if q.Overflow == OverflowDisconnect {
+		q.Overflow = OverflowDropOldest
+	}
+	return q.withDefaults(DefaultSubscriberMessages)
+}
+
+// Options of an Endpoint. The zero Options are good for a node on a trusted network.
+type Options struct {
+	// ID names the endpoint; zero for a random one. No two endpoints of a mesh may have the same.
+	ID      data.EndpointID
+	Forward ForwardMode
+	// TLS is used for all connections; nil means plain TCP.
+	TLS *peering.TLS
+	// PlainProtocol keeps to what C++ Broker knows: the endpoint announces no extensions and looks for none, so that its peers count
+	// as foreign endpoints.
+	PlainProtocol bool
+	// PeerQueue bounds what waits for each peer, by default 8192 messages and 32 MiB.
+	PeerQueue QueueLimit
+	// SubscriberQueue is the limit of subscribers that name none, by default 65536 messages and 32 MiB, dropping the oldest.
+	SubscriberQueue QueueLimit
+	// MaxFrame is the largest frame body that is received or sent, by default 64 MiB.
+	MaxFrame int
+	// Logger gets what happens to connections, with peer, topic and code as attributes; nil discards it.
+	Logger *slog.Logger
+}
+
+func (o Options) validate() (Options, error) {
+	if o.Forward > ForwardAll {
+		return o, fmt.Errorf("forward mode %d is unknown", o.Forward)
+	}
+	if o.PeerQueue.Overflow > OverflowDropOldest {
+		return o, errors.New("a peer's queue can't wait: its policy is to disconnect or to drop")
+	}
+	if o.MaxFrame < 0 || o.MaxFrame > 1<<31-6 {
+		return o, fmt.Errorf("largest frame of %d bytes: allowed are 1 to 2147483642", o.MaxFrame)
+	}
+	if o.MaxFrame == 0 {
+		o.MaxFrame = DefaultMaxFrame
+	}
+	if o.ID.IsZero() {
+		o.ID = data.NewEndpointID()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.PeerQueue = o.PeerQueue.withDefaults(DefaultPeerMessages)
+	return o, nil
+}

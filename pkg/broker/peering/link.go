@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package peering
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Link is a connection in operation: a reader that the owner calls, a queue, and a writer goroutine that empties it.
+type Link struct {
+	*Established
+	Queue *Queue
+	// BytesIn and BytesOut count what went over the connection, framing included, TLS excluded.
+	BytesIn, BytesOut atomic.Uint64
+
+	reader   *Reader
+	heard    atomic.Int64 // when the last byte came, in nanoseconds
+	writer   sync.WaitGroup
+	closing  chan struct{}
+	failOnce sync.Once
+	cause    error
+}
+
+// NewLink takes over an established connection. The writer starts with Start.
+func NewLink(est *Established, limit Limit, maxFrame int) *Link {
+	l := &Link{Established: est, Queue: NewQueue(limit), closing: make(chan struct{})}
+	l.reader = NewReader(source{l}, est.Rest, maxFrame)
+	l.heard.Store(time.Now().UnixNano())
+	est.Rest = nil
+	return l
+}
+
+// source counts what the reader reads.
+type source struct{ l *Link }
+
+func (s source) Read(b []byte) (int, error) {
+	n, err := s.l.Conn.Read(b)
+	if n > 0 {
+		s.l.BytesIn.Add(uint64(n))
+		s.l.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// Start runs the writer. first, if any, is written before everything that is queued.
+func (l *Link) Start(first []byte) { l.writer.Go(func() { l.write(first) }) }
+
+func (l *Link) write(first []byte) {
+	if len(first) > 0 {
+		if _, err := l.Conn.Write(first); err != nil {
+			l.Fail(&Error{Class: Lost, Text: "write", Err: err})
+			return
+		}
+		l.BytesOut.Add(uint64(len(first)))
+	}
+	var b batch
+	for l.Queue.take(&b) {
+		n, err := l.writeBatch(b.bufs)
+		l.BytesOut.Add(uint64(n))
+		if err != nil {
+			l.Queue.lost(b.msgs)
+			l.Fail(&Error{Class: Lost, Text: "write", Err: err})
+			return
+		}
+	}
+}
+
+func (l *Link) writeBatch(bufs net.Buffers) (int64, error) {
+	if len(bufs) == 1 {
+		n, err := l.Conn.Write(bufs[0])
+		return int64(n), err
+	}
+	return bufs.WriteTo(l.Conn)
+}
+
+// Next answers the next received frames, see Reader.Next. Only one goroutine may call it.
+func (l *Link) Next() ([][]byte, error) { return l.reader.Next() }
+
+// NextWithin is Next with a limit of time; the error is then os.ErrDeadlineExceeded, and Next goes on where it was.
+func (l *Link) NextWithin(d time.Duration) ([][]byte, error) {
+	l.Conn.SetReadDeadline(time.Now().Add(d))
+	defer l.Conn.SetReadDeadline(time.Time{})
+	return l.reader.Next()
+}
+
+// Heard is when the last byte came from the peer.
+func (l *Link) Heard() time.Time { return time.Unix(0, l.heard.Load()) }
+
+// Fail ends the connection at once, for the given reason unless there is one already. What is queued is lost.
+func (l *Link) Fail(cause error) {
+	l.end(cause, func() {
+		if c, ok := l.Conn.(*tls.Conn); ok {
+			c.NetConn().Close()
+		}
+		l.Conn.Close()
+	})
+}
+
+// Close ends the connection on purpose, over TLS with a close_notify.
+func (l *Link) Close() { l.end(nil, func() { l.Conn.Close() }) }
+
+func (l *Link) end(cause error, shut func()) {
+	l.failOnce.Do(func() {
+		l.cause = cause
+		close(l.closing)
+		l.Queue.Close()
+		shut()
+	})
+}
+
+// Closing is closed when Fail or Close was called.
+func (l *Link) Closing() <-chan struct{} { return l.closing }
+
+// Wait waits for the writer. Fail or Close must have been called.
+func (l *Link) Wait() { l.writer.Wait() }
+
+// Cause is why the link ended, given the error of Next: that of Fail if it was called first, nil after Close.
+func (l *Link) Cause(read error) error {
+	select {
+	case <-l.closing:
+		return l.cause
+	default:
+	}
+	if e := (*Error)(nil); errors.As(read, &e) {
+		return e
+	}
+	if errors.Is(read, io.EOF) || errors.Is(read, io.ErrUnexpectedEOF) {
+		return &Error{Class: Lost, Text: "the peer closed the connection"}
+	}
+	return &Error{Class: Lost, Text: "read", Err: read}
+}

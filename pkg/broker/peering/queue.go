@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package peering
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+)
+
+// Policy says what happens when a queue is full and one more message arrives.
+type Policy uint8
+
+// The policies.
+const (
+	// Disconnect ends the connection; what was queued is lost.
+	Disconnect Policy = iota
+	// DropNewest discards the new message.
+	DropNewest
+	// DropOldest discards the oldest queued messages and takes the new one.
+	DropOldest
+)
+
+// Limit bounds the data lane of a queue. The store commands' lane is bounded by the same number of bytes.
+type Limit struct {
+	Messages, Bytes int
+	Overflow        Policy
+}
+
+// maxControl is how many control frames may wait before the peer counts as dead.
+const maxControl = 1024
+
+// takeBytes is about how much of each lane goes into one write.
+const takeBytes = 256 << 10
+
+// Lane selects where a frame waits.
+type Lane uint8
+
+// The lanes. Control frames (pings, pongs) go first and are never dropped.
+const (
+	LaneData Lane = iota
+	LaneCommand
+)
+
+// Result is what became of a frame.
+type Result uint8
+
+// The results.
+const (
+	// Queued: the frame will be written unless the connection ends.
+	Queued Result = iota
+	// Dropped: a frame, this one or an older one, was discarded.
+	Dropped
+	// Overflowed: the limit is reached and the connection must be ended.
+	Overflowed
+	// Full: the limit is reached and the caller asked to wait; see Room.
+	Full
+	// Closed: the queue takes no more.
+	Closed
+)
+
+// Queue holds the frames that wait for one peer's writer. Producers only append bytes under a short lock; they never wait for the
+// network. The writer takes whole chunks, so that one write carries many frames.
+type Queue struct {
+	limit  Limit
+	wakeup chan struct{} // one slot: the writer has something to do
+
+	mu struct {
+		sync.Mutex
+		control, command, data lane
+		update                 []byte // newest routing_update, as a frame
+		last                   []deferred
+		sleeping               bool // the writer waits for wakeup
+		writing                bool
+		sealed, closed         bool
+		dropped                uint64
+		written                uint64
+		room                   chan struct{}
+		flushes                []flush
+	}
+}
+
+// deferred is a frame that goes out when everything queued before it has been taken.
+type deferred struct {
+	data, command uint64
+	frame         []byte
+}
+
+// flush is somebody who waits until everything queued before has been written.
+type flush struct {
+	control, data, command uint64
+	done                   chan struct{}
+}
+
+// NewQueue makes an empty queue.
+func NewQueue(limit Limit) *Queue { return &Queue{limit: limit, wakeup: make(chan struct{}, 1)} }
+
+// Append queues a complete frame, length included. The bytes are copied. With wait a full data lane answers Full and nothing happens.
+func (q *Queue) Append(to Lane, frame []byte, wait bool) Result {
+	q.mu.Lock()
+	l, r := q.admitLocked(to, len(frame), wait)
+	if l != nil {
+		c := l.space(len(frame))
+		c.buf = append(c.buf, frame...)
+		l.added(c, len(frame))
+	}
+	q.unlockAndWake(l != nil)
+	return r
+}
+
+// AppendShared queues a frame of which the payload is kept as it is: nobody may change it any more. head is the frame up to the
+// payload, the length included.
+func (q *Queue) AppendShared(to Lane, head, payload []byte, wait bool) Result {
+	q.mu.Lock()
+	size := len(head) + len(payload)
+	l, r := q.admitLocked(to, size, wait)
+	if l != nil {
+		c := l.space(len(head))
+		c.buf = append(c.buf, head...)
+		c.splices = append(c.splices, splice{len(c.buf), payload})
+		l.added(c, size)
+	}
+	q.unlockAndWake(l != nil)
+	return r
+}
+
+// AppendValue queues a data frame made of a header without its length and a value, of which size is the encoded size.
+func (q *Queue) AppendValue(head []byte, v data.Value, size int, wait bool) Result {
+	q.mu.Lock()
+	frame := 4 + len(head) + size
+	l, r := q.admitLocked(LaneData, frame, wait)
+	if l != nil {
+		c := l.space(frame)
+		c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(frame-4))
+		c.buf = append(c.buf, head...)
+		c.buf = v.AppendBinary(c.buf)
+		l.added(c, frame)
+	}
+	q.unlockAndWake(l != nil)
+	return r
+}
+
+// admitLocked applies the limits; the lane is nil if the frame is not to be queued.
+func (q *Queue) admitLocked(to Lane, size int, wait bool) (*lane, Result) {
+	if q.mu.sealed {
+		return nil, Closed
+	}
+	if to == LaneCommand {
+		if l := &q.mu.command; l.msgs == 0 || l.bytes+size <= q.limit.Bytes {
+			return l, Queued
+		}
+		q.mu.dropped++
+		return nil, Dropped
+	}
+	l := &q.mu.data
+	if !q.fullLocked(size) {
+		return l, Queued
+	}
+	switch {
+	case wait:
+		return nil, Full
+	case q.limit.Overflow == DropNewest:
+		q.mu.dropped++
+		return nil, Dropped
+	case q.limit.Overflow == DropOldest:
+		for q.fullLocked(size) {
+			l.dropFirst()
+			q.mu.dropped++
+		}
+		return l, Dropped
+	}
+	q.mu.dropped += uint64(l.msgs) + 1
+	q.mu.sealed = true
+	l.clear()
+	return nil, Overflowed
+}
+
+// fullLocked tells whether a frame of so many bytes is too much. An empty lane takes any frame.
+func (q *Queue) fullLocked(size int) bool {
+	l := &q.mu.data
+	return l.msgs > 0 && (l.msgs >= q.limit.Messages || l.bytes+size > q.limit.Bytes)
+}
+
+// Control queues a ping or pong. Overflowed means that the peer has not taken 1024 of them.
+func (q *Queue) Control(frame []byte) Result {
+	q.mu.Lock()
+	defer q.unlockAndWake(true)
+	l := &q.mu.control
+	if q.mu.closed {
+		return Closed
+	}
+	if l.msgs >= maxControl {
+		return Overflowed
+	}
+	c := l.space(len(frame))
+	c.buf = append(c.buf, frame...)
+	l.added(c, len(frame))
+	return Queued
+}
+
+// Update queues a routing_update. One that still waits is replaced: it would be outdated.
+func (q *Queue) Update(frame []byte) {
+	q.mu.Lock()
+	defer q.unlockAndWake(true)
+	if !q.mu.closed {
+		q.mu.update = frame
+	}
+}
+
+// Last queues a control frame behind everything that is queued now.
+func (q *Queue) Last(frame []byte) Result {
+	q.mu.Lock()
+	defer q.unlockAndWake(true)
+	if q.mu.closed {
+		return Closed
+	}
+	if len(q.mu.last) >= maxControl {
+		return Overflowed
+	}
+	q.mu.last = append(q.mu.last, deferred{q.mu.data.in, q.mu.command.in, frame})
+	return Queued
+}
+
+// Seal refuses data and commands from now on; what is queued is still written.
+func (q *Queue) Seal() {
+	q.mu.Lock()
+	defer q.unlockAndWake(false)
+	q.mu.sealed = true
+	q.roomLocked()
+}
+
+// Close throws away what is queued and ends the writer.
+func (q *Queue) Close() {
+	q.mu.Lock()
+	defer q.unlockAndWake(true)
+	if q.mu.closed {
+		return
+	}
+	q.mu.sealed, q.mu.closed = true, true
+	q.mu.dropped += uint64(q.mu.data.msgs + q.mu.command.msgs)
+	q.mu.data.clear()
+	q.mu.command.clear()
+	q.mu.control.clear()
+	q.mu.update, q.mu.last = nil, nil
+	q.roomLocked()
+	q.flushedLocked()
+}
+
+// unlockAndWake ends a producer's critical section; with news a sleeping writer is woken.
+func (q *Queue) unlockAndWake(news bool) {
+	wake := news && q.mu.sleeping
+	if wake {
+		q.mu.sleeping = false
+	}
+	q.mu.Unlock()
+	if wake {
+		select {
+		case q.wakeup <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Room answers a channel that is closed when a full data lane has room again; nil if it has room now.
+func (q *Queue) Room() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.mu.sealed || !q.fullLocked(0) && q.mu.data.bytes < q.limit.Bytes {
+		return nil
+	}
+	if q.mu.room == nil {
+		q.mu.room = make(chan struct{})
+	}
+	return q.mu.room
+}
+
+func (q *Queue) roomLocked() {
+	l := &q.mu.data
+	if q.mu.room != nil && (q.mu.sealed || l.msgs <= q.limit.Messages/2 && l.bytes <= q.limit.Bytes/2) {
+		close(q.mu.room)
+		q.mu.room = nil
+	}
+}
+
+// Flushed answers a channel that is closed when everything queued so far has been given to the socket or thrown away.
+func (q *Queue) Flushed() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	done := make(chan struct{})
+	q.mu.flushes = append(q.mu.flushes, flush{q.mu.control.in, q.mu.data.in, q.mu.command.in, done})
+	if !q.mu.writing || q.mu.closed {
+		q.flushedLocked()
+	}
+	return done
+}
+
+func (q *Queue) flushedLocked() {
+	kept := q.mu.flushes[:0]
+	for _, f := range q.mu.flushes {
+		if q.mu.control.out < f.control || q.mu.data.out < f.data || q.mu.command.out < f.command || q.mu.update != nil {
+			kept = append(kept, f)
+			continue
+		}
+		close(f.done)
+	}
+	q.mu.flushes = kept
+}
+
+// Stats are the figures of a queue.
+type Stats struct {
+	Messages, Bytes  int // waiting
+	Dropped, Written uint64
+}
+
+// Stats reads the figures. Control frames are not counted among the messages.
+func (q *Queue) Stats() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return Stats{
+		Messages: q.mu.data.msgs + q.mu.command.msgs, Bytes: q.mu.data.bytes + q.mu.command.bytes,
+		Dropped: q.mu.dropped, Written: q.mu.written,
+	}
+}
+
+// lost counts messages that were taken and could not be written.
+func (q *Queue) lost(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.dropped += uint64(n)
+}
+
+// take waits for frames and moves them to the batch; false when the queue is closed. The batch before must have been written.
+func (q *Queue) take(b *batch) bool {
+	q.mu.Lock()
+	q.mu.written += uint64(b.msgs)
+	if q.mu.writing {
+		q.mu.writing = false
+		q.roomLocked()
+		q.flushedLocked()
+	}
+	b.reset()
+	for !q.mu.closed && !q.fillLocked(b) {
+		q.mu.sleeping = true
+		q.mu.Unlock()
+		<-q.wakeup
+		q.mu.Lock()
+		q.mu.sleeping = false
+	}
+	q.mu.writing = !q.mu.closed
+	q.roomLocked()
+	open := !q.mu.closed
+	q.mu.Unlock()
+	return open
+}
+
+func (q *Queue) fillLocked(b *batch) bool {
+	if q.mu.update != nil {
+		b.bufs, q.mu.update = append(b.bufs, q.mu.update), nil
+	}
+	q.mu.control.take(b, takeBytes)
+	b.msgs = 0 // control frames don't count
+	q.mu.command.take(b, takeBytes)
+	q.mu.data.take(b, takeBytes)
+	for len(q.mu.last) > 0 && q.mu.data.out >= q.mu.last[0].data && q.mu.command.out >= q.mu.last[0].command {
+		b.bufs = append(b.bufs, q.mu.last[0].frame)
+		q.mu.last = q.mu.last[1:]
+	}
+	return len(b.bufs) > 0
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package peering
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// TLS makes the configuration of each TLS handshake. Both ends present a certificate and verify the other's chain; names are not
+// compared, except for the URI that a dialer may ask for.
+type TLS struct {
+	// Config answers the certificate of this side (Certificates) and the CAs to trust (RootCAs). It is called at each handshake, so
+	// that renewed files are used without a restart. What else it sets is kept, but the verification is this package's.
+	Config func() (*tls.Config, error)
+}
+
+// LoadTLS reads ca.crt, tls.crt and tls.key of a folder, at each handshake anew. It fails if they can't be used now.
+func LoadTLS(dir string) (*TLS, error) {
+	t := &TLS{Config: func() (*tls.Config, error) { return readTLS(dir) }}
+	if _, err := t.Config(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func readTLS(dir string) (*tls.Config, error) {
+	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
+	if err != nil {
+		return nil, fmt.Errorf("read CA certificates: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("%s holds no certificate", filepath.Join(dir, "ca.crt"))
+	}
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
+	if err != nil {
+		return nil, fmt.Errorf("read certificate and key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool}, nil
+}
+
+// server is the configuration of an accepting end.
+func (t *TLS) server() (*tls.Config, error) {
+	c, err := t.base()
+	if err != nil {
+		return nil, err
+	}
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	c.ClientCAs = c.RootCAs
+	return c, nil
+}
+
+// client is the configuration of a dialing end. The chain is verified here and not by crypto/tls, which would insist on a host name.
+func (t *TLS) client(uri string) (*tls.Config, error) {
+	c, err := t.base()
+	if err != nil {
+		return nil, err
+	}
+	roots := c.RootCAs
+	c.InsecureSkipVerify = true
+	c.VerifyConnection = func(state tls.ConnectionState) error { return verifyServer(state, roots, uri) }
+	return c, nil
+}
+
+func (t *TLS) base() (*tls.Config, error) {
+	c, err := t.Config()
+	if err != nil {
+		return nil, err
+	}
+	c = c.Clone()
+	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
+	return c, nil
+}
+
+func verifyServer(state tls.ConnectionState, roots *x509.CertPool, uri string) error {
+	if len(state.PeerCertificates) == 0 {
+		return errors.New("the peer presented no certificate")
+	}
+	leaf := state.PeerCertificates[0]
+	opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	for _, c := range state.PeerCertificates[1:] {
+		opts.Intermediates.AddCert(c)
+	}
+	if _, err := leaf.Verify(opts); err != nil {
+		return err
+	}
+	if names := uris(leaf); uri != "" && !slices.Contains(names, uri) {
+		return fmt.Errorf("the certificate is for %q, not for %q", names, uri)
+	}
+	return nil
+}
+
+func uris(c *x509.Certificate) []string {
+	var out []string
+	for _, u := range c.URIs {
+		out = append(out, u.String())
+	}
+	return out
+}
+
+// verifiedURI is the first URI in the peer's verified certificate.
+func verifiedURI(c *tls.Conn) string {
+	if certs := c.ConnectionState().PeerCertificates; len(certs) > 0 && len(certs[0].URIs) > 0 {
+		return certs[0].URIs[0].String()
+	}
+	return ""
+}

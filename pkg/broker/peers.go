@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+)
+
+// PeerState says how far a connection is.
+type PeerState uint8
+
+// The states.
+const (
+	// Connecting: dialing, or the peering does not stand yet.
+	Connecting PeerState = iota
+	// Peered: messages flow.
+	Peered
+	// Disconnected: waiting for the next attempt.
+	Disconnected
+	// Closing: the closing handshake is under way.
+	Closing
+)
+
+// String is the state's name, for instance "Peered".
+func (s PeerState) String() string {
+	return [...]string{"Connecting", "Peered", "Disconnected", "Closing"}[s]
+}
+
+// PeerClass says what a peer is in the mesh.
+type PeerClass uint8
+
+// The classes.
+const (
+	// ClassUnknown: not peered yet.
+	ClassUnknown PeerClass = iota
+	// ClassNode: an endpoint of this project that forwards.
+	ClassNode
+	// ClassClient: an endpoint of this project that forwards nothing.
+	ClassClient
+	// ClassForeign: any other endpoint.
+	ClassForeign
+)
+
+// String is the class's name, for instance "Node".
+func (c PeerClass) String() string {
+	return [...]string{"Unknown", "Node", "Client", "Foreign"}[c]
+}
+
+// PeerErrorClass is the reason of a failed attempt or of a lost connection, in one word. Empty: none.
+type PeerErrorClass = peering.ErrorClass
+
+// The error classes, see package peering.
+const (
+	PeerRefused      = peering.Refused
+	PeerUnreachable  = peering.Unreachable
+	PeerTLSFailed    = peering.TLSFailed
+	PeerIncompatible = peering.Incompatible
+	PeerTimeout      = peering.Timeout
+	PeerRedundant    = peering.Redundant
+	PeerOverflow     = peering.Overflow
+	PeerLost         = peering.Lost
+)
+
+// PeerInfo describes one connection, or one dialed address that has none.
+type PeerInfo struct {
+	// Name is that of PeerOptions; empty for accepted peers.
+	Name string
+	// Address is as it was dialed, or the remote address.
+	Address string
+	Dialed  bool
+	ID      data.EndpointID // zero while unknown
+	URI     string          // in the peer's verified certificate
+	State   PeerState
+	Since   time.Time // when the state was entered
+	Class   PeerClass
+	// LastError is why the last attempt failed or the last connection was lost. It stays after a later success.
+	LastError     PeerErrorClass
+	LastErrorText string
+	// Of the queue towards the peer, and of data messages and commands in both directions.
+	QueuedMessages, QueuedBytes int
+	Dropped, Sent, Received     uint64
+	// Filter is what the peer asks for.
+	Filter []string
+}
+
+// Peers describes every connection and every dialed address, by address.
+func (e *Endpoint) Peers() []PeerInfo {
+	e.mu.Lock()
+	var out []PeerInfo
+	shown := make(map[*peer]bool)
+	for _, t := range e.mu.targets {
+		out = append(out, t.infoLocked())
+		shown[t.peer] = true
+	}
+	for p := range e.mu.conns {
+		if !shown[p] {
+			info := PeerInfo{Address: p.address, Dialed: p.dialed}
+			p.infoLocked(&info)
+			out = append(out, info)
+		}
+	}
+	e.mu.Unlock()
+	slices.SortFunc(out, func(a, b PeerInfo) int {
+		return cmp.Or(cmp.Compare(a.Address, b.Address), a.ID.Compare(b.ID))
+	})
+	return out
+}
+
+func (t *target) infoLocked() PeerInfo {
+	info := PeerInfo{Name: t.opt.Name, Address: t.address, Dialed: true, State: t.state, Since: t.since}
+	if t.lastErr != nil {
+		info.LastError, info.LastErrorText = classOf(t.lastErr), t.lastErr.Error()
+	}
+	if t.peer != nil {
+		t.peer.infoLocked(&info)
+	}
+	return info
+}
+
+func (p *peer) infoLocked(info *PeerInfo) {
+	info.ID, info.URI, info.State, info.Since = p.Peer, p.URI, p.state, p.since
+	if p.state == Peered || p.state == Closing {
+		info.Class = p.class
+	}
+	st := p.Queue.Stats()
+	info.QueuedMessages, info.QueuedBytes, info.Dropped, info.Sent = st.Messages, st.Bytes, st.Dropped, st.Written
+	info.Received = p.received.Load()
+	info.Filter = slices.Clone(p.filter)
+}
+
+// AwaitPeer waits until an endpoint is peered.
+func (e *Endpoint) AwaitPeer(ctx context.Context, id data.EndpointID) error {
+	for {
+		news := e.news.wait()
+		s := e.routes.Load()
+		switch {
+		case s.peers[id] != nil:
+			return nil
+		case s.closed:
+			return ErrClosed
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return fmt.Errorf("await peer %s: %w", id, ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
+)
+
+// DropCause says why a message was discarded.
+type DropCause uint8
+
+// The causes.
+const (
+	DropPeerQueue    DropCause = iota // a peer's queue was full
+	DropCommandQueue                  // the same for store commands
+	DropSubscriber                    // a subscriber's queue was full
+	DropPayload                       // not a valid value
+	DropFrame                         // an envelope that can't be read, or a control frame for somebody else
+	DropSender                        // the sender is not the peer
+	DropLocalTopic                    // a topic that must not leave an endpoint
+	DropTTL                           // no hops left
+	DropNoPath                        // addressed to an endpoint that is not a direct peer
+	dropCauses
+)
+
+// String is the cause as metrics name it.
+func (c DropCause) String() string {
+	return [...]string{"peer_queue", "command_queue", "subscriber_queue", "payload", "frame", "sender", "local_topic", "ttl", "no_path"}[c]
+}
+
+// Stats are figures since the endpoint was made.
+type Stats struct {
+	// Processed counts messages that peers sent or this endpoint published, by the name of their type.
+	Processed map[string]uint64
+	// Dropped counts discarded messages by cause.
+	Dropped map[DropCause]uint64
+	// BytesIn and BytesOut are those of the connections in operation, framing included.
+	BytesIn, BytesOut uint64
+	// Peers is the number of peerings that stand, Subscribers that of subscribers.
+	Peers, Subscribers int
+	// HandshakesFailed counts accepted connections, DialsFailed attempts that did not become a peering.
+	HandshakesFailed, DialsFailed uint64
+}
+
+type counters struct {
+	processed                     [wire.TypePong + 1]atomic.Uint64
+	dropped                       [dropCauses]atomic.Uint64
+	handshakesFailed, dialsFailed atomic.Uint64
+	bytesIn, bytesOut             atomic.Uint64 // of connections that have ended
+	refusal                       sharedThrottle
+}
+
+func (c *counters) drop(cause DropCause, n uint64) { c.dropped[cause].Add(n) }
+
+func (c *counters) count(counts *[wire.TypePong + 1]uint64) {
+	for t, n := range counts {
+		if n > 0 {
+			c.processed[t].Add(n)
+		}
+	}
+}
+
+// retire adds up what a connection has carried.
+func (c *counters) retire(p *peer) {
+	c.bytesIn.Add(p.BytesIn.Load())
+	c.bytesOut.Add(p.BytesOut.Load())
+}
+
+// Stats reads the figures.
+func (e *Endpoint) Stats() Stats {
+	c := &e.counters
+	s := Stats{
+		Processed: make(map[string]uint64), Dropped: make(map[DropCause]uint64),
+		HandshakesFailed: c.handshakesFailed.Load(), DialsFailed: c.dialsFailed.Load(),
+		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+	}
+	for t := wire.TypeData; t <= wire.TypePong; t++ {
+		s.Processed[t.String()] = c.processed[t].Load()
+	}
+	for cause := range dropCauses {
+		s.Dropped[cause] = c.dropped[cause].Load()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.Peers, s.Subscribers = len(e.mu.peers), len(e.mu.subs)
+	for p := range e.mu.conns {
+		s.BytesIn += p.BytesIn.Load()
+		s.BytesOut += p.BytesOut.Load()
+	}
+	return s
+}
+
+// sharedThrottle is a throttle for several goroutines.
+type sharedThrottle struct {
+	mu sync.Mutex
+	t  throttle
+}
+
+func (s *sharedThrottle) log(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t.log(f)
+}
+
+func appendUint32(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
+)
+
+// attachment is a store that takes commands of a topic.
+type attachment struct {
+	topic  string
+	handle func(payload []byte)
+}
+
+// AttachStore passes the commands of a topic to a store until detach is called; peers are told of the topic. handle is called from
+// several goroutines, must not block, and may use the payload only during the call. A call that is under way when detach returns may
+// still be running. It must not be called from handle.
+func (e *Endpoint) AttachStore(name string, handle func(payload []byte)) (detach func(), err error) {
+	if name == "" || len(name) > maxTopic {
+		return nil, fmt.Errorf("attach store: %w: %d bytes", ErrTopic, len(name))
+	}
+	a := &attachment{name, handle}
+	open := false
+	e.change(func() {
+		if open = !e.mu.closing; !open {
+			return
+		}
+		e.mu.stores[a] = struct{}{}
+		if e.mu.mailbox == nil {
+			e.mu.mailbox = newMailbox(e)
+			e.running.Go(e.mu.mailbox.run)
+		}
+	})
+	if !open {
+		return nil, ErrClosed
+	}
+	return sync.OnceFunc(func() { e.change(func() { delete(e.mu.stores, a) }) }), nil
+}
+
+// SendCommand sends a store command to the endpoint with an ID, which must be the own one or that of a direct peer, or to everybody
+// who wants the topic if the ID is zero; stores of this endpoint are included, and get the command from another goroutine. It never
+// waits: commands that don't fit into a queue are dropped and counted, and repeated by the channel of the store. The payload may be
+// used again when SendCommand returns.
+func (e *Endpoint) SendCommand(name string, receiver data.EndpointID, payload []byte) error {
+	s := e.routes.Load()
+	if s.closed {
+		return ErrClosed
+	}
+	if len(payload) == 0 {
+		return fmt.Errorf("%w: a command without payload", ErrValue)
+	}
+	if size := wire.HeaderSize + len(name) + len(payload); size > e.opt.MaxFrame {
+		return fmt.Errorf("%w: a frame of %d bytes, at most %d are allowed", ErrValue, size, e.opt.MaxFrame)
+	}
+	o, err := s.own(name)
+	if err != nil {
+		return err
+	}
+	e.counters.processed[wire.TypeCommand].Add(1)
+	if len(o.stores) > 0 && (receiver.IsZero() || receiver == e.opt.ID) {
+		s.mailbox.put(o.stores, payload)
+	}
+	switch {
+	case receiver == e.opt.ID:
+		return nil
+	case receiver.IsZero():
+		sendCommand(o.peers, o.command, payload)
+		return nil
+	}
+	p := s.peers[receiver]
+	if p == nil {
+		return fmt.Errorf("send command to %s: %w", receiver, code.NoPathToPeer)
+	}
+	sendCommand([]*peer{p}, s.header(wire.TypeCommand, receiver, []byte(name)), payload)
+	return nil
+}
+
+func sendCommand(to []*peer, header, payload []byte) {
+	if len(to) == 0 {
+		return
+	}
+	var small [512]byte
+	head := append(appendUint32(small[:0], uint32(len(header)+len(payload))), header...)
+	share := len(payload) > peering.ShareAbove
+	if share {
+		payload = bytes.Clone(payload)
+	} else {
+		head = append(head, payload...)
+	}
+	for _, p := range to {
+		var r peering.Result
+		if share {
+			r = p.Queue.AppendShared(peering.LaneCommand, head, payload, false)
+		} else {
+			r = p.Queue.Append(peering.LaneCommand, head, false)
+		}
+		p.settle(r, true)
+	}
+}
+
+// mailbox carries commands between stores of one endpoint. They go through a goroutine of their own, so that a store may send while
+// it holds its lock.
+type mailbox struct {
+	e     *Endpoint
+	ready chan struct{}
+	mu    struct {
+		sync.Mutex
+		letters []letter
+		bytes   int
+	}
+}
+
+type letter struct {
+	to      []*attachment
+	payload []byte
+}
+
+func newMailbox(e *Endpoint) *mailbox { return &mailbox{e: e, ready: make(chan struct{}, 1)} }
+
+func (b *mailbox) put(to []*attachment, payload []byte) {
+	b.mu.Lock()
+	fits := b.mu.bytes == 0 || b.mu.bytes+len(payload) <= DefaultQueueBytes
+	if fits {
+		b.mu.letters = append(b.mu.letters, letter{to, bytes.Clone(payload)})
+		b.mu.bytes += len(payload)
+	}
+	b.mu.Unlock()
+	if !fits {
+		b.e.counters.drop(DropCommandQueue, 1)
+		return
+	}
+	select {
+	case b.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (b *mailbox) run() {
+	for {
+		select {
+		case <-b.ready:
+		case <-b.e.stop.Done():
+			return
+		}
+		b.mu.Lock()
+		letters := b.mu.letters
+		b.mu.letters, b.mu.bytes = nil, 0
+		b.mu.Unlock()
+		for _, l := range letters {
+			for _, a := range l.to {
+				a.handle(l.payload)
+			}
+		}
+	}
+}

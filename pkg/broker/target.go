@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+)
+
+const (
+	// DefaultRetry is the retry interval of PeerAsync if none is given.
+	DefaultRetry = 10 * time.Second
+	// minRetry is the first pause after a failed attempt; it doubles up to the retry interval.
+	minRetry = 100 * time.Millisecond
+	// shortLived is the age below which the loss of a peering counts as a failed attempt and is not followed by a dial at once.
+	shortLived = time.Second
+)
+
+// PeerOptions of one dialed address.
+type PeerOptions struct {
+	// Retry is the longest pause between attempts. Zero: Peer makes one attempt, PeerAsync uses DefaultRetry.
+	Retry time.Duration
+	// ServerURI is the URI that the peer's certificate must carry; empty: any certificate of the CA will do.
+	ServerURI string
+	// Name shows up in PeerInfo.
+	Name string
+}
+
+// target is an address that the endpoint dials. Its goroutine runs run; the other fields are guarded by the endpoint's mutex.
+type target struct {
+	e       *Endpoint
+	address string
+	ctx     context.Context // ended by Unpeer and Close
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when run has returned
+
+	opt      PeerOptions
+	peer     *peer // the connection that serves the address; it may have been accepted
+	state    PeerState
+	since    time.Time
+	lastErr  error
+	finished bool // no further attempt is made
+}
+
+// dial starts dialing an address, or joins what is under way.
+func (e *Endpoint) dial(address string, o PeerOptions) (t *target, created bool, err error) {
+	address, err = peering.Normalize(address)
+	if err != nil {
+		return nil, false, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mu.closing {
+		return nil, false, ErrClosed
+	}
+	if t := e.mu.targets[address]; t != nil {
+		return t, false, nil
+	}
+	t = &target{e: e, address: address, opt: o, done: make(chan struct{}), state: Connecting, since: time.Now()}
+	t.ctx, t.cancel = context.WithCancel(e.stop)
+	e.mu.targets[address] = t
+	e.running.Go(t.run)
+	return t, true, nil
+}
+
+// PeerAsync dials an address in the background, and again whenever the connection is lost, until Unpeer. What happens shows in Peers
+// and in status events. An address that is dialed already gets the new options for its next attempt.
+func (e *Endpoint) PeerAsync(address string, o PeerOptions) error {
+	if o.Retry <= 0 {
+		o.Retry = DefaultRetry
+	}
+	t, created, err := e.dial(address, o)
+	if err == nil && !created {
+		e.mu.Lock()
+		t.opt = o
+		e.mu.Unlock()
+	}
+	return err
+}
+
+// Peer dials an address and waits until the peering stands, or until it is certain that it fails: with a retry interval that is never.
+// It answers the peer's ID; that of the existing connection if the endpoint is connected already. If the context ends first, the
+// dialing that this call started ends too.
+func (e *Endpoint) Peer(ctx context.Context, address string, o PeerOptions) (data.EndpointID, error) {
+	t, created, err := e.dial(address, o)
+	if err != nil {
+		return data.EndpointID{}, err
+	}
+	for {
+		news := e.news.wait()
+		id, finished, err := t.outcome()
+		if !id.IsZero() || finished {
+			return id, err
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			if created {
+				t.end()
+			}
+			if err != nil {
+				return data.EndpointID{}, errors.Join(ctx.Err(), err)
+			}
+			return data.EndpointID{}, ctx.Err()
+		}
+	}
+}
+
+// outcome answers the ID of the peer once it is peered, else whether another attempt will be made, and the last error.
+func (t *target) outcome() (id data.EndpointID, finished bool, err error) {
+	t.e.mu.Lock()
+	defer t.e.mu.Unlock()
+	if t.peer != nil && t.peer.state == Peered {
+		return t.peer.Peer, false, nil
+	}
+	err = t.lastErr
+	if t.finished && err == nil {
+		err = ErrClosed
+	}
+	return id, t.finished, err
+}
+
+// end cancels all further attempts and takes the address out of the books. A connection that stands stays.
+func (t *target) end() {
+	t.e.mu.Lock()
+	t.endLocked()
+	t.e.mu.Unlock()
+	t.e.news.tell()
+}
+
+func (t *target) endLocked() {
+	t.cancel()
+	t.finished = true
+	if t.e.mu.targets[t.address] == t {
+		delete(t.e.mu.targets, t.address)
+	}
+}
+
+func (t *target) run() {
+	defer close(t.done)
+	defer t.end()
+	pause := minRetry
+	for t.ctx.Err() == nil {
+		opt := t.begin()
+		lived, err := t.attempt(opt)
+		if t.ctx.Err() != nil {
+			return
+		}
+		if lived >= shortLived {
+			pause = minRetry
+		}
+		if opt.Retry <= 0 {
+			return
+		}
+		if lived >= shortLived && !isClass(err, peering.Overflow) {
+			continue // a loss is followed by a dial at once
+		}
+		pause = min(pause, opt.Retry)
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2+1)):
+		case <-t.ctx.Done():
+		}
+		pause *= 2
+	}
+}
+
+func (t *target) begin() PeerOptions {
+	t.e.mu.Lock()
+	if t.state != Connecting {
+		t.state, t.since = Connecting, time.Now()
+	}
+	opt := t.opt
+	t.e.mu.Unlock()
+	t.e.news.tell()
+	return opt
+}
+
+// attempt dials once and serves the connection to its end. lived is how long the peering stood.
+func (t *target) attempt(opt PeerOptions) (lived time.Duration, err error) {
+	est, err := t.e.dialer.Dial(t.ctx, t.address, t.e.config(opt.ServerURI))
+	if err != nil {
+		var pe *peering.Error
+		if errors.As(err, &pe) && pe.Class == peering.Redundant && !pe.Peer.IsZero() {
+			if lived := t.adopt(pe); lived > 0 {
+				return lived, nil
+			}
+		}
+		t.failed(opt, err)
+		return 0, err
+	}
+	p := t.e.newPeer(est, t.address, t)
+	started := time.Now()
+	cause, peered := p.run()
+	if !peered {
+		if cause != nil {
+			t.failed(opt, cause)
+		}
+		return 0, cause
+	}
+	return time.Since(started), cause
+}
+
+// failed records a failed attempt and raises its event.
+func (t *target) failed(opt PeerOptions, err error) {
+	if t.ctx.Err() != nil {
+		return
+	}
+	t.e.mu.Lock()
+	t.settledLocked(Disconnected, err)
+	t.finished = t.finished || opt.Retry <= 0
+	t.e.mu.Unlock()
+	t.e.counters.dialsFailed.Add(1)
+	var pe *peering.Error
+	errors.As(err, &pe)
+	t.e.log.Debug("dial failed", "address", t.address, "class", classOf(err), "error", err)
+	t.e.raiseError(code.PeerUnavailable, endpointInfo(data.EndpointID{}, t.address, opt.Retry), "unable to connect to remote peer")
+	t.e.news.tell()
+}
+
+// settledLocked sets the state of an address without connection. The error of a wanted end is nil and changes nothing.
+func (t *target) settledLocked(s PeerState, err error) {
+	if t.state != s {
+		t.state, t.since = s, time.Now()
+	}
+	if err != nil {
+		t.lastErr = err
+	}
+}
+
+// adopt lets the existing connection to an endpoint serve this address, and waits for its end. Zero: there is none after all.
+func (t *target) adopt(redundant *peering.Error) time.Duration {
+	ctx, cancel := context.WithTimeout(t.ctx, peering.HandshakeTimeout)
+	defer cancel()
+	if t.e.AwaitPeer(ctx, redundant.Peer) != nil {
+		return 0
+	}
+	t.e.mu.Lock()
+	p := t.e.mu.peers[redundant.Peer]
+	if p != nil {
+		t.peer, t.lastErr = p, redundant
+		if p.target == nil {
+			p.target, p.retry = t, t.opt.Retry
+		}
+	}
+	t.e.mu.Unlock()
+	if p == nil {
+		return 0
+	}
+	t.e.news.tell()
+	started := time.Now()
+	select {
+	case <-p.gone:
+	case <-t.ctx.Done():
+	}
+	t.e.mu.Lock()
+	if t.peer == p {
+		t.peer = nil
+		t.settledLocked(Disconnected, nil)
+	}
+	t.e.mu.Unlock()
+	return max(time.Since(started), 1)
+}
+
+func classOf(err error) PeerErrorClass {
+	var pe *peering.Error
+	if errors.As(err, &pe) {
+		return pe.Class
+	}
+	return ""
+}
+
+// raiseError raises an error event.
+func (e *Endpoint) raiseError(c code.Code, context data.Value, text string) {
+	e.PublishLocal(topic.Errors, data.Vector(data.String("error"), data.Enum(c.String()), data.Vector(context, data.String(text))))
+}
