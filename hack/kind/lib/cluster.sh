@@ -14,9 +14,9 @@ kubectl() { docker exec -i "$CONTROL_PLANE" kubectl --kubeconfig /etc/kubernetes
 
 cluster_exists() { kind get clusters 2>/dev/null | grep -qx "$CLUSTER_NAME"; }
 
-cluster_answers() {
-  [[ $(kind get nodes --name "$CLUSTER_NAME" 2>/dev/null | wc -l) == 3 ]] && kubectl get --raw /readyz >/dev/null 2>&1
-}
+# cluster_answers tells whether the API server does, and knows all nodes: one
+# whose making was interrupted may not.
+cluster_answers() { [[ $(kubectl get nodes -o name 2>/dev/null | wc -l) == 3 ]]; }
 
 # choose_image prints the node image: one built here, or nothing for kind's own,
 # which is taken where Docker has it or can pull it. BROKERMESH_NODE_IMAGE=own

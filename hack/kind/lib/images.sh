@@ -48,7 +48,7 @@ kubernetes_image() {
 # helper_image has a shell: local-path-provisioner's helper pods need one, and
 # it serves as a small pod for looking around in a cluster.
 helper_image() {
-  need_command /bin/busybox busybox-static
+  need_packages busybox-static
   local applet links=()
   for applet in $(/bin/busybox --list); do
     [[ $applet == busybox ]] || links+=(-link "/bin/$applet=busybox")
