@@ -92,6 +92,8 @@ func (c *compiler) link(p *v1alpha1.Peering) []Link {
 			targets = append(targets, Link{ToNode: to.Name, To: pod, Address: c.address(to, pod)})
 		}
 		c.join(from.Name, to.Name, p.Name)
+	} else if node := c.podAt[normalize(p.Spec.To.Address)]; node != "" {
+		c.join(from.Name, node, p.Name) // an address, but a node of ours behind it
 	}
 	var retry float64
 	if p.Spec.RetryInterval != nil {

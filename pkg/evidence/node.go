@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
+	"github.com/brokermesh/brokermesh/pkg/topology"
+)
+
+// Names of listeners in a status.
+const (
+	listenerBroker    = "broker"
+	listenerWebSocket = "websocket"
+)
+
+// readyReasons and configuredReasons are what those conditions of a BrokerNode can have besides good news, worst first.
+var (
+	readyReasons = ranked{v1alpha1.ReasonCAMissing, v1alpha1.ReasonImageUnavailable, v1alpha1.ReasonPodPending,
+		v1alpha1.ReasonNotListening, v1alpha1.ReasonDraining, v1alpha1.ReasonEvidenceTooOld}
+	configuredReasons = ranked{v1alpha1.ReasonConfigTooLarge, v1alpha1.ReasonConflict, v1alpha1.ReasonNeedsNewerNode,
+		v1alpha1.ReasonRejected, v1alpha1.ReasonApplying, v1alpha1.ReasonRestartNeeded, v1alpha1.ReasonEvidenceTooOld}
+)
+
+func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
+	object := j.nodes[plan.Node]
+	if object == nil {
+		object = &v1alpha1.BrokerNode{}
+	}
+	previous, ok := j.in.Previous.Nodes[plan.Node]
+	if !ok {
+		previous = object.Status
+	}
+	status := v1alpha1.BrokerNodeStatus{
+		ObservedGeneration: object.Generation,
+		Peers:              j.peersColumn(plan, previous.Peers),
+		Stores:             j.masters(plan.Node),
+		Image:              clip(j.in.Facts[plan.Node].Image, 512),
+		Version:            previous.Version,
+	}
+	for _, p := range plan.Pods {
+		status.Pods = append(status.Pods, j.podStatus(p, previous.Pods))
+		if s := j.sights[p.Pod]; s.kind == fresh {
+			status.Version = clip(s.status.Version, 128)
+		}
+	}
+	status.Conditions = []metav1.Condition{
+		j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, j.ready(plan)),
+		j.condition(v1alpha1.ConditionConfigured, previous.Conditions, object.Generation, j.configured(plan)),
+	}
+	return status
+}
+
+// ready is the worst of the pods.
+func (j *judge) ready(plan topology.NodePlan) ruling {
+	if j.in.Facts[plan.Node].CAMissing {
+		return no(v1alpha1.ReasonCAMissing, "the Secret of the mesh's CA is gone, but certificates of nodes exist; no new CA is made")
+	}
+	var w worst
+	for _, p := range plan.Pods {
+		w.add(readyReasons, j.podReady(p))
+	}
+	if w.found {
+		return w.ruling
+	}
+	return yes(v1alpha1.ReasonListening, podNames(plan)+" runs and listens")
+}
+
+// podReady is a ruling of status True for a pod that is well.
+func (j *judge) podReady(p topology.PodPlan) ruling {
+	s := j.sights[p.Pod]
+	switch {
+	case s.pod == PodImageUnavailable:
+		return no(v1alpha1.ReasonImageUnavailable, "the image of "+p.Pod+" can't be pulled")
+	case s.kind == absent:
+		return no(v1alpha1.ReasonPodPending, p.Pod+" doesn't run yet")
+	case s.kind == old:
+		return unknown(v1alpha1.ReasonEvidenceTooOld, nothingHeard(p.Pod))
+	case s.pod == PodTerminating, s.kind == fresh && s.status.Draining:
+		return no(v1alpha1.ReasonDraining, p.Pod+" is on its way out")
+	case s.kind == awaited:
+		return j.unanswered(p)
+	case !listens(s.status, listenerBroker), p.Config.WebSocketPort != 0 && !listens(s.status, listenerWebSocket):
+		return no(v1alpha1.ReasonNotListening, p.Pod+" doesn't listen on all its ports")
+	}
+	return ruling{status: metav1.ConditionTrue}
+}
+
+// unanswered is for a pod that runs but has not answered yet. Its node's condition stays as it was, unless that was about
+// the pod not running.
+func (j *judge) unanswered(p topology.PodPlan) ruling {
+	r := no(v1alpha1.ReasonNotListening, p.Pod+" has not answered yet")
+	if _, known := j.in.Previous.Nodes[p.Config.Node]; !known {
+		return keeping(r)
+	}
+	for _, c := range j.in.Previous.Nodes[p.Config.Node].Conditions {
+		reason := v1alpha1.Reason(c.Reason)
+		if c.Type == v1alpha1.ConditionReady && (reason == v1alpha1.ReasonPodPending || reason == v1alpha1.ReasonImageUnavailable) {
+			return r
+		}
+	}
+	return keeping(r)
+}
+
+func listens(s *statusapi.Status, name string) bool {
+	return slices.ContainsFunc(s.Listeners, func(l statusapi.Listener) bool { return l.Name == name })
+}
+
+// configured is the worst of the pods.
+func (j *judge) configured(plan topology.NodePlan) ruling {
+	facts := j.in.Facts[plan.Node]
+	switch {
+	case plan.Fault != nil:
+		return no(plan.Fault.Reason, plan.Fault.Message)
+	case facts.Conflict != "":
+		return no(v1alpha1.ReasonConflict, facts.Conflict)
+	}
+	var w worst
+	for _, p := range plan.Pods {
+		w.add(configuredReasons, j.podConfigured(p, facts))
+	}
+	switch {
+	case w.found:
+		return w.ruling
+	case facts.RestartNeeded != "":
+		return no(v1alpha1.ReasonRestartNeeded, "a new pod is needed for "+facts.RestartNeeded)
+	}
+	return yes(v1alpha1.ReasonApplied, podNames(plan)+" runs the compiled config")
+}
+
+func (j *judge) podConfigured(p topology.PodPlan, facts Facts) ruling {
+	s := j.sights[p.Pod]
+	switch s.kind {
+	case absent:
+		return no(v1alpha1.ReasonApplying, p.Pod+" doesn't run yet")
+	case old:
+		return unknown(v1alpha1.ReasonEvidenceTooOld, nothingHeard(p.Pod))
+	case awaited:
+		return keeping(no(v1alpha1.ReasonApplying, p.Pod+" has not answered yet"))
+	}
+	refused := cmp.Or(s.status.ConfigError, facts.Rejected)
+	switch {
+	case !slices.Contains(s.status.ConfigVersions, nodeconfig.Version):
+		return no(v1alpha1.ReasonNeedsNewerNode, fmt.Sprintf("%s doesn't read configs of version %d", p.Pod, nodeconfig.Version))
+	case s.status.ConfigHash != p.Hash && refused != "":
+		return no(v1alpha1.ReasonRejected, p.Pod+" refused it: "+refused)
+	case s.status.RestartNeeded != "":
+		return no(v1alpha1.ReasonRestartNeeded, p.Pod+" needs a restart for "+s.status.RestartNeeded)
+	case s.status.ConfigHash != p.Hash:
+		return no(v1alpha1.ReasonApplying, "the compiled config is on its way to "+p.Pod)
+	}
+	return ruling{status: metav1.ConditionTrue}
+}
+
+func nothingHeard(pod string) string {
+	return fmt.Sprintf("nothing was heard of %s for %d seconds", pod, int(MaxAge.Seconds()))
+}
+
+func podNames(plan topology.NodePlan) string {
+	var list []string
+	for _, p := range plan.Pods {
+		list = append(list, p.Pod)
+	}
+	return names(list)
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
+	"github.com/brokermesh/brokermesh/pkg/topology"
+)
+
+func (j *judge) store(plan topology.StorePlan) v1alpha1.DataStoreStatus {
+	object := j.stores[plan.Object]
+	if object == nil {
+		object = &v1alpha1.DataStore{}
+	}
+	previous, ok := j.in.Previous.Stores[plan.Object]
+	if !ok {
+		previous = object.Status
+	}
+	views := j.clones(plan)
+	clones := clonesSynced(plan, views)
+	status := v1alpha1.DataStoreStatus{ObservedGeneration: object.Generation, StoreName: clip(plan.StoreName, 255)}
+	if clones.keep && previous.ClonesSynced != "" {
+		status.ClonesSynced, status.Clones = previous.ClonesSynced, slices.Clone(previous.Clones)
+	} else {
+		status.ClonesSynced, status.Clones = j.cloneColumns(views, previous.Clones)
+	}
+	master := j.condition(v1alpha1.ConditionMasterAvailable, previous.Conditions, object.Generation, j.master(plan))
+	synced := j.condition(v1alpha1.ConditionClonesSynced, previous.Conditions, object.Generation, clones)
+	ready := j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, both(master, synced))
+	status.Conditions = []metav1.Condition{ready, master, synced}
+	return status
+}
+
+// both sums up the two conditions as they stand: what is wrong before what is unknown, the master first.
+func both(master, clones metav1.Condition) ruling {
+	for _, status := range []metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionUnknown} {
+		for _, c := range []metav1.Condition{master, clones} {
+			if c.Status == status {
+				return ruling{status: status, reason: v1alpha1.Reason(c.Reason), message: c.Message}
+			}
+		}
+	}
+	return yes(v1alpha1.ReasonAllSynced, clones.Message)
+}
+
+// master judges the node that should hold it.
+func (j *judge) master(plan topology.StorePlan) ruling {
+	if plan.Fault != nil {
+		return no(plan.Fault.Reason, plan.Fault.Field+": "+plan.Fault.Message)
+	}
+	pod := plan.MasterPod
+	s := j.sights[pod]
+	switch s.kind {
+	case absent:
+		return no(v1alpha1.ReasonNodeNotReady, pod+" doesn't run")
+	case awaited:
+		return keeping(unknown(v1alpha1.ReasonNodeNotReady, pod+" has not answered yet"))
+	case old:
+		return unknown(v1alpha1.ReasonEvidenceTooOld, nothingHeard(pod))
+	}
+	entry := storeEntry(s.status, plan.Object, statusapi.RoleMaster)
+	switch {
+	case entry == nil && s.status.ConfigHash != j.hashes[pod]:
+		return no(v1alpha1.ReasonNodeNotReady, pod+" doesn't run the compiled config yet")
+	case entry == nil:
+		return no(v1alpha1.ReasonLoading, pod+" doesn't report the master yet")
+	case entry.State == statusapi.StoreServing:
+		return yes(v1alpha1.ReasonServing, "the master on "+pod+" serves")
+	case entry.State == statusapi.StoreFailed:
+		return no(v1alpha1.ReasonBackendFailure, "the backend of the master on "+pod+" failed")
+	}
+	return no(v1alpha1.ReasonLoading, "the master on "+pod+" opens its backend")
+}
+
+func storeEntry(s *statusapi.Status, object, role string) *statusapi.Store {
+	i := slices.IndexFunc(s.Stores, func(e statusapi.Store) bool { return e.Object == object && e.Role == role })
+	if i < 0 {
+		return nil
+	}
+	return &s.Stores[i]
+}
+
+// cloneReasons are those of clones that aren't in sync, worst first.
+var cloneReasons = ranked{v1alpha1.ReasonNodeMissing, v1alpha1.ReasonDuplicate, v1alpha1.ReasonUnreachable,
+	v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonStale, v1alpha1.ReasonSyncing, v1alpha1.ReasonEvidenceTooOld}
+
+// clonesSynced is the worst of the clones; the message names all that have the same reason.
+func clonesSynced(plan topology.StorePlan, views []cloneView) ruling {
+	switch {
+	case plan.Fault != nil:
+		return no(v1alpha1.ReasonNotCompiled, "the store is left out")
+	case len(views) == 0:
+		return yes(v1alpha1.ReasonAllSynced, "no clones declared")
+	}
+	var w worst
+	for _, v := range views {
+		w.add(cloneReasons, v.ruling)
+	}
+	if !w.found {
+		return yes(v1alpha1.ReasonAllSynced, fmt.Sprintf("%d of %d clones are in sync", len(views), len(views)))
+	}
+	var same []string
+	for _, v := range views {
+		if v.reason == w.reason && v.status == w.status && v.keep == w.keep {
+			same = append(same, v.message)
+		}
+	}
+	w.message = names(same)
+	return w.ruling
+}
