@@ -132,3 +132,16 @@ func TestPublishSubscribe(t *testing.T) {
 	}
 	until(t, b, "a is gone", func() bool { return len(b.Peers()) == 0 })
 }
+
+// poll waits for a condition that nothing announces.
+func poll(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+		<-tick.C
+	}
+}
