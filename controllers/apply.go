@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/recorder"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/manifest"
+)
+
+// Field managers.
+const (
+	// FieldManager owns what the operator sets on the objects of a node.
+	FieldManager = "brokermesh"
+	// StatusManager owns the status of the three kinds.
+	StatusManager = "brokermesh-status"
+)
+
+// conflictError says that an object that a node needs is not the operator's to write.
+type conflictError struct{ message string }
+
+func (e *conflictError) Error() string { return e.message }
+
+// applier writes the objects of nodes. It compares before it sends.
+type applier struct {
+	client client.Client
+	// uncached reads what the caches, which hold only labelled objects, can't show.
+	uncached client.Reader
+	events   recorder.EventRecorder
+	written  *written
+}
+
+// live reads an object of the same kind and name; nil if there is none. The caches hold only what carries the operator's label, so
+// their "not found" is checked with the API server.
+func (a *applier) live(ctx context.Context, like client.Object) (client.Object, error) {
+	key := client.ObjectKeyFromObject(like)
+	got, err := fresh(a.client, like)
+	if err != nil {
+		return nil, err
+	}
+	switch err := a.client.Get(ctx, key, got); {
+	case err == nil:
+		return a.written.newest(got), nil
+	case !apierrors.IsNotFound(err):
+		return nil, err
+	}
+	a.written.forget(like)
+	switch err := a.uncached.Get(ctx, key, got); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return got, nil
+}
+
+// fresh makes an empty object of the same kind: decoding into one that isn't empty would mix the two.
+func fresh(c client.Client, like client.Object) (client.Object, error) {
+	gvk, err := c.GroupVersionKindFor(like)
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.Scheme().New(gvk)
+	if err != nil {
+		return nil, err
+	}
+	empty, ok := o.(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%v is no API object", gvk)
+	}
+	empty.SetNamespace(like.GetNamespace())
+	empty.SetName(like.GetName())
+	return empty, nil
+}
+
+// apply makes the live object (nil if there is none) what is desired, and returns what it is now. An object that isn't the owner's
+// is left alone: the error is then a *conflictError.
+func (a *applier) apply(ctx context.Context, owner *v1alpha1.BrokerNode, live client.Object, desired manifest.Object) (client.Object, error) {
+	doc, err := manifest.Document(desired)
+	if err != nil {
+		return nil, err
+	}
+	if live == nil {
+		return a.send(ctx, owner, desired, doc, nil, nil)
+	}
+	if err := mayWrite(owner, live, desired); err != nil {
+		return nil, err
+	}
+	diffs, err := compareOwned(live, doc, FieldManager)
+	if err != nil || len(diffs) == 0 {
+		return live, err
+	}
+	return a.send(ctx, owner, desired, doc, live, diffs)
+}
+
+// mayWrite says whether an existing object is the owner's, or was handed over.
+func mayWrite(owner *v1alpha1.BrokerNode, live client.Object, desired manifest.Object) error {
+	if ownedBy(live, owner) || live.GetAnnotations()[manifest.AdoptAnnotation] == "true" {
+		return nil
+	}
+	kind := desired.GetObjectKind().GroupVersionKind().Kind
+	if ref := metav1.GetControllerOf(live); ref != nil && ref.Kind == "BrokerNode" && ref.Name == owner.Name {
+		return &conflictError{fmt.Sprintf("%s %s belongs to an earlier BrokerNode of this name and is about to go", kind, live.GetName())}
+	}
+	return &conflictError{fmt.Sprintf("%s %s exists and is not the operator's; annotate it %s=true to hand it over, or remove it",
+		kind, live.GetName(), manifest.AdoptAnnotation)}
+}
+
+func ownedBy(o client.Object, owner *v1alpha1.BrokerNode) bool {
+	return slices.ContainsFunc(o.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == owner.UID })
+}
+
+// compareOwned finds the fields of desired that the live object doesn't have or that the manager doesn't own, and those that it owns
+// but that are no longer desired.
+func compareOwned(live runtime.Object, desired map[string]any, manager string) ([]difference, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return nil, fmt.Errorf("convert live object: %w", err)
+	}
+	meta, ok := live.(metav1.Object)
+	if !ok {
+		return nil, errors.New("a live object without metadata")
+	}
+	owned := managedBy(meta.GetManagedFields(), manager, "")
+	var c comparison
+	c.walkMap(nil, owned, content, withoutIdentity(desired))
+	return c.found, nil
+}
+
+// withoutIdentity leaves out what every apply names and nobody owns.
+func withoutIdentity(doc map[string]any) map[string]any {
+	rest := make(map[string]any, len(doc))
+	for key, value := range doc {
+		if key != "apiVersion" && key != "kind" {
+			rest[key] = value
+		}
+	}
+	if meta, ok := doc["metadata"].(map[string]any); ok {
+		rest["metadata"] = without(meta, "name", "namespace")
+	}
+	return rest
+}
+
+func without(m map[string]any, keys ...string) map[string]any {
+	rest := make(map[string]any, len(m))
+	for key, value := range m {
+		if !slices.Contains(keys, key) {
+			rest[key] = value
+		}
+	}
+	return rest
+}
+
+// send applies the document. Force is used only on an object that exists and is ours to write.
+func (a *applier) send(ctx context.Context, owner *v1alpha1.BrokerNode, desired manifest.Object, doc map[string]any,
+	live client.Object, diffs []difference,
+) (client.Object, error) {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("encode object: %w", err)
+	}
+	answer, err := fresh(a.client, desired)
+	if err != nil {
+		return nil, err
+	}
+	options := []client.PatchOption{client.FieldOwner(FieldManager)}
+	if live != nil {
+		options = append(options, client.ForceOwnership)
+	}
+	kind := desired.GetObjectKind().GroupVersionKind().Kind
+	err = a.client.Patch(ctx, answer, client.RawPatch(types.ApplyPatchType, body), options...)
+	switch {
+	case apierrors.IsInvalid(err):
+		return nil, &conflictError{fmt.Sprintf("%s %s can't become what the node needs: %v", kind, desired.GetName(), reasonOf(err))}
+	case err != nil:
+		return nil, fmt.Errorf("apply %s %s: %w", kind, desired.GetName(), err)
+	}
+	a.written.record(answer)
+	a.report(owner, kind, live, answer, diffs)
+	return answer, nil
+}
+
+func reasonOf(err error) string {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return status.Status().Message
+	}
+	return err.Error()
+}
+
+// report tells in Events what an apply did, if it did anything.
+func (a *applier) report(owner *v1alpha1.BrokerNode, kind string, before, after client.Object, diffs []difference) {
+	if before == nil {
+		a.events.Eventf(owner, after, corev1.EventTypeNormal, "Created", "Apply", "%s %s created", kind, after.GetName())
+		return
+	}
+	if before.GetResourceVersion() == after.GetResourceVersion() {
+		return
+	}
+	var changed []string
+	for _, d := range diffs {
+		if manager := otherManager(before.GetManagedFields(), d); d.foreign && manager != "" {
+			a.events.Eventf(owner, after, corev1.EventTypeWarning, "ChangeUndone", "Apply", "%s %s: %s was changed by %q; it is what the BrokerNode says again",
+				kind, after.GetName(), d.name(), manager)
+			continue
+		}
+		changed = append(changed, d.name())
+	}
+	if len(changed) > 0 {
+		a.events.Eventf(owner, after, corev1.EventTypeNormal, "Updated", "Apply", "%s %s: %s", kind, after.GetName(), shorten(changed))
+	}
+}
+
+// otherManager names the manager that owns the field now, if that isn't the operator.
+func otherManager(entries []metav1.ManagedFieldsEntry, d difference) string {
+	for _, e := range entries {
+		if e.Manager != FieldManager && e.Subresource == "" && decodeFields(e).covers(d.path) {
+			return e.Manager
+		}
+	}
+	return ""
+}
+
+// shorten keeps a list of fields readable.
+func shorten(fields []string) string {
+	const most = 4
+	if len(fields) <= most {
+		return strings.Join(fields, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(fields[:most], ", "), len(fields)-most)
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/evidence"
+	"github.com/brokermesh/brokermesh/pkg/manifest"
+)
+
+// lookAgain is when a problem is looked at again that no watch tells about.
+const lookAgain = 10 * time.Second
+
+// +kubebuilder:rbac:groups=brokermesh.dev,resources=brokernodes;peerings;datastores,verbs=get;list;watch
+// +kubebuilder:rbac:groups=brokermesh.dev,resources=brokernodes/status;peerings/status;datastores/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=configmaps;services;serviceaccounts,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;update
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;patch
+// +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// brokerNodes reconciles BrokerNodes: it keeps their objects, offers configs to their pods, replaces old pods and writes their status.
+type brokerNodes struct {
+	client  client.Client
+	applier *applier
+	trust   *trust
+	meshes  *meshes
+	status  *reporter
+	written *written
+	// image is the node image that belongs to this operator.
+	image string
+	now   func() time.Time
+}
+
+func (r *brokerNodes) setup(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.BrokerNode{}).
+		Owns(&appsv1.StatefulSet{}).
+		Owns(&corev1.Service{}).
+		Owns(&corev1.ConfigMap{}).
+		Owns(&corev1.Secret{}).
+		Owns(&corev1.ServiceAccount{}).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOf)).
+		WatchesRawSource(source.Channel(r.meshes.nodes, &handler.EnqueueRequestForObject{})).
+		Complete(r)
+}
+
+// usersOf maps the Secrets that belong to a whole mesh to all its nodes.
+func (r *brokerNodes) usersOf(_ context.Context, o client.Object) []reconcile.Request {
+	if o.GetName() != CASecret && o.GetName() != ClientSecret {
+		return nil
+	}
+	v := r.meshes.view(o.GetNamespace())
+	if v == nil {
+		return nil
+	}
+	var requests []reconcile.Request
+	for name := range v.nodes {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}})
+	}
+	return requests
+}
+
+// Reconcile makes one BrokerNode what its spec and its mesh want. It waits for a view of the mesh that knows this spec; the mesh wakes
+// it then.
+func (r *brokerNodes) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	node := &v1alpha1.BrokerNode{}
+	if err := r.client.Get(ctx, request.NamespacedName, node); err != nil {
+		return ctrl.Result{}, r.gone(request.NamespacedName, err)
+	}
+	if newest, ok := r.written.newest(node).(*v1alpha1.BrokerNode); ok {
+		node = newest.DeepCopy()
+	}
+	v := r.meshes.view(request.Namespace)
+	if v == nil || node.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil
+	}
+	nv, ok := v.nodes[node.Name]
+	if !ok || nv.uid != node.UID || nv.generation < node.Generation {
+		return ctrl.Result{}, nil
+	}
+	out, err := r.apply(ctx, node, v, nv)
+	if err != nil {
+		return quiet(err)
+	}
+	if mesh := r.meshes.mesh(node.Namespace); mesh != nil {
+		mesh.learn(node.Name, out.facts)
+	}
+	if out.facts == nv.facts { // else a view that knows them is on its way
+		if err := r.report(ctx, node, nv); err != nil {
+			return quiet(err)
+		}
+	}
+	return ctrl.Result{RequeueAfter: out.again(r.now())}, nil
+}
+
+// gone forgets a node that is no more. Its objects go by garbage collection.
+func (r *brokerNodes) gone(name types.NamespacedName, err error) error {
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	node := &v1alpha1.BrokerNode{}
+	node.Name, node.Namespace = name.Name, name.Namespace
+	r.written.forget(node)
+	for _, o := range manifest.Build(manifest.Input{Node: node}).List() {
+		r.written.forget(o)
+	}
+	return nil
+}
+
+// outcome is what an apply came to.
+type outcome struct {
+	facts evidence.Facts
+	// renewal is when the node's certificate is due.
+	renewal time.Time
+}
+
+// again is when to look at the node without being woken.
+func (o outcome) again(now time.Time) time.Duration {
+	if o.facts.CAMissing || o.facts.Conflict != "" {
+		return lookAgain
+	}
+	if o.renewal.IsZero() {
+		return 0
+	}
+	return max(o.renewal.Sub(now), time.Second)
+}
+
+// liveObjects are the node's objects as they are; nil where there is none.
+type liveObjects map[manifest.Object]client.Object
+
+// apply brings the node's objects into being, in the order in which a pod needs them. The first that can't be written ends it: a pod
+// without its config or certificate is of no use.
+func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *view, nv nodeView) (outcome, error) {
+	names := manifest.Build(manifest.Input{Node: node})
+	live, err := r.gather(ctx, names)
+	if err != nil {
+		return outcome{}, err
+	}
+	set, _ := live[names.StatefulSet].(*appsv1.StatefulSet)
+	secret, _ := live[names.Secret].(*corev1.Secret)
+	configMap, _ := live[names.ConfigMap].(*corev1.ConfigMap)
+
+	out := outcome{facts: evidence.Facts{Image: nodeImage(node, set, r.image)}}
+	in := manifest.Input{Node: node, Image: out.facts.Image}
+	var missing *caMissingError
+	in.Certificates, out.renewal, err = r.certificates(ctx, node, v, secret)
+	if errors.As(err, &missing) {
+		out.facts.CAMissing = true
+		in.Certificates = certificatesOf(secret)
+	} else if err != nil {
+		return out, err
+	}
+	if nv.plan.Fault != nil || in.Certificates.Cert == nil {
+		return out, nil
+	}
+	configs := documents(nv, configMap, v.revisions[node.Name])
+	in.Revision, in.Configs = configs.revision, configs.documents
+	err = r.applyAll(ctx, node, names, manifest.Build(in), live, func() { r.offer(node.Namespace, configs) })
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		out.facts.Conflict = conflict.message
+		return out, nil
+	} else if err != nil {
+		return out, err
+	}
+	out.facts.RestartNeeded, err = r.roll(ctx, node, nv)
+	return out, err
+}
+
+func (r *brokerNodes) gather(ctx context.Context, names manifest.Objects) (liveObjects, error) {
+	live := make(liveObjects, 5)
+	for _, o := range names.List() {
+		got, err := r.applier.live(ctx, o)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", o.GetName(), err)
+		}
+		live[o] = got
+	}
+	return live, nil
+}
+
+// applyAll applies the desired objects. offered is called once the ConfigMap is what it should be: pods are told after the mount.
+func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, names, desired manifest.Objects, live liveObjects, offered func()) error {
+	keys := names.List()
+	for i, o := range desired.List() {
+		now := live[keys[i]]
+		if set, ok := now.(*appsv1.StatefulSet); ok {
+			if done, err := r.applier.recreate(ctx, node, set, desired.StatefulSet); err != nil {
+				return err
+			} else if done {
+				now = nil
+			}
+		}
+		if _, err := r.applier.apply(ctx, node, now, o); err != nil {
+			return err
+		}
+		if o == manifest.Object(desired.ConfigMap) {
+			offered()
+		}
+	}
+	return nil
+}
+
+// certificates gives the node's, and keeps the Secret for people's tools.
+func (r *brokerNodes) certificates(ctx context.Context, node *v1alpha1.BrokerNode, v *view, live *corev1.Secret) (manifest.Certificates, time.Time, error) {
+	authority, err := r.trust.authority(ctx, node.Namespace, v.objects.Nodes)
+	if err != nil {
+		return manifest.Certificates{}, time.Time{}, err
+	}
+	if err := r.trust.tools(ctx, authority, node.Namespace); err != nil {
+		return manifest.Certificates{}, time.Time{}, err
+	}
+	if live != nil && !ownedBy(live, node) {
+		live = nil
+	}
+	return r.trust.node(authority, node, live)
+}
+
+func certificatesOf(secret *corev1.Secret) manifest.Certificates {
+	if secret == nil {
+		return manifest.Certificates{}
+	}
+	return manifest.Certificates{
+		CA: secret.Data[manifest.CAKey], Cert: secret.Data[manifest.CertKey], Key: secret.Data[manifest.KeyKey],
+	}
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/brokermesh/brokermesh/pkg/evidence"
+	"github.com/brokermesh/brokermesh/pkg/manifest"
+	"github.com/brokermesh/brokermesh/pkg/topology"
+)
+
+// mesh is one namespace with its pollers. Its goroutine, run, makes views; the mutex owns what pollers and controllers leave for it.
+type mesh struct {
+	*meshes
+	namespace string
+	log       *slog.Logger
+	kicks     chan struct{} // holds at most one token
+	newest    atomic.Pointer[view]
+	started   time.Time
+	pollers   map[types.UID]*running // of run alone
+	verdict   evidence.Verdict       // of run alone: the last one
+
+	mu struct {
+		sync.Mutex
+		facts      map[string]evidence.Facts // by node
+		answers    map[string]answer         // by pod
+		offers     map[string]offer          // by pod
+		refused    map[string]string         // by pod: its words about the offer
+		asked      map[string]bool           // pods of which an answer is wanted, whatever it is
+		wakers     map[string]func()         // by pod
+		lastRolled string                    // the pod that was deleted last
+		deleted    types.UID                 // its UID then
+	}
+}
+
+// running is a poller with its end.
+type running struct {
+	*poller
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func newMesh(all *meshes, namespace string) *mesh {
+	m := &mesh{
+		meshes: all, namespace: namespace, log: all.log.With("namespace", namespace),
+		kicks: make(chan struct{}, 1), started: all.now(), pollers: make(map[types.UID]*running),
+	}
+	m.mu.facts = make(map[string]evidence.Facts)
+	m.mu.answers = make(map[string]answer)
+	m.mu.refused = make(map[string]string)
+	m.mu.asked = make(map[string]bool)
+	m.mu.offers = make(map[string]offer)
+	m.mu.wakers = make(map[string]func())
+	return m
+}
+
+// kick asks for a new view. It never blocks.
+func (m *mesh) kick() {
+	select {
+	case m.kicks <- struct{}{}:
+	default:
+	}
+}
+
+// run makes a new view at every kick, and when the evidence ages. It ends with the context, or when the namespace has nothing of ours.
+func (m *mesh) run(ctx context.Context) {
+	defer m.stopPollers(nil)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.kicks:
+		case <-timer.C:
+		}
+		next, err := m.look(ctx)
+		if err != nil && ctx.Err() == nil {
+			m.log.Error("look at the mesh", "err", err)
+			next = 5 * time.Second
+		}
+		if v := m.newest.Load(); err == nil && v.empty() && m.retire(m) {
+			return
+		}
+		timer.Reset(next)
+	}
+}
+
+// look gathers, compiles and judges, publishes the view, and wakes the controllers whose objects it changes. It returns how long the
+// view is good.
+func (m *mesh) look(ctx context.Context) (time.Duration, error) {
+	objects, err := m.objects(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pods, sets, err := m.workloads(ctx)
+	if err != nil {
+		return 0, err
+	}
+	compiled := topology.Compile(objects, topology.Options{Namespace: m.namespace, RequireStorage: true})
+	m.poll(ctx, compiled, pods)
+	facts := m.facts()
+	verdict := m.judge(objects, compiled, pods, facts)
+	v := newView(objects, compiled, verdict, facts, m.roll(sets, pods))
+	v.revisions = m.revisions(compiled)
+	old := m.newest.Swap(v)
+	nodes, peerings, stores := v.changes(old)
+	m.wakeAll(ctx, m.namespace, nodes, peerings, stores)
+	if verdict.NextCheck <= 0 {
+		return time.Hour, nil
+	}
+	return verdict.NextCheck, nil
+}
+
+func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verdict, facts map[string]evidence.Facts, step rollStep) *view {
+	v := &view{
+		objects: o, nodes: make(map[string]nodeView, len(o.Nodes)),
+		peerings: make(map[string]peeringView, len(o.Peerings)), stores: make(map[string]storeView, len(o.Stores)),
+	}
+	for i := range o.Nodes {
+		n := &o.Nodes[i]
+		nv := nodeView{identity: identity{n.UID, n.Generation}, facts: facts[n.Name], status: verdict.Nodes[n.Name]}
+		for _, plan := range compiled.Nodes {
+			if plan.Node == n.Name {
+				nv.plan = plan
+			}
+		}
+		nv.waiting, nv.old = step.Waiting[n.Name]
+		if step.Delete != nil && step.Delete.Node == n.Name {
+			nv.roll = step.Delete
+		}
+		v.nodes[n.Name] = nv
+	}
+	for i := range o.Peerings {
+		p := &o.Peerings[i]
+		v.peerings[p.Name] = peeringView{identity{p.UID, p.Generation}, verdict.Peerings[p.Name]}
+	}
+	for i := range o.Stores {
+		s := &o.Stores[i]
+		v.stores[s.Name] = storeView{identity{s.UID, s.Generation}, verdict.Stores[s.Name]}
+	}
+	return v
+}
+
+// workloads are the pods and StatefulSets of the mesh.
+func (m *mesh) workloads(ctx context.Context) ([]corev1.Pod, []appsv1.StatefulSet, error) {
+	var pods corev1.PodList
+	if err := m.client.List(ctx, &pods, client.InNamespace(m.namespace), client.HasLabels{manifest.NodeLabel}); err != nil {
+		return nil, nil, fmt.Errorf("list pods: %w", err)
+	}
+	var sets appsv1.StatefulSetList
+	if err := m.client.List(ctx, &sets, client.InNamespace(m.namespace), client.HasLabels{manifest.NodeLabel}); err != nil {
+		return nil, nil, fmt.Errorf("list StatefulSets: %w", err)
+	}
+	for i := range sets.Items {
+		if s, ok := m.written.newest(&sets.Items[i]).(*appsv1.StatefulSet); ok {
+			sets.Items[i] = *s
+		}
+	}
+	return pods.Items, sets.Items, nil
+}
+
+// poll has one poller for each pod that has an address and belongs to a node of the mesh.
+func (m *mesh) poll(ctx context.Context, compiled topology.Result, pods []corev1.Pod) {
+	nodes := make(map[string]string)
+	for _, n := range compiled.Nodes {
+		for _, p := range n.Pods {
+			nodes[p.Pod] = n.Node
+		}
+	}
+	wanted := make(map[types.UID]bool)
+	for i := range pods {
+		pod := &pods[i]
+		node := nodes[pod.Name]
+		address := m.address(pod)
+		if node == "" || address == "" || pod.Status.Phase != corev1.PodRunning {
+			continue
+		}
+		if r := m.pollers[pod.UID]; r != nil && r.address != address {
+			m.stop(pod.UID)
+		}
+		wanted[pod.UID] = true
+		if m.pollers[pod.UID] == nil {
+			m.startPoller(ctx, pod, node, address)
+		}
+	}
+	m.stopPollers(wanted)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	keep(m.mu.answers, nodes)
+	keep(m.mu.offers, nodes)
+	keep(m.mu.refused, nodes)
+}
+
+func (m *mesh) startPoller(ctx context.Context, pod *corev1.Pod, node, address string) {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{
+		poller: &poller{
+			mesh: m, namespace: m.namespace, node: node, pod: pod.Name, address: address, log: m.log, kick: make(chan struct{}, 1),
+		},
+		cancel: cancel, done: make(chan struct{}),
+	}
+	m.pollers[pod.UID] = r
+	m.mu.Lock()
+	m.mu.wakers[pod.Name] = r.wake
+	delete(m.mu.answers, pod.Name) // of an earlier pod of this name
+	m.mu.Unlock()
+	go func() {
+		defer close(r.done)
+		r.run(ctx)
+	}()
+}
+
+// stopPollers ends all pollers but those of the wanted pods.
+func (m *mesh) stopPollers(wanted map[types.UID]bool) {
+	for _, uid := range slices.Collect(maps.Keys(m.pollers)) {
+		if !wanted[uid] {
+			m.stop(uid)
+		}
+	}
+}
+
+func (m *mesh) stop(uid types.UID) {
+	r := m.pollers[uid]
+	delete(m.pollers, uid)
+	r.cancel()
+	<-r.done
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.mu.wakers, r.pod)
+}
+
+// roll decides which pod is replaced next.
+func (m *mesh) roll(sets []appsv1.StatefulSet, pods []corev1.Pod) rollStep {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return nextRoll(rollPods(sets, pods), m.mu.lastRolled, m.now())
+}
+
+// claimRoll says whether the pod is still to be deleted, and that the caller is the one to do it.
+func (m *mesh) claimRoll(p *rollPod) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mu.deleted == p.UID {
+		return false
+	}
+	m.mu.lastRolled, m.mu.deleted = p.Name, p.UID
+	return true
+}
+
+// releaseRoll takes the claim back, when the pod couldn't be deleted.
+func (m *mesh) releaseRoll(p *rollPod) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mu.deleted == p.UID {
+		m.mu.deleted = ""
+	}
+}
+
+// revisions are the highest ones that the pods of each node have reported.
+func (m *mesh) revisions(compiled topology.Result) map[string]int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	highest := make(map[string]int64, len(compiled.Nodes))
+	for _, n := range compiled.Nodes {
+		for _, p := range n.Pods {
+			if a, ok := m.mu.answers[p.Pod]; ok {
+				highest[n.Node] = max(highest[n.Node], a.status.ConfigRevision)
+			}
+		}
+	}
+	return highest
+}
+
+// keep forgets what is known of pods that no node has any more.
+func keep[V any](known map[string]V, pods map[string]string) {
+	maps.DeleteFunc(known, func(pod string, _ V) bool { return pods[pod] == "" })
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/manifest"
+	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
+)
+
+// Options are what the controllers need besides a manager.
+type Options struct {
+	// Image of nodes that name none. Required.
+	Image string
+	// Logger takes what pollers and meshes have to say; nil discards it.
+	Logger *slog.Logger
+	// Address is HOST:PORT of a pod's control port, empty as long as it has none. Nil means the pod's IP and the usual port.
+	Address func(*corev1.Pod) string
+	// Now and Random are for certificates and evidence; nil means the real ones.
+	Now    func() time.Time
+	Random io.Reader
+}
+
+func (o *Options) complete() error {
+	if o.Image == "" {
+		return errors.New("no image for nodes is set")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Address == nil {
+		o.Address = controlAddress
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	return nil
+}
+
+func controlAddress(p *corev1.Pod) string {
+	if p.Status.PodIP == "" {
+		return ""
+	}
+	return net.JoinHostPort(p.Status.PodIP, strconv.Itoa(nodeconfig.ControlPort))
+}
+
+// NewScheme has the kinds that the operator deals with and no others.
+func NewScheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	utilruntime.Must(corev1.AddToScheme(s))
+	utilruntime.Must(appsv1.AddToScheme(s))
+	utilruntime.Must(v1alpha1.AddToScheme(s))
+	return s
+}
+
+// CacheOptions keep the manager's memory small: of the built-in kinds it caches only what carries the operator's labels, and of pods
+// only their metadata and status. The manager must be made with them: the controllers read around the cache what it can't hold.
+// Without namespaces all are watched.
+func CacheOptions(namespaces ...string) cache.Options {
+	ofNode := cache.ByObject{Label: hasLabel(manifest.NodeLabel)}
+	options := cache.Options{
+		ByObject: map[client.Object]cache.ByObject{
+			&appsv1.StatefulSet{}:    ofNode,
+			&corev1.Service{}:        ofNode,
+			&corev1.ConfigMap{}:      ofNode,
+			&corev1.ServiceAccount{}: ofNode,
+			&corev1.Secret{}:         {Label: labels.SelectorFromSet(labels.Set{manifest.ManagedByLabel: manifest.ManagedBy})},
+			&corev1.Pod{}:            {Label: hasLabel(manifest.NodeLabel), Transform: slimPod},
+		},
+	}
+	for _, namespace := range namespaces {
+		if options.DefaultNamespaces == nil {
+			options.DefaultNamespaces = make(map[string]cache.Config, len(namespaces))
+		}
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return options
+}
+
+func hasLabel(name string) labels.Selector {
+	requirement, err := labels.NewRequirement(name, selection.Exists, nil)
+	utilruntime.Must(err) // the names are constants
+	return labels.NewSelector().Add(*requirement)
+}
+
+// slimPod keeps what the controllers read.
+func slimPod(o any) (any, error) {
+	if pod, ok := o.(*corev1.Pod); ok {
+		pod.ManagedFields = nil
+		pod.Annotations = nil
+		pod.Spec = corev1.PodSpec{}
+	}
+	return o, nil
+}
+
+// Add registers the controllers of the three kinds, and what they share, with a manager.
+func Add(mgr ctrl.Manager, o Options) error {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	events := mgr.GetEventRecorder("brokermesh.dev/manager")
+	w := &written{}
+	t := &trust{client: mgr.GetClient(), uncached: mgr.GetAPIReader(), events: events, now: o.Now, random: o.Random}
+	all := &meshes{
+		client: mgr.GetClient(), cache: mgr.GetCache(), trust: t, written: w, log: o.Logger, now: o.Now, address: o.Address,
+		nodes: make(chan event.GenericEvent), peerings: make(chan event.GenericEvent), stores: make(chan event.GenericEvent),
+	}
+	if err := mgr.Add(all); err != nil {
+		return fmt.Errorf("add meshes: %w", err)
+	}
+	report := &reporter{client: mgr.GetClient(), events: events, written: w}
+	nodes := &brokerNodes{
+		client:  mgr.GetClient(),
+		applier: &applier{client: mgr.GetClient(), uncached: mgr.GetAPIReader(), events: events, written: w},
+		trust:   t, meshes: all, status: report, written: w, image: o.Image, now: o.Now,
+	}
+	for kind, setup := range map[string]func(ctrl.Manager) error{
+		"BrokerNodes": nodes.setup,
+		"Peerings":    (&peerings{client: mgr.GetClient(), meshes: all, status: report, written: w}).setup,
+		"DataStores":  (&dataStores{client: mgr.GetClient(), meshes: all, status: report, written: w}).setup,
+	} {
+		if err := setup(mgr); err != nil {
+			return fmt.Errorf("add the controller of %s: %w", kind, err)
+		}
+	}
+	return nil
+}

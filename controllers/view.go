@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/evidence"
+	"github.com/brokermesh/brokermesh/pkg/topology"
+)
+
+// view is what a mesh looks like at one moment: what there is, what it compiles to and how it is. It is immutable.
+type view struct {
+	objects   topology.Objects
+	nodes     map[string]nodeView
+	peerings  map[string]peeringView
+	stores    map[string]storeView
+	revisions map[string]int64 // highest revision that a pod of the node has reported
+}
+
+// identity tells whether two views of an object are about the same spec.
+type identity struct {
+	uid        types.UID
+	generation int64
+}
+
+type nodeView struct {
+	identity
+	plan   topology.NodePlan
+	facts  evidence.Facts // those that the status is judged with
+	status v1alpha1.BrokerNodeStatus
+	// roll is the pod to be replaced now; waiting is why the node's old pods are not replaced yet. old is true if there are any.
+	roll    *rollPod
+	old     bool
+	waiting string
+}
+
+type peeringView struct {
+	identity
+	status v1alpha1.PeeringStatus
+}
+
+type storeView struct {
+	identity
+	status v1alpha1.DataStoreStatus
+}
+
+func (v *view) empty() bool {
+	return len(v.nodes)+len(v.peerings)+len(v.stores) == 0
+}
+
+// changes names the objects for which the new view says something else than the old one (nil at first).
+func (v *view) changes(old *view) (nodes, peerings, stores []string) {
+	if old == nil {
+		old = &view{}
+	}
+	nodes = changed(v.nodes, old.nodes, func(a, b nodeView) bool {
+		return a.identity == b.identity && a.plan.Hash == b.plan.Hash && (a.plan.Fault == nil) == (b.plan.Fault == nil) &&
+			a.facts == b.facts && a.old == b.old && a.waiting == b.waiting && uidOf(a.roll) == uidOf(b.roll) && equality.Semantic.DeepEqual(a.status, b.status)
+	})
+	peerings = changed(v.peerings, old.peerings, func(a, b peeringView) bool {
+		return a.identity == b.identity && equality.Semantic.DeepEqual(a.status, b.status)
+	})
+	stores = changed(v.stores, old.stores, func(a, b storeView) bool {
+		return a.identity == b.identity && equality.Semantic.DeepEqual(a.status, b.status)
+	})
+	return nodes, peerings, stores
+}
+
+func uidOf(p *rollPod) types.UID {
+	if p == nil {
+		return ""
+	}
+	return p.UID
+}
+
+func changed[V any](now, before map[string]V, same func(a, b V) bool) []string {
+	var names []string
+	for name, value := range now {
+		if was, ok := before[name]; !ok || !same(value, was) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
