@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package interop tests the endpoint against testdata/peer.py: an endpoint in Python that was written from the protocol's
+// specification alone and tried against C++ Broker. It follows the wire specification's sections 5, 6, 9 and 13. The tests need
+// Python 3.9 or newer.
+package interop
