@@ -5,6 +5,7 @@ package command
 import (
 	"encoding/binary"
 	"iter"
+	"slices"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
@@ -55,7 +56,10 @@ func (s *Snapshot) Add(key, value data.Value) {
 	s.count++
 }
 
-// Len is the number of entries, Size that of their bytes.
+// Grow makes room for entries of so many bytes in all.
+func (s *Snapshot) Grow(bytes int) { s.entries = slices.Grow(s.entries, bytes) }
+
+// Len is the number of entries.
 func (s *Snapshot) Len() int { return int(s.count) }
 
 // Size is the number of bytes of the entries.

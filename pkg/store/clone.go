@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
+	"github.com/brokermesh/brokermesh/pkg/store/channel"
+	"github.com/brokermesh/brokermesh/pkg/store/command"
+)
+
+// CloneOptions configure a Clone. Zero fields mean the defaults.
+type CloneOptions struct {
+	// StaleAfter is how long the clone may be without knowing itself in sync before its state is StateStale; 0: for ever. Masters
+	// speak at least every 500 ms, so anything shorter than about two seconds tells of jitter rather than of trouble.
+	StaleAfter time.Duration
+	// Logger is where the clone tells what happens; nil: nowhere.
+	Logger *slog.Logger
+	// InboxBytes bounds the requests and commands that wait, 8 MiB.
+	InboxBytes int
+	// QueueBytes bounds the writes that the master has not acknowledged yet, 16 MiB. Beyond that writes answer ErrFull.
+	QueueBytes int
+}
+
+// Clone is a copy of a store whose master is elsewhere. Reads are answered from the copy; writes go to the master, and show in the
+// copy when the master has replayed them.
+type Clone struct {
+	*operations
+	*board
+	opt               CloneOptions
+	bus               Bus
+	log               *slog.Logger
+	topic, eventTopic string
+	detach            func()
+	closing           sync.Once
+	done              chan struct{}
+
+	// Everything below belongs to the goroutine.
+
+	status   Status
+	now      time.Time
+	content  *memory.Backend
+	readable bool
+	waiting  []waitingRead
+	idlers   []*request
+	reader   reader
+	writes   writes
+	events   []data.Value
+}
+
+// waitingRead is a read that waits for the first content.
+type waitingRead struct {
+	req   *request
+	until time.Time
+}
+
+// NewClone starts a clone of the name on the bus. It returns at once; the clone looks for its master by itself.
+func NewClone(bus Bus, name string, o CloneOptions) (*Clone, error) {
+	if o.InboxBytes <= 0 {
+		o.InboxBytes = defaultInboxBytes
+	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = defaultQueueBytes
+	}
+	c := &Clone{
+		operations: &operations{name: name, in: newInbox(o.InboxBytes)},
+		opt:        o, bus: bus, log: loggerFor(o.Logger, name).With("role", "clone"),
+		topic: topic.Master(name), eventTopic: topic.StoreEvents(name), done: make(chan struct{}),
+		status: Status{Name: name, Role: RoleClone, State: StateAttaching}, content: memory.New(),
+	}
+	c.reader = newReader(c.newID())
+	c.writes = newWrites(c.newID())
+	c.board = newBoard(c.status)
+	detach, err := bus.AttachStore(topic.Clone(name), c.in.command)
+	if err != nil {
+		return nil, fmt.Errorf("store %s: attach clone: %w", name, err)
+	}
+	c.detach = detach
+	go c.run()
+	return c, nil
+}
+
+// Close ends the clone. Nobody is told, and writes that the master has not got yet are lost. A second call waits for the first.
+func (c *Clone) Close() error {
+	c.closing.Do(func() {
+		c.detach()
+		c.in.close()
+		<-c.done
+	})
+	return nil
+}
+
+func (c *Clone) newID() data.EntityID {
+	return data.EntityID{Endpoint: c.bus.ID(), Object: newObject()}
+}
+
+func (c *Clone) run() {
+	defer close(c.done)
+	c.now = time.Now()
+	c.seek()
+	ticker := time.NewTicker(tickInterval)
+	defer ticker.Stop()
+	var items []item
+	for closed := false; !closed; {
+		tick := false
+		select {
+		case <-c.in.ready:
+		case <-ticker.C:
+			tick = true
+		case <-c.in.closed:
+			closed = true
+		}
+		c.now = time.Now()
+		items, c.status.Dropped = c.in.take(items)
+		for _, it := range items {
+			if it.req != nil {
+				c.request(it.req)
+			} else {
+				c.receive(it.payload)
+			}
+		}
+		if tick {
+			c.onTick()
+		}
+		c.finish()
+	}
+	c.end()
+}
+
+// seek asks all masters of the name for a snapshot.
+func (c *Clone) seek() { c.sendNack([]uint64{0}) }
+
+func (c *Clone) onTick() {
+	var out channel.Output[command.Command]
+	c.reader.consumer.Tick(&out)
+	c.read(out.Messages)
+	c.tickWrites()
+	c.watchMaster()
+	kept := c.waiting[:0]
+	for _, w := range c.waiting {
+		switch {
+		case c.now.After(w.until):
+			w.req.answer(answer{err: code.StaleData})
+		case !w.req.abandoned.Load():
+			kept = append(kept, w)
+		}
+	}
+	clear(c.waiting[len(kept):])
+	c.waiting = kept
+}
+
+// finish ends a batch: events, answers to those who wait for peace, status.
+func (c *Clone) finish() {
+	for _, e := range c.events {
+		c.bus.PublishLocal(c.eventTopic, e)
+	}
+	clear(c.events)
+	c.events = c.events[:0]
+	idle := c.idle()
+	kept := c.idlers[:0]
+	for _, req := range c.idlers {
+		if idle {
+			req.answer(answer{ok: true})
+		} else if !req.abandoned.Load() {
+			kept = append(kept, req)
+		}
+	}
+	clear(c.idlers[len(kept):])
+	c.idlers = kept
+	c.showStatus()
+}
+
+// end answers everybody who still waits.
+func (c *Clone) end() {
+	for _, w := range c.waiting {
+		w.req.answer(answer{err: code.ShuttingDown})
+	}
+	for _, req := range c.idlers {
+		req.answer(answer{err: code.ShuttingDown})
+	}
+	c.writes.end()
+}
+
+// request carries out what a caller asks.
+func (c *Clone) request(req *request) {
+	switch {
+	case req.kind == idleRequest:
+		c.idlers = append(c.idlers, req)
+	case req.kind == writeRequest || req.kind == uniqueRequest:
+		c.write(req)
+	case c.readable:
+		req.answer(readFrom(c.content, req))
+	default:
+		c.waiting = append(c.waiting, waitingRead{req, c.now.Add(readTimeout)})
+	}
+}
+
+// idle tells whether the clone has everything that it knows of and the master all its writes.
+func (c *Clone) idle() bool {
+	return c.reader.consumer.Idle() && c.writes.idle()
+}
+
+func (c *Clone) showStatus() {
+	s := &c.status
+	size := c.content.Size()
+	s.Entries, s.Bytes = size.Entries, size.Bytes
+	s.Sequence, s.Lag = c.reader.consumer.Applied(), c.reader.consumer.Lag()
+	s.SyncedAt, s.Err = c.reader.syncedAt, c.reader.broken
+	s.WritesWaiting, s.WritesUnknown = c.writes.waitingCount(), c.writes.unknown
+	switch {
+	case c.reader.broken != nil:
+		s.State = StateBroken
+	case !c.readable:
+		s.State = StateAttaching
+	case c.opt.StaleAfter > 0 && c.now.Sub(c.reader.syncedAt) > c.opt.StaleAfter:
+		s.State = StateStale
+	case c.reader.master.IsZero():
+		s.State = StateAttaching
+	default:
+		s.State = StateSynced
+	}
+	c.show(*s)
+}

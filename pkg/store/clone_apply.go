@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
+	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
+	"github.com/brokermesh/brokermesh/pkg/store/channel"
+	"github.com/brokermesh/brokermesh/pkg/store/command"
+)
+
+// apply carries out what the channel delivered and sends what it has to say. A number that is gone for good makes everything behind it
+// worthless: the clone asks for a new snapshot.
+func (c *Clone) apply(out channel.Output[command.Command]) {
+	for _, d := range out.Deliveries {
+		if d.Lost {
+			c.resync("a change is lost", true)
+			return
+		}
+		canonical(d.Payload)
+		c.execute(d.Payload)
+	}
+	c.read(out.Messages)
+}
+
+// execute carries out one change that the master replayed. What makes no sense for a clone counts as an event and does nothing.
+func (c *Clone) execute(body command.Command) {
+	switch body := body.(type) {
+	case *command.Put:
+		c.put(body)
+	case *command.PutUniqueResult:
+		c.writes.result(body)
+	case *command.Erase:
+		if c.remove(body.Key) {
+			c.event(eraseEvent(c.name, body.Key, body.Publisher))
+		}
+	case *command.Expire:
+		if c.remove(body.Key) {
+			c.event(expireEvent(c.name, body.Key, body.Publisher))
+		}
+	case *command.Clear:
+		c.clear(body.Publisher)
+	}
+}
+
+// The content of a clone is in memory and never fails, so errors of its backend are not looked at.
+
+func (c *Clone) put(body *command.Put) {
+	old, present, _ := c.content.Get(body.Key)
+	c.content.Put(backend.Entry{Key: body.Key, Value: body.Value, Deadline: backend.Never})
+	if present {
+		c.event(updateEvent(c.name, body.Key, old.Value, body.Value, body.Expiry, body.Publisher))
+	} else {
+		c.event(insertEvent(c.name, body.Key, body.Value, body.Expiry, body.Publisher))
+	}
+}
+
+func (c *Clone) remove(key data.Value) bool {
+	present, _ := c.content.Erase(key)
+	return present
+}
+
+func (c *Clone) clear(publisher data.EntityID) {
+	keys, _ := keysOf(c.content)
+	c.content.Clear()
+	for _, key := range keys {
+		c.event(eraseEvent(c.name, key, publisher))
+	}
+}
+
+// replace makes a snapshot the content, and raises events for what differs. Of keys that a snapshot holds twice the later counts.
+func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
+	before := c.content
+	c.content = memory.New()
+	for key, value := range snapshot.Entries() {
+		c.content.Put(backend.Entry{Key: data.Canonical(key), Value: data.Canonical(value), Deadline: backend.Never})
+	}
+	for e := range c.content.Entries() {
+		switch old, present, _ := before.Get(e.Key); {
+		case !present:
+			c.event(insertEvent(c.name, e.Key, e.Value, command.Expiry{}, master))
+		case !data.Equal(old.Value, e.Value):
+			c.event(updateEvent(c.name, e.Key, old.Value, e.Value, command.Expiry{}, master))
+		}
+	}
+	for e := range before.Entries() {
+		if _, present, _ := c.content.Get(e.Key); !present {
+			c.event(eraseEvent(c.name, e.Key, master))
+		}
+	}
+}
+
+func (c *Clone) event(v data.Value) { c.events = append(c.events, v) }

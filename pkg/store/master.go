@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
+	"github.com/brokermesh/brokermesh/pkg/store/channel"
+	"github.com/brokermesh/brokermesh/pkg/store/command"
+)
+
+// maxPeers bounds the clones of a master, and their writers.
+const maxPeers = 4096
+
+// MasterOptions configure a Master. Zero fields mean the defaults.
+type MasterOptions struct {
+	// Logger is where the master tells what happens; nil: nowhere.
+	Logger *slog.Logger
+	// TickInterval is the length of a tick, 100 ms. Expired entries go, heartbeats and acks are counted in ticks.
+	TickInterval time.Duration
+	// InboxBytes bounds the requests and commands that wait, 8 MiB.
+	InboxBytes int
+	// HistoryBytes bounds the changes kept for clones that have not acknowledged them, 64 MiB.
+	HistoryBytes int
+}
+
+// Master owns the entries of a store. It executes all writes, its own and those of clones, one after the other.
+type Master struct {
+	*operations
+	*board
+	opt MasterOptions
+	bus Bus
+	log *slog.Logger
+	id  data.EntityID
+	// topic is that of the clones, eventTopic that of store events.
+	topic, eventTopic string
+	detach            func()
+	closing           sync.Once
+	done              chan struct{}
+
+	// Everything below belongs to the goroutine.
+
+	be        backend.Backend
+	dirty     bool
+	failed    error
+	deadlines *deadlines
+	tick      uint64
+	status    Status
+	clones    *channel.Producer
+	handshake handshakes
+	writers   map[data.EntityID]*writer
+	waiting   []*request
+	out       effects
+}
+
+// writer is a clone in its role as a source of writes.
+type writer struct {
+	consumer *channel.Consumer[command.Command]
+	lastSeen uint64
+}
+
+// effects are what a batch does to the outside once it is committed, in this order.
+type effects struct {
+	answers   []pendingAnswer
+	events    []data.Value
+	toClones  []channel.Message
+	toWriters []writerMessage
+	input     channel.Output[command.Command]
+}
+
+type pendingAnswer struct {
+	req *request
+	answer
+}
+
+type writerMessage struct {
+	to data.EntityID
+	channel.Message
+}
+
+// NewMaster starts a master of the name on the bus. It owns the backend from then on, and closes it in any case.
+func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Master, error) {
+	if o.TickInterval <= 0 {
+		o.TickInterval = tickInterval
+	}
+	if o.InboxBytes <= 0 {
+		o.InboxBytes = defaultInboxBytes
+	}
+	if o.HistoryBytes <= 0 {
+		o.HistoryBytes = defaultHistoryBytes
+	}
+	m := &Master{
+		operations: &operations{name: name, in: newInbox(o.InboxBytes)},
+		opt:        o, bus: bus, log: loggerFor(o.Logger, name).With("role", "master"),
+		id: data.EntityID{Endpoint: bus.ID(), Object: newObject()}, topic: topic.Clone(name), eventTopic: topic.StoreEvents(name),
+		done: make(chan struct{}), be: be, deadlines: newDeadlines(), writers: map[data.EntityID]*writer{},
+		status: Status{Name: name, Role: RoleMaster, State: StateLoading},
+		clones: channel.NewProducer(channel.ProducerOptions{AddressEach: true, MaxBytes: o.HistoryBytes, MaxPaths: maxPeers}),
+	}
+	m.board = newBoard(m.status)
+	detach, err := bus.AttachStore(topic.Master(name), m.in.command)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store %s: attach master: %w", name, err), be.Close())
+	}
+	m.detach = detach
+	go m.run()
+	return m, nil
+}
+
+// Close ends the master: what was taken in is still executed and committed, clones are not told. It closes the backend, and answers
+// its error. A second call waits for the first and answers nil.
+func (m *Master) Close() (err error) {
+	m.closing.Do(func() {
+		m.detach()
+		m.in.close()
+		<-m.done
+		err = m.be.Close()
+	})
+	return err
+}
+
+// ID is the master's identity among publishers of changes.
+func (m *Master) ID() data.EntityID { return m.id }
+
+func (m *Master) run() {
+	defer close(m.done)
+	m.load()
+	ticker := time.NewTicker(m.opt.TickInterval)
+	defer ticker.Stop()
+	var items []item
+	for closed := false; !closed; {
+		select {
+		case <-m.in.ready:
+		case <-ticker.C:
+			m.onTick()
+		case <-m.in.closed:
+			closed = true
+		}
+		items, m.status.Dropped = m.in.take(items)
+		for _, it := range items {
+			m.handle(it)
+		}
+		m.finish()
+	}
+	m.answerWaiting(true)
+}
+
+// load reads the deadlines of what the backend holds.
+func (m *Master) load() {
+	for e, err := range m.be.Expiring() {
+		if err != nil {
+			m.fail(err)
+			break
+		}
+		m.deadlines.set(e.Key, e.Deadline)
+	}
+	m.finish()
+}
+
+func (m *Master) handle(it item) {
+	switch {
+	case it.req == nil:
+		m.receive(it.payload)
+	case m.failed != nil:
+		it.req.answer(answer{err: m.failed})
+	default:
+		m.request(it.req)
+	}
+}
+
+// finish ends a batch: commit, then everything that others may see of it.
+func (m *Master) finish() {
+	if m.dirty && m.failed == nil {
+		if err := m.be.Commit(); err != nil {
+			m.fail(err)
+		}
+	}
+	m.dirty = false
+	for _, a := range m.out.answers {
+		if m.failed != nil {
+			a.answer = answer{err: m.failed}
+		}
+		a.req.answer(a.answer)
+	}
+	if m.failed == nil {
+		m.publish()
+	}
+	m.out.reset()
+	m.answerWaiting(false)
+	m.showStatus()
+}
+
+// fail ends the service: the storage can't be trusted any more.
+func (m *Master) fail(err error) {
+	if m.failed == nil {
+		m.failed = err
+		m.log.Error("the backend failed; the store serves nothing until it is opened again", "error", err)
+	}
+}
+
+func (m *Master) onTick() {
+	if m.failed != nil {
+		return
+	}
+	m.tick++
+	m.expire(time.Now())
+	m.clones.Tick(&m.out.toClones)
+	for id, w := range m.writers {
+		if m.tick-w.lastSeen >= channel.DefaultTimeout {
+			delete(m.writers, id)
+			continue
+		}
+		w.consumer.Tick(&m.out.input)
+		m.consumed(id)
+	}
+	m.forgetDropped()
+}
+
+// answerWaiting answers who waits for the master to be idle, if it is, or if there is no more time.
+func (m *Master) answerWaiting(last bool) {
+	if len(m.waiting) == 0 {
+		return
+	}
+	idle := m.idle()
+	kept := m.waiting[:0]
+	for _, req := range m.waiting {
+		switch {
+		case m.failed != nil:
+			req.answer(answer{err: m.failed})
+		case idle:
+			req.answer(answer{ok: true})
+		case last:
+			req.answer(answer{err: errClosing})
+		case !req.abandoned.Load():
+			kept = append(kept, req)
+		}
+	}
+	clear(m.waiting[len(kept):])
+	m.waiting = kept
+}
+
+// idle tells whether all clones have everything and all writers are known to have sent no more.
+func (m *Master) idle() bool {
+	if !m.clones.Idle() || len(m.handshake.pending) > 0 {
+		return false
+	}
+	for _, w := range m.writers {
+		if !w.consumer.Idle() {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *Master) showStatus() {
+	s := &m.status
+	s.State, s.Err = StateServing, m.failed
+	if m.failed != nil {
+		s.State = StateFailed
+	} else {
+		size := m.be.Size()
+		s.Entries, s.Bytes = size.Entries, size.Bytes
+	}
+	s.Sequence, s.Clones = m.clones.Seq(), m.clones.Established()
+	m.show(*s)
+}
+
+func (o *effects) reset() {
+	clear(o.answers)
+	clear(o.events)
+	clear(o.toClones)
+	clear(o.toWriters)
+	o.answers, o.events, o.toClones, o.toWriters = o.answers[:0], o.events[:0], o.toClones[:0], o.toWriters[:0]
+	o.input.Reset()
+}

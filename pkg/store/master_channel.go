@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"errors"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/store/channel"
+	"github.com/brokermesh/brokermesh/pkg/store/command"
+)
+
+// errClosing is the answer to those who still wait when a frontend ends.
+var errClosing error = code.ShuttingDown
+
+// receive takes a command from the bus. Class and sender decide what it is; the receiver is not looked at, as in the reference.
+func (m *Master) receive(payload []byte) {
+	msg, err := command.Parse(payload)
+	if err != nil {
+		m.status.Malformed++
+		m.log.Debug("a command can't be read", "error", err)
+		return
+	}
+	if m.failed != nil || msg.Sender == m.id {
+		return
+	}
+	switch body := msg.Body.(type) {
+	case *command.CumulativeAck:
+		if m.clones.Ack(msg.Sender, body.Seq) {
+			m.handshake.done(msg.Sender)
+			m.log.Info("clone attached", "clone", msg.Sender.String())
+		}
+	case *command.Nack:
+		before := len(m.out.toClones)
+		m.clones.Nack(&m.out.toClones, msg.Sender, body.Seqs)
+		m.fillHandshakes(before)
+		m.forgetDropped()
+	default:
+		m.fromWriter(msg, len(payload))
+	}
+}
+
+// fromWriter takes what belongs to the channel of a clone's writes.
+func (m *Master) fromWriter(msg command.Message, size int) {
+	w := m.writers[msg.Sender]
+	attach, attaching := msg.Body.(*command.AttachWriter)
+	switch {
+	case w == nil && attaching && len(m.writers) < maxPeers:
+		w = &writer{consumer: channel.NewConsumer[command.Command](channel.ConsumerOptions{})}
+		m.writers[msg.Sender] = w
+		w.consumer.Handshake(&m.out.input, attach.Offset, attach.Interval)
+	case w == nil:
+		return
+	}
+	w.lastSeen = m.tick
+	switch body := msg.Body.(type) {
+	case *command.Keepalive:
+		w.consumer.Heartbeat(body.Seq)
+	case *command.RetransmitFailed:
+		w.consumer.RetransmitFailed(&m.out.input, body.Seq)
+	default:
+		if body.Kind().Class() == command.Action {
+			w.consumer.Event(&m.out.input, msg.Seq, body, size)
+		}
+	}
+	m.consumed(msg.Sender)
+}
+
+// consumed executes what a writer's consumer has delivered and keeps what it wants to say.
+func (m *Master) consumed(from data.EntityID) {
+	for _, d := range m.out.input.Deliveries {
+		if d.Lost {
+			m.log.Warn("a write of a clone is lost", "clone", from.String(), "number", d.Seq)
+			continue
+		}
+		canonical(d.Payload)
+		if _, err := m.execute(d.Payload); err != nil && !errors.Is(err, code.BackendFailure) {
+			m.log.Debug("a write of a clone failed", "clone", from.String(), "command", d.Payload.Kind().String(), "error", err)
+		}
+	}
+	for _, msg := range m.out.input.Messages {
+		m.out.toWriters = append(m.out.toWriters, writerMessage{from, msg})
+	}
+	m.out.input.Reset()
+}
+
+// canonical brings the values of a received write into the form in which they are stored.
+func canonical(c command.Command) {
+	switch c := c.(type) {
+	case *command.Put:
+		c.Key, c.Value = data.Canonical(c.Key), data.Canonical(c.Value)
+	case *command.PutUnique:
+		c.Key, c.Value = data.Canonical(c.Key), data.Canonical(c.Value)
+	case *command.Add:
+		c.Key, c.Operand = data.Canonical(c.Key), data.Canonical(c.Operand)
+	case *command.Subtract:
+		c.Key, c.Operand = data.Canonical(c.Key), data.Canonical(c.Operand)
+	case *command.Erase:
+		c.Key = data.Canonical(c.Key)
+	case *command.Expire:
+		c.Key = data.Canonical(c.Key)
+	}
+}
+
+// replay tells all clones about a change.
+func (m *Master) replay(c command.Command) {
+	if m.clones.Len() == 0 {
+		return
+	}
+	msg := command.Message{Seq: m.clones.Next(), Sender: m.id, Body: c}
+	m.clones.Produce(&m.out.toClones, msg.Marshal())
+	m.forgetDropped()
+}
+
+// forgetDropped removes what is kept for clones that the channel has given up.
+func (m *Master) forgetDropped() {
+	for _, d := range m.clones.Drops() {
+		m.handshake.done(d.Consumer)
+		delete(m.writers, d.Consumer)
+		m.log.Info("clone dropped", "clone", d.Consumer.String(), "reason", d.Reason.String())
+	}
+}
+
+// publish lets the outside see a committed batch: events first, then changes and acks.
+func (m *Master) publish() {
+	for _, e := range m.out.events {
+		m.bus.PublishLocal(m.eventTopic, e)
+	}
+	for _, msg := range m.out.toClones {
+		m.sendToClones(msg)
+	}
+	for _, msg := range m.out.toWriters {
+		var c command.Command = &command.CumulativeAck{Seq: msg.Seq}
+		if msg.Kind == channel.Nack {
+			c = &command.Nack{Seqs: msg.Seqs}
+		}
+		m.sendTo(msg.to, c)
+	}
+}
+
+// sendToClones sends a message of the channel. Events and handshakes have their payload with them.
+func (m *Master) sendToClones(msg channel.Message) {
+	switch msg.Kind {
+	case channel.Event, channel.Handshake:
+		if len(msg.Payload) > 0 {
+			m.send(msg.To.Endpoint, msg.Payload)
+		}
+	case channel.Heartbeat:
+		m.sendTo(msg.To, &command.Keepalive{Seq: msg.Seq})
+	case channel.RetransmitFailed:
+		m.sendTo(msg.To, &command.RetransmitFailed{Seq: msg.Seq})
+	}
+}
+
+func (m *Master) sendTo(to data.EntityID, c command.Command) {
+	msg := command.Message{Sender: m.id, Receiver: to, Body: c}
+	m.send(to.Endpoint, msg.Marshal())
+}
+
+func (m *Master) send(to data.EndpointID, payload []byte) {
+	if err := m.bus.SendCommand(m.topic, to, payload); err != nil {
+		m.log.Debug("a command was not sent", "to", to.String(), "bytes", len(payload), "error", err)
+	}
+}
