@@ -53,11 +53,11 @@ func (id EndpointID) append(dst []byte) []byte {
 func ParseEndpointID(s string) (EndpointID, error) {
 	var id EndpointID
 	if len(s) != uuidLen || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return id, fmt.Errorf("endpoint ID %q: want 8-4-4-4-12 hexadecimal digits", s)
+		return id, fmt.Errorf("endpoint ID %s: want 8-4-4-4-12 hexadecimal digits", quoted(s))
 	}
 	digits := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
 	if _, err := hex.Decode(id[:], []byte(digits)); err != nil {
-		return EndpointID{}, fmt.Errorf("endpoint ID %q: want 8-4-4-4-12 hexadecimal digits", s)
+		return EndpointID{}, fmt.Errorf("endpoint ID %s: want 8-4-4-4-12 hexadecimal digits", quoted(s))
 	}
 	return id, nil
 }

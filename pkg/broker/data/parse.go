@@ -23,9 +23,9 @@ func parseAddr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	switch {
 	case err != nil:
-		return a, fmt.Errorf("address %q: want an IPv4 or IPv6 address", s)
+		return a, fmt.Errorf("address %s: want an IPv4 or IPv6 address", quoted(s))
 	case a.Zone() != "":
-		return a, fmt.Errorf("address %q: zones are not allowed", s)
+		return a, fmt.Errorf("address %s: zones are not allowed", quoted(s))
 	default:
 		return a.Unmap(), nil
 	}
@@ -36,15 +36,15 @@ func parseAddr(s string) (netip.Addr, error) {
 func ParseSubnet(s string) (Value, error) {
 	address, length, found := strings.Cut(s, "/")
 	if !found {
-		return Value{}, fmt.Errorf("subnet %q: want ADDRESS/LENGTH", s)
+		return Value{}, fmt.Errorf("subnet %s: want ADDRESS/LENGTH", quoted(s))
 	}
 	a, err := parseAddr(address)
 	if err != nil {
-		return Value{}, fmt.Errorf("subnet %q: %w", s, err)
+		return Value{}, fmt.Errorf("subnet %s: %w", quoted(s), err)
 	}
 	n, ok := parseDecimal(length, a.BitLen())
 	if !ok {
-		return Value{}, fmt.Errorf("subnet %q: want a length from 0 to %d", s, a.BitLen())
+		return Value{}, fmt.Errorf("subnet %s: want a length from 0 to %d", quoted(s), a.BitLen())
 	}
 	return Subnet(netip.PrefixFrom(a, n)), nil
 }
@@ -55,12 +55,12 @@ func ParsePort(s string) (Value, error) {
 	number, name, found := strings.Cut(s, "/")
 	n, ok := parseDecimal(number, 65535)
 	if !ok {
-		return Value{}, fmt.Errorf("port %q: want a number from 0 to 65535", s)
+		return Value{}, fmt.Errorf("port %s: want a number from 0 to 65535", quoted(s))
 	}
 	p := ProtocolTCP
 	if found {
 		if p, ok = parseProtocol(name); !ok {
-			return Value{}, fmt.Errorf("port %q: want protocol tcp, udp, icmp, ? or unknown", s)
+			return Value{}, fmt.Errorf("port %s: want protocol tcp, udp, icmp, ? or unknown", quoted(s))
 		}
 	}
 	return Port(uint16(n), p), nil
@@ -76,6 +76,15 @@ func parseProtocol(name string) (Protocol, bool) {
 		}
 	}
 	return 0, false
+}
+
+// quoted is s as errors show it: in quotes, and not longer than a line.
+func quoted(s string) string {
+	const most = 64
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
 }
 
 // parseDecimal reads one to five digits that make at most limit.

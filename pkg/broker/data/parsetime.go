@@ -21,19 +21,19 @@ func ParseTimestamp(s string) (Value, error) {
 	if digits, ok := strings.CutSuffix(s, "ns"); ok {
 		ns, err := strconv.ParseInt(digits, 10, 64)
 		if err != nil {
-			return Value{}, fmt.Errorf("timestamp %q: want whole nanoseconds within 64 bits", s)
+			return Value{}, fmt.Errorf("timestamp %s: want whole nanoseconds within 64 bits", quoted(s))
 		}
 		return TimestampNanos(ns), nil
 	}
 	t, err := parseISO(s)
 	if err != nil {
-		return Value{}, fmt.Errorf("timestamp %q: %w", s, err)
+		return Value{}, fmt.Errorf("timestamp %s: %w", quoted(s), err)
 	}
 	sec, nsec := t.Unix(), int64(t.Nanosecond())
 	ns := new(big.Int).Mul(big.NewInt(sec), big.NewInt(1e9))
 	ns.Add(ns, big.NewInt(nsec))
 	if !ns.IsInt64() {
-		return Value{}, fmt.Errorf("timestamp %q: want a time between 1677-09-21 and 2262-04-11", s)
+		return Value{}, fmt.Errorf("timestamp %s: want a time between 1677-09-21 and 2262-04-11", quoted(s))
 	}
 	return TimestampNanos(ns.Int64()), nil
 }
@@ -126,11 +126,11 @@ func ParseTimespan(s string) (Value, error) {
 		}
 		ns, err := scaleDecimal(number, int64(u.size))
 		if err != nil {
-			return Value{}, fmt.Errorf("timespan %q: %w", s, err)
+			return Value{}, fmt.Errorf("timespan %s: %w", quoted(s), err)
 		}
 		return Timespan(time.Duration(ns)), nil
 	}
-	return Value{}, fmt.Errorf("timespan %q: %w", s, errTimespan)
+	return Value{}, fmt.Errorf("timespan %s: %w", quoted(s), errTimespan)
 }
 
 // maxScale bounds exponents and digits, far above what 64 bits can hold.

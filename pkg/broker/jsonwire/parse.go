@@ -120,7 +120,7 @@ func unknownKind(name string) string {
 	for k := range data.KindVector + 1 {
 		names = append(names, k.String())
 	}
-	return fmt.Sprintf("unknown type %q, want one of %s", name, strings.Join(names, ", "))
+	return fmt.Sprintf("unknown type %.70q, want one of %s", name, strings.Join(names, ", "))
 }
 
 // allowed says what data may be for each kind.
@@ -236,11 +236,11 @@ func parseSubnet(s string) (data.Value, error) {
 	address, digits, _ := strings.Cut(raw, "/")
 	v, err := data.ParseAddress(address)
 	if err != nil {
-		return data.Value{}, fmt.Errorf("subnet %q: %w", s, err)
+		return data.Value{}, fmt.Errorf("subnet %.70q: %w", s, err)
 	}
 	length, err := strconv.ParseUint(digits, 10, 8)
 	if err != nil {
-		return data.Value{}, fmt.Errorf("subnet %q: want a length from 0 to 255", s)
+		return data.Value{}, fmt.Errorf("subnet %.70q: want a length from 0 to 255", s)
 	}
 	a, _ := v.AsAddress()
 	return rawSubnet(a, uint8(length))
