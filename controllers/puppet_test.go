@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/brokermesh/brokermesh/pkg/manifest"
+	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
+)
+
+// puppets are the pods of a world. Each is a Pod object, and a real status server with the certificates that the operator made for its
+// node. What it answers is scripted: it takes every config, and every connection that one end is told to make is made.
+type puppets struct {
+	world  *world
+	mu     sync.Mutex
+	byName map[string]*puppet
+}
+
+type puppet struct {
+	all       *puppets
+	pod, node string
+	listener  net.Listener
+	ended     chan struct{}
+
+	// The mutex of puppets owns the rest.
+	config   nodeconfig.Config
+	applied  []nodeconfig.Config
+	instance string
+	changed  chan struct{} // closed at every change
+	refuse   string        // words to refuse configs with
+	deaf     bool          // reports no peers
+	state    statusapi.Status
+}
+
+func (p *puppets) address(pod *corev1.Pod) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if q := p.byName[pod.Name]; q != nil {
+		return q.listener.Addr().String()
+	}
+	return ""
+}
+
+// run starts the pod of a node: the Pod object, and the process behind it.
+func (p *puppets) run(node string) *puppet {
+	w := p.world
+	w.t.Helper()
+	var secret corev1.Secret
+	w.appears(manifest.SecretName(node), &secret)
+	dir := w.t.TempDir()
+	for name, content := range secret.Data {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	tlsConfig, err := statusapi.ServerTLS(dir, w.namespace)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	q := &puppet{
+		all: p, pod: manifest.PodName(node, 0), node: node, listener: listener, ended: make(chan struct{}),
+		instance: node + "-first", changed: make(chan struct{}),
+	}
+	server := statusapi.NewServer(statusapi.Handler(q), tlsConfig, nil)
+	w.t.Cleanup(func() {
+		server.Close()
+		<-q.ended
+	})
+	go func() {
+		defer close(q.ended)
+		_ = server.ServeTLS(listener, "", "")
+	}()
+	p.mu.Lock()
+	p.byName[q.pod] = q
+	p.mu.Unlock()
+	q.makePod(w)
+	return q
+}
+
+// runAll starts the pods of several nodes.
+func (p *puppets) runAll(nodes ...string) {
+	p.world.t.Helper()
+	for _, node := range nodes {
+		p.run(node)
+	}
+}
+
+func (q *puppet) makePod(w *world) {
+	w.t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: q.pod, Labels: manifest.Labels(q.node)},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: manifest.ContainerName, Image: "x"}}},
+	}
+	if err := w.client.Create(w.t.Context(), pod); err != nil {
+		w.t.Fatal(err)
+	}
+	setPodReady(w.t, w, q.pod, true)
+}
+
+func setPodReady(t *testing.T, w *world, name string, ready bool) {
+	t.Helper()
+	var pod corev1.Pod
+	w.mustGet(name, &pod)
+	status := corev1.ConditionFalse
+	if ready {
+		status = corev1.ConditionTrue
+	}
+	pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, "127.0.0.1"
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}
+	if err := w.client.Status().Update(t.Context(), &pod, client.FieldOwner("kubelet")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Wait is part of statusapi.Source.
+func (q *puppet) Wait(ctx context.Context, instance string, generation uint64) statusapi.Status {
+	for {
+		q.all.mu.Lock()
+		status, changed := q.status(), q.changed
+		q.all.mu.Unlock()
+		if status.Instance != instance || status.Generation != generation {
+			return status
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return status
+		}
+	}
+}
+
+// Apply is part of statusapi.Source.
+func (q *puppet) Apply(_ context.Context, doc []byte) error {
+	config, err := nodeconfig.Parse(doc)
+	if err != nil {
+		return err
+	}
+	q.all.mu.Lock()
+	defer q.all.mu.Unlock()
+	defer q.all.touch()
+	if q.refuse != "" {
+		q.state.ConfigError = q.refuse
+		return errors.New(q.refuse)
+	}
+	q.config, q.state.ConfigError = config, ""
+	q.applied = append(q.applied, config)
+	return nil
+}
+
+// touch makes everybody answer anew. The mutex is held.
+func (p *puppets) touch() {
+	for _, q := range p.byName {
+		q.state.Generation++
+		close(q.changed)
+		q.changed = make(chan struct{})
+	}
+}
+
+// script changes how a puppet behaves.
+func (q *puppet) script(change func(q *puppet)) {
+	q.all.mu.Lock()
+	defer q.all.mu.Unlock()
+	change(q)
+	q.all.touch()
+}
+
+// configs are those that the puppet took, oldest first.
+func (q *puppet) configs() []nodeconfig.Config {
+	q.all.mu.Lock()
+	defer q.all.mu.Unlock()
+	return slices.Clone(q.applied)
+}
+
+func (q *puppet) id() string { return "id of " + q.pod }
+
+// status is what the puppet answers now. The mutex is held.
+func (q *puppet) status() statusapi.Status {
+	s := q.state
+	s.Instance, s.Namespace, s.Node, s.Pod = q.instance, q.all.world.namespace, q.node, q.pod
+	s.EndpointID, s.Version, s.ConfigVersions = q.id(), "v0.0.0-test", []int{nodeconfig.Version}
+	s.Listeners = []statusapi.Listener{{Name: "broker", Address: "[::]:9999"}, {Name: "websocket", Address: "[::]:9997"}}
+	if q.config.Version == 0 {
+		return s
+	}
+	s.ConfigHash, s.ConfigRevision = q.config.Hash(), q.config.Revision
+	if !q.deaf {
+		s.Peers = q.peers()
+	}
+	for _, store := range q.config.Stores {
+		state := statusapi.StoreServing
+		if store.Role == nodeconfig.RoleClone {
+			state = statusapi.StoreSynced
+		}
+		s.Stores = append(s.Stores, statusapi.Store{
+			Object: store.Object, Name: store.StoreName, Role: store.Role, Backend: store.Backend, State: state,
+		})
+	}
+	return s
+}
+
+// peers are the connections that this end makes and those that others make to it.
+func (q *puppet) peers() []statusapi.Peer {
+	var out []statusapi.Peer
+	for _, p := range q.config.Peers {
+		if other := q.all.byName[p.Pod]; other != nil {
+			out = append(out, statusapi.Peer{
+				Peering: p.Name, Address: p.Address, Dialed: true, EndpointID: other.id(),
+				URI: statusapi.NodeURI(q.all.world.namespace, other.node), State: statusapi.PeerPeered,
+			})
+		}
+	}
+	for _, other := range q.all.byName {
+		for _, p := range other.config.Peers {
+			if p.Pod == q.pod {
+				out = append(out, statusapi.Peer{
+					Address: "10.0.0.1:50000", EndpointID: other.id(),
+					URI: statusapi.NodeURI(q.all.world.namespace, other.node), State: statusapi.PeerPeered,
+				})
+			}
+		}
+	}
+	return out
+}
+
+func (p *puppets) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.byName)
+}
