@@ -27,9 +27,6 @@ const (
 	KindVector
 )
 
-// maxKind is the largest tag that a reader accepts.
-const maxKind = KindVector
-
 var kindNames = [...]string{
 	KindNone:      "none",
 	KindBoolean:   "boolean",
