@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Gendocs writes the page about conditions and their reasons. What a reason means is the comment of its constant in
+// api/v1alpha1; which condition can have it is told by pkg/evidence. Run it from the root of the repository:
+//
+//	go run ./hack/gendocs -o docs/conditions.md
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/brokermesh/brokermesh/pkg/evidence"
+)
+
+func main() {
+	source := flag.String("source", "api/v1alpha1/conditions.go", "Go file with the constants")
+	out := flag.String("o", "docs/conditions.md", "page to write")
+	flag.Parse()
+	if err := run(*source, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "gendocs:", err)
+		os.Exit(1)
+	}
+}
+
+func run(source, out string) error {
+	meanings, err := readMeanings(source)
+	if err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	if err := writePage(&page, meanings, evidence.Reasons()); err != nil {
+		return err
+	}
+	return os.WriteFile(out, page.Bytes(), 0o644)
+}
+
+// meaning is what the comment of a constant says.
+type meaning struct {
+	value, text string
+	reason      bool // else a condition type
+}
+
+// readMeanings finds the constants named Reason… and Condition…, by value.
+func readMeanings(file string) (map[string]meaning, error) {
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+	if err != nil {
+		return nil, fmt.Errorf("read the constants: %w", err)
+	}
+	found := make(map[string]meaning)
+	for _, decl := range parsed.Decls {
+		group, ok := decl.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range group.Specs {
+			m, err := readConstant(spec.(*ast.ValueSpec))
+			if err != nil {
+				return nil, err
+			}
+			found[m.value] = m
+		}
+	}
+	return found, nil
+}
+
+func readConstant(spec *ast.ValueSpec) (meaning, error) {
+	name := spec.Names[0].Name
+	if len(spec.Values) != 1 {
+		return meaning{}, fmt.Errorf("%s has no value of its own", name)
+	}
+	literal, ok := spec.Values[0].(*ast.BasicLit)
+	if !ok || literal.Kind != token.STRING {
+		return meaning{}, fmt.Errorf("%s is not a string", name)
+	}
+	value, err := strconv.Unquote(literal.Value)
+	if err != nil {
+		return meaning{}, fmt.Errorf("%s: %w", name, err)
+	}
+	text := strings.Join(strings.Fields(spec.Doc.Text()), " ")
+	if text = strings.TrimLeft(strings.TrimPrefix(text, name), ": "); text == "" {
+		return meaning{}, fmt.Errorf("%s has no comment", name)
+	}
+	if !strings.HasPrefix(text, "says ") && !strings.HasPrefix(text, "is ") { // those go on after the condition's name
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return meaning{value: value, text: text, reason: strings.HasPrefix(name, "Reason")}, nil
+}
+
+const intro = `<!-- Made by hack/gendocs from the comments of the constants. Don't edit. -->
+
+# Conditions and their reasons
+
+A condition says what the nodes of a mesh report, not what is hoped for. ` + "`kubectl get`" + ` shows it in a cluster, ` + "`brokerctl up`" + `
+on a laptop, by the same code. Its status is Unknown when nothing was heard of a node for 30 seconds. The lists below are complete: the
+first reason is what a healthy mesh shows, then the worst come first.
+`
+
+// writePage writes a section for each kind, with a table for each condition. A reason that nobody gives is an error.
+func writePage(w io.Writer, meanings map[string]meaning, conditions []evidence.ConditionReasons) error {
+	fmt.Fprint(w, intro)
+	kind, used := "", make(map[string]bool)
+	for _, c := range conditions {
+		if c.Kind != kind {
+			kind = c.Kind
+			fmt.Fprintf(w, "\n## %s\n", kind)
+		}
+		about, ok := meanings[c.Type]
+		if !ok {
+			return fmt.Errorf("condition %s has no constant", c.Type)
+		}
+		fmt.Fprintf(w, "\n### %s\n\n`%s` %s\n\n| reason | meaning |\n|---|---|\n", c.Type, c.Type, about.text)
+		for _, r := range c.Reasons {
+			m, ok := meanings[string(r)]
+			if !ok {
+				return fmt.Errorf("reason %s has no constant", r)
+			}
+			used[m.value] = true
+			fmt.Fprintf(w, "| `%s` | %s |\n", r, strings.ReplaceAll(m.text, "|", `\|`))
+		}
+	}
+	for _, m := range meanings {
+		if m.reason && !used[m.value] {
+			return fmt.Errorf("no condition ever has the reason %s", m.value)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/topology"
+)
+
+const (
+	bn, bp, bds = topology.KindBrokerNode, topology.KindPeering, topology.KindDataStore
+	link        = "worker-1-manager"
+	outside     = "worker-1-outside"
+	store       = "known-hosts"
+)
+
+// Changes that several cases make.
+func gone(pod string, state PodState) func(*mesh) {
+	return func(m *mesh) { m.observe(pod, func(o *Observation) { o.Pod, o.Status = state, nil }) }
+}
+
+func silent(pods ...string) func(*mesh) {
+	return func(m *mesh) {
+		for _, pod := range pods {
+			m.observe(pod, func(o *Observation) { o.Received = m.Now.Add(-MaxAge) })
+		}
+	}
+}
+
+func facts(f Facts) func(*mesh) {
+	return func(m *mesh) { m.Facts = map[string]Facts{"manager": f} }
+}
+
+// unpeered takes the connection between worker-1 and manager away; the worker says why.
+func unpeered(class string) func(*mesh) {
+	return func(m *mesh) {
+		m.status("manager-0").Peers = nil
+		p := &m.status("worker-1-0").Peers[0]
+		p.State, p.Error, p.EndpointID = "Disconnected", class, ""
+	}
+}
+
+func atOutside(class string) func(*mesh) {
+	return func(m *mesh) {
+		p := &m.status("worker-1-0").Peers[1]
+		p.State, p.Error = "Connecting", class
+	}
+}
+
+func master(state string) func(*mesh) {
+	return func(m *mesh) { m.status("manager-0").Stores[0].State = state }
+}
+
+func clone(state string) func(*mesh) {
+	return func(m *mesh) { m.status("worker-1-0").Stores[0].State = state }
+}
+
+func objects(change func(*topology.Objects)) func(*mesh) {
+	return func(m *mesh) { change(&m.Objects); m.compile() }
+}
+
+func disagreeing(m *mesh) {
+	m.status("manager-0").Peers = nil
+	m.step(0)
+	m.Now = m.Now.Add(time.Second)
+	m.hear("manager-0", "worker-1-0")
+}
+
+// TestReasons tries every reason of every condition; what the closed list holds and no case shows is an error.
+func TestReasons(t *testing.T) {
+	tests := []struct {
+		change                func(*mesh)
+		kind, name, condition string
+		want, message         string
+	}{
+		{nil, bn, "manager", "Ready", "True/Listening", "manager-0 runs and listens"},
+		{facts(Facts{CAMissing: true}), bn, "manager", "Ready", "False/CAMissing", "no new CA is made"},
+		{gone("manager-0", PodImageUnavailable), bn, "manager", "Ready", "False/ImageUnavailable", "image of manager-0"},
+		{gone("manager-0", PodMissing), bn, "manager", "Ready", "False/PodPending", "manager-0 doesn't run yet"},
+		{gone("manager-0", PodPending), bn, "manager", "Ready", "False/PodPending", "manager-0 doesn't run yet"},
+		{gone("manager-0", PodRunning), bn, "manager", "Ready", "Unknown/EvidenceTooOld", "manager-0"}, // the judge waits since an hour
+		{silent("manager-0"), bn, "manager", "Ready", "Unknown/EvidenceTooOld", "nothing was heard of manager-0 for 30 seconds"},
+		{func(m *mesh) { m.status("manager-0").Listeners = nil }, bn, "manager", "Ready", "False/NotListening", "manager-0"},
+		{func(m *mesh) { s := m.status("worker-1-0"); s.Listeners = s.Listeners[:1] }, bn, "worker-1", "Ready", "False/NotListening", "all its ports"},
+		{func(m *mesh) { m.status("manager-0").Draining = true }, bn, "manager", "Ready", "False/Draining", "manager-0 is on its way out"},
+		{func(m *mesh) { m.observe("manager-0", func(o *Observation) { o.Pod = PodTerminating }) }, bn, "manager", "Ready", "False/Draining", ""},
+		{func(m *mesh) {
+			silent("manager-0")(m)
+			m.observe("manager-0", func(o *Observation) { o.Pod = PodTerminating })
+		}, bn, "manager", "Ready", "Unknown/EvidenceTooOld", ""},
+
+		{nil, bn, "manager", "Configured", "True/Applied", "manager-0 runs the compiled config"},
+		{func(m *mesh) { m.status("manager-0").ConfigHash = "x" }, bn, "manager", "Configured", "False/Applying", "on its way to manager-0"},
+		{gone("manager-0", PodPending), bn, "manager", "Configured", "False/Applying", "doesn't run yet"},
+		{func(m *mesh) { m.status("manager-0").ConfigHash, m.status("manager-0").ConfigError = "x", "tls: no" }, bn, "manager", "Configured", "False/Rejected", "refused it: tls: no"},
+		{func(m *mesh) { m.status("manager-0").ConfigError = "an older one was bad" }, bn, "manager", "Configured", "True/Applied", ""},
+		{func(m *mesh) { m.status("manager-0").ConfigHash = "x"; facts(Facts{Rejected: "too hot"})(m) }, bn, "manager", "Configured", "False/Rejected", "refused it: too hot"},
+		{func(m *mesh) { m.status("manager-0").RestartNeeded = "tls" }, bn, "manager", "Configured", "False/RestartNeeded", "manager-0 needs a restart for tls"},
+		{facts(Facts{RestartNeeded: "another image"}), bn, "manager", "Configured", "False/RestartNeeded", "another image"},
+		{func(m *mesh) { m.status("manager-0").ConfigVersions = []int{2, 3} }, bn, "manager", "Configured", "False/NeedsNewerNode", "version 1"},
+		{facts(Facts{Conflict: `Service "manager-pods" belongs to somebody else`}), bn, "manager", "Configured", "False/Conflict", "manager-pods"},
+		{objects(func(o *topology.Objects) {
+			for range 256 {
+				o.Nodes[0].Spec.Subscriptions = append(o.Nodes[0].Spec.Subscriptions, strings.Repeat("x", 3000)+string(rune('0'+len(o.Nodes[0].Spec.Subscriptions))))
+			}
+			o.Nodes[0].Spec.Subscriptions[0] = strings.Repeat("y", 200_000)
+		}), bn, "manager", "Configured", "False/ConfigTooLarge", "allowed: at most 921600"},
+		{silent("manager-0"), bn, "manager", "Configured", "Unknown/EvidenceTooOld", "manager-0"},
+
+		{nil, bp, link, "Established", "True/BothEndsAgree", "worker-1 and manager report each other"},
+		{nil, bp, outside, "Established", "True/OneSided", "worker-1 reports zeek.example.org:9999, which isn't managed"},
+		{disagreeing, bp, link, "Established", "False/EndsDisagree", "worker-1-0 reports manager-0, which doesn't report it"},
+		{unpeered(""), bp, link, "Established", "False/Connecting", "worker-1-0 isn't connected to manager-0"},
+		{unpeered("Lost"), bp, link, "Established", "False/Connecting", ""},
+		{unpeered("Refused"), bp, link, "Established", "False/Refused", "manager-0 refuses connections of worker-1-0"},
+		{unpeered("TLSFailed"), bp, link, "Established", "False/TLSFailed", "TLS handshake of worker-1-0 with manager-0"},
+		{unpeered("Incompatible"), bp, link, "Established", "False/Incompatible", "same protocol"},
+		{atOutside("Refused"), bp, outside, "Established", "False/Refused", "zeek.example.org:9999 refuses"},
+		{atOutside("Timeout"), bp, outside, "Established", "False/Connecting", ""},
+		{gone("manager-0", PodPending), bp, link, "Established", "False/Connecting", "manager-0 doesn't run"},
+		{gone("worker-1-0", PodPending), bp, outside, "Established", "False/Connecting", "worker-1-0 doesn't run"},
+		{silent("manager-0", "worker-1-0"), bp, link, "Established", "Unknown/EvidenceTooOld", "worker-1-0"},
+		{silent("manager-0"), bp, link, "Established", "Unknown/EvidenceTooOld", "manager-0"},
+		{silent("worker-1-0"), bp, link, "Established", "Unknown/EvidenceTooOld", "worker-1-0"},
+		{silent("worker-1-0"), bp, outside, "Established", "Unknown/EvidenceTooOld", ""},
+		{func(m *mesh) { unpeered("Lost")(m); silent("manager-0")(m) }, bp, link, "Established", "False/Connecting", "isn't connected"},
+		{func(m *mesh) { unpeered("Lost")(m); silent("worker-1-0")(m) }, bp, link, "Established", "False/Connecting", "manager-0 doesn't report"},
+		{objects(func(o *topology.Objects) { o.Peerings[0].Spec.To.Node = "manger" }), bp, link, "Established", "False/NodeMissing",
+			`spec.to.node: no BrokerNode "manger" in this namespace (did you mean "manager"?)`},
+		{objects(func(o *topology.Objects) { o.Peerings[1].Spec.To = o.Peerings[0].Spec.To }), bp, outside, "Established", "False/Duplicate", "worker-1-manager"},
+		{objects(func(o *topology.Objects) { o.Nodes[0].Spec.TLS = &v1alpha1.TLSSpec{Mode: "Disabled"} }), bp, link, "Established", "False/TLSMismatch", "tls.mode"},
+
+		{nil, bp, link, "Dropping", "False/NothingDropped", "in the last 5 minutes"},
+		{func(m *mesh) {
+			p := &m.status("manager-0").Peers[0]
+			p.Dropping, p.DropPolicy = true, "DropOldest"
+		}, bp, link, "Dropping", "True/QueueOverflow", "manager-0 to worker-1-0 (DropOldest)"},
+		{func(m *mesh) { m.status("worker-1-0").Peers[1].Dropping = true }, bp, outside, "Dropping", "True/QueueOverflow", "worker-1-0 to zeek.example.org:9999 (Disconnect)"},
+		{atOutside("Overflow"), bp, outside, "Dropping", "True/QueueOverflow", "(Disconnect)"},
+		{silent("manager-0"), bp, link, "Dropping", "Unknown/EvidenceTooOld", "manager-0"},
+		{objects(func(o *topology.Objects) { o.Peerings[0].Spec.To.Node = "x" }), bp, link, "Dropping", "False/NotCompiled", "left out"},
+
+		{nil, bds, store, "MasterAvailable", "True/Serving", "the master on manager-0 serves"},
+		{master("Loading"), bds, store, "MasterAvailable", "False/Loading", "opens its backend"},
+		{func(m *mesh) { m.status("manager-0").Stores = nil }, bds, store, "MasterAvailable", "False/Loading", "doesn't report the master yet"},
+		{master("Failed"), bds, store, "MasterAvailable", "False/BackendFailure", "backend of the master on manager-0"},
+		{gone("manager-0", PodPending), bds, store, "MasterAvailable", "False/NodeNotReady", "manager-0 doesn't run"},
+		{func(m *mesh) { m.status("manager-0").Stores, m.status("manager-0").ConfigHash = nil, "x" }, bds, store, "MasterAvailable", "False/NodeNotReady", "compiled config"},
+		{silent("manager-0"), bds, store, "MasterAvailable", "Unknown/EvidenceTooOld", "manager-0"},
+		{objects(func(o *topology.Objects) {
+			o.Stores = append(o.Stores, v1alpha1.DataStore{ObjectMeta: meta("another"), Spec: o.Stores[0].Spec})
+		}), bds, store, "MasterAvailable", "False/TwoMasters", `DataStore "another"`},
+		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "x" }), bds, store, "MasterAvailable", "False/NodeMissing", "spec.master.node"},
+		{objects(func(o *topology.Objects) { o.Nodes[0].Spec.Storage = nil }), bds, store, "MasterAvailable", "False/StorageMissing", "no spec.storage"},
+
+		{nil, bds, store, "ClonesSynced", "True/AllSynced", "1 of 1 clones are in sync"},
+		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Clones = nil }), bds, store, "ClonesSynced", "True/AllSynced", "no clones declared"},
+		{clone("Attaching"), bds, store, "ClonesSynced", "False/Syncing", "worker-1-0 is on its way"},
+		{clone("Broken"), bds, store, "ClonesSynced", "False/Syncing", ""},
+		{clone("Dancing"), bds, store, "ClonesSynced", "False/Syncing", "doesn't report its clone yet"},
+		{clone("Stale"), bds, store, "ClonesSynced", "False/Stale", "worker-1-0 is stale"},
+		{unpeered("Lost"), bds, store, "ClonesSynced", "False/Unreachable", "worker-1-0 is cut off: Peering worker-1-manager isn't established"},
+		{objects(func(o *topology.Objects) { o.Peerings = nil }), bds, store, "ClonesSynced", "False/Unreachable", "no path of Peerings"},
+		{gone("worker-1-0", PodPending), bds, store, "ClonesSynced", "False/NodeNotReady", "worker-1-0 doesn't run"},
+		{silent("worker-1-0"), bds, store, "ClonesSynced", "Unknown/EvidenceTooOld", "worker-1-0"},
+		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Clones[0].Node = "x" }), bds, store, "ClonesSynced", "False/NodeMissing", `"x"`},
+		{objects(func(o *topology.Objects) {
+			o.Stores[0].Spec.Clones = append(o.Stores[0].Spec.Clones, o.Stores[0].Spec.Clones[0])
+		}), bds, store, "ClonesSynced", "False/Duplicate", "worker-1"},
+		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "x" }), bds, store, "ClonesSynced", "False/NotCompiled", "left out"},
+	}
+	seen := map[string]bool{}
+	for _, test := range tests {
+		m := newMesh()
+		if test.change != nil {
+			test.change(m)
+		}
+		v := Judge(m.Input)
+		c := expect(t, v, test.kind, test.name, test.condition, test.want)
+		if !strings.Contains(c.Message, test.message) {
+			t.Errorf("%s/%s %s: message %q, want %q", test.kind, test.name, test.condition, c.Message, test.message)
+		}
+		seen[test.kind+" "+test.condition+" "+c.Reason] = true
+		summary(t, v, test.kind, test.name, seen)
+	}
+	for _, c := range Reasons() {
+		for _, r := range c.Reasons {
+			if !seen[c.Kind+" "+c.Type+" "+string(r)] {
+				t.Errorf("no case has %s %s %s", c.Kind, c.Type, r)
+			}
+		}
+	}
+}
+
+// summary holds the Ready condition of peerings and stores against those that it sums up.
+func summary(t *testing.T, v Verdict, kind, name string, seen map[string]bool) {
+	t.Helper()
+	ready := condition(t, v, kind, name, "Ready")
+	seen[kind+" Ready "+ready.Reason] = true
+	switch kind {
+	case bp:
+		if e := condition(t, v, kind, name, "Established"); e.Status != ready.Status || e.Reason != ready.Reason || e.Message != ready.Message {
+			t.Errorf("%s/%s: Ready %v, Established %v", kind, name, ready, e)
+		}
+	case bds:
+		master, clones := condition(t, v, kind, name, "MasterAvailable"), condition(t, v, kind, name, "ClonesSynced")
+		if both := master.Status == "True" && clones.Status == "True"; both != (ready.Status == "True") {
+			t.Errorf("%s/%s: Ready %s, MasterAvailable %s, ClonesSynced %s", kind, name, ready.Status, master.Status, clones.Status)
+		}
+		if ready.Status != "True" && ready.Reason != master.Reason && ready.Reason != clones.Reason {
+			t.Errorf("%s/%s: Ready has a reason of its own: %s", kind, name, ready.Reason)
+		}
+	}
+}
