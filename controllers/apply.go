@@ -4,11 +4,15 @@ package controllers
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -42,6 +46,33 @@ type applier struct {
 	uncached client.Reader
 	events   recorder.EventRecorder
 	written  *written
+
+	// settled has the document that each object was last known to agree with: what differs from the same one is a foreign change.
+	mu struct {
+		sync.Mutex
+		settled map[writtenKey][sha256.Size]byte
+	}
+}
+
+// settle notes that the live object agrees with the document, and says whether it did so before.
+func (a *applier) settle(o client.Object, body []byte) (before bool) {
+	sum := sha256.Sum256(body)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mu.settled == nil {
+		a.mu.settled = make(map[writtenKey][sha256.Size]byte)
+	}
+	before = a.mu.settled[keyOf(o)] == sum
+	a.mu.settled[keyOf(o)] = sum
+	return before
+}
+
+// forget drops what is known of an object that is no more.
+func (a *applier) forget(o client.Object) {
+	a.written.forget(o)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.mu.settled, keyOf(o))
 }
 
 // live reads an object of the same kind and name; nil if there is none. The caches hold only what carries the operator's label, so
@@ -94,17 +125,28 @@ func (a *applier) apply(ctx context.Context, owner *v1alpha1.BrokerNode, live cl
 	if err != nil {
 		return nil, err
 	}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("encode object: %w", err)
+	}
 	if live == nil {
-		return a.send(ctx, owner, desired, doc, nil, nil)
+		return a.send(ctx, owner, desired, body, nil, nil)
 	}
 	if err := mayWrite(owner, live, desired); err != nil {
 		return nil, err
 	}
-	diffs, err := compareOwned(live, doc, FieldManager)
-	if err != nil || len(diffs) == 0 {
-		return live, err
+	if live.GetDeletionTimestamp() != nil {
+		return live, nil // its end wakes us, and it is made anew then
 	}
-	return a.send(ctx, owner, desired, doc, live, diffs)
+	diffs, err := compareOwned(live, doc, FieldManager)
+	if err != nil {
+		return nil, err
+	}
+	if len(diffs) == 0 {
+		a.settle(desired, body)
+		return live, nil
+	}
+	return a.send(ctx, owner, desired, body, live, diffs)
 }
 
 // mayWrite says whether an existing object is the owner's, or was handed over.
@@ -166,13 +208,9 @@ func without(m map[string]any, keys ...string) map[string]any {
 }
 
 // send applies the document. Force is used only on an object that exists and is ours to write.
-func (a *applier) send(ctx context.Context, owner *v1alpha1.BrokerNode, desired manifest.Object, doc map[string]any,
+func (a *applier) send(ctx context.Context, owner *v1alpha1.BrokerNode, desired manifest.Object, body []byte,
 	live client.Object, diffs []difference,
 ) (client.Object, error) {
-	body, err := json.Marshal(doc)
-	if err != nil {
-		return nil, fmt.Errorf("encode object: %w", err)
-	}
 	answer, err := fresh(a.client, desired)
 	if err != nil {
 		return nil, err
@@ -190,7 +228,7 @@ func (a *applier) send(ctx context.Context, owner *v1alpha1.BrokerNode, desired 
 		return nil, fmt.Errorf("apply %s %s: %w", kind, desired.GetName(), err)
 	}
 	a.written.record(answer)
-	a.report(owner, kind, live, answer, diffs)
+	a.report(owner, kind, live, answer, a.settle(desired, body), diffs)
 	return answer, nil
 }
 
@@ -202,8 +240,9 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// report tells in Events what an apply did, if it did anything.
-func (a *applier) report(owner *v1alpha1.BrokerNode, kind string, before, after client.Object, diffs []difference) {
+// report tells in Events what an apply did, if it did anything. drifted says that the object was what it is now before, so that
+// somebody else changed it.
+func (a *applier) report(owner *v1alpha1.BrokerNode, kind string, before, after client.Object, drifted bool, diffs []difference) {
 	if before == nil {
 		a.events.Eventf(owner, after, corev1.EventTypeNormal, "Created", "Apply", "%s %s created", kind, after.GetName())
 		return
@@ -212,13 +251,24 @@ func (a *applier) report(owner *v1alpha1.BrokerNode, kind string, before, after 
 		return
 	}
 	var changed []string
+	undone := make(map[string][]string) // fields by the manager who changed them
 	for _, d := range diffs {
-		if manager := otherManager(before.GetManagedFields(), d); d.foreign && manager != "" {
-			a.events.Eventf(owner, after, corev1.EventTypeWarning, "ChangeUndone", "Apply", "%s %s: %s was changed by %q; it is what the BrokerNode says again",
-				kind, after.GetName(), d.name(), manager)
-			continue
+		manager := ""
+		if d.foreign {
+			manager = otherManager(before.GetManagedFields(), d)
 		}
-		changed = append(changed, d.name())
+		if manager == "" && drifted {
+			manager = lastManager(before.GetManagedFields())
+		}
+		if manager == "" {
+			changed = append(changed, d.name())
+		} else {
+			undone[manager] = append(undone[manager], d.name())
+		}
+	}
+	for _, manager := range slices.Sorted(maps.Keys(undone)) {
+		a.events.Eventf(owner, after, corev1.EventTypeWarning, "ChangeUndone", "Apply", "%s %s: a change of %s by %q was undone",
+			kind, after.GetName(), shorten(undone[manager]), manager)
 	}
 	if len(changed) > 0 {
 		a.events.Eventf(owner, after, corev1.EventTypeNormal, "Updated", "Apply", "%s %s: %s", kind, after.GetName(), shorten(changed))
@@ -233,6 +283,17 @@ func otherManager(entries []metav1.ManagedFieldsEntry, d difference) string {
 		}
 	}
 	return ""
+}
+
+// lastManager names who wrote the object last, other than the operator: a field that was removed has no owner.
+func lastManager(entries []metav1.ManagedFieldsEntry) string {
+	name, at := "somebody", time.Time{}
+	for _, e := range entries {
+		if e.Manager != FieldManager && e.Subresource == "" && e.Time != nil && !e.Time.Time.Before(at) {
+			name, at = e.Manager, e.Time.Time
+		}
+	}
+	return name
 }
 
 // shorten keeps a list of fields readable.

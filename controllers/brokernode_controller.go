@@ -118,7 +118,7 @@ func (r *brokerNodes) gone(name types.NamespacedName, err error) error {
 	node.Name, node.Namespace = name.Name, name.Namespace
 	r.written.forget(node)
 	for _, o := range manifest.Build(manifest.Input{Node: node}).List() {
-		r.written.forget(o)
+		r.applier.forget(o)
 	}
 	return nil
 }
@@ -201,10 +201,8 @@ func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, n
 	for i, o := range desired.List() {
 		now := live[keys[i]]
 		if set, ok := now.(*appsv1.StatefulSet); ok {
-			if done, err := r.applier.recreate(ctx, node, set, desired.StatefulSet); err != nil {
+			if going, err := r.applier.recreate(ctx, node, set, desired.StatefulSet); going || err != nil {
 				return err
-			} else if done {
-				now = nil
 			}
 		}
 		if _, err := r.applier.apply(ctx, node, now, o); err != nil {

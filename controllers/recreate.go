@@ -18,13 +18,13 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/manifest"
 )
 
-// recreate deletes a StatefulSet that differs from the desired one in a part that nobody can change, and leaves its pods running. The
-// next apply makes it anew and takes them over. Volumes that are to grow are grown first, so that a failure leaves the old set.
-// done is false when there is nothing to recreate.
-func (a *applier) recreate(ctx context.Context, owner *v1alpha1.BrokerNode, live, desired *appsv1.StatefulSet) (done bool, err error) {
+// recreate deletes a StatefulSet that differs from the desired one in a part that nobody can change, and leaves its pods running. When
+// it is gone, the next apply makes it anew and takes them over. Volumes that are to grow are grown first, so that a failure leaves the
+// old set. going is true when there is a set on its way out, which can't be applied to.
+func (a *applier) recreate(ctx context.Context, owner *v1alpha1.BrokerNode, live, desired *appsv1.StatefulSet) (going bool, err error) {
 	field := manifest.Immutable(live, desired)
-	if field == "" {
-		return false, nil
+	if field == "" || live.DeletionTimestamp != nil {
+		return live.DeletionTimestamp != nil, nil
 	}
 	if err := mayWrite(owner, live, desired); err != nil {
 		return false, err
