@@ -168,9 +168,6 @@ func TestReasons(t *testing.T) {
 		{gone("worker-1-0", PodPending), bds, store, "ClonesSynced", "False/NodeNotReady", "worker-1-0 doesn't run"},
 		{silent("worker-1-0"), bds, store, "ClonesSynced", "Unknown/EvidenceTooOld", "worker-1-0"},
 		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Clones[0].Node = "x" }), bds, store, "ClonesSynced", "False/NodeMissing", `"x"`},
-		{objects(func(o *topology.Objects) {
-			o.Stores[0].Spec.Clones = append(o.Stores[0].Spec.Clones, o.Stores[0].Spec.Clones[0])
-		}), bds, store, "ClonesSynced", "False/Duplicate", "worker-1"},
 		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "x" }), bds, store, "ClonesSynced", "False/NotCompiled", "left out"},
 	}
 	seen := map[string]bool{}

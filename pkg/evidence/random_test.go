@@ -45,8 +45,10 @@ func (c chaos) objects() topology.Objects {
 		s := v1alpha1.DataStore{ObjectMeta: meta(fmt.Sprint("s", i))}
 		s.Spec.StoreName = pick(c, "", "same")
 		s.Spec.Master = v1alpha1.MasterSpec{Node: c.node(), Backend: pick(c, v1alpha1.BackendMemory, v1alpha1.BackendSQLite)}
-		for range c.IntN(4) {
-			s.Spec.Clones = append(s.Spec.Clones, v1alpha1.CloneSpec{Node: c.node()})
+		for _, n := range []string{"a", "b", "c", "d", "missing"} {
+			if n != s.Spec.Master.Node && c.IntN(2) == 0 {
+				s.Spec.Clones = append(s.Spec.Clones, v1alpha1.CloneSpec{Node: n})
+			}
 		}
 		o.Stores = append(o.Stores, s)
 	}

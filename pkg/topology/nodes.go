@@ -31,10 +31,6 @@ func newCompiler(o Objects, opt Options) *compiler {
 		neighbors: make(map[string]map[string][]string),
 	}
 	for _, n := range byClaim(o.Nodes, func(n *v1alpha1.BrokerNode) *metav1.ObjectMeta { return &n.ObjectMeta }) {
-		if c.nodes[n.Name] != nil {
-			c.find(sameName(KindBrokerNode, n.Name))
-			continue
-		}
 		c.nodes[n.Name] = n
 		for _, pod := range Pods(n) {
 			c.configs[pod] = c.config(n, pod)
@@ -63,12 +59,6 @@ func byClaim[T any](list []T, meta func(*T) *metav1.ObjectMeta) []*T {
 		return cmp.Or(x.CreationTimestamp.Compare(y.CreationTimestamp.Time), cmp.Compare(x.Name, y.Name))
 	})
 	return sorted
-}
-
-// sameName is for lists that no API server has checked.
-func sameName(kind, name string) Finding {
-	return Finding{Kind: kind, Name: name, Field: "metadata.name", Reason: v1alpha1.ReasonDuplicate,
-		Message: fmt.Sprintf("another %s has the name %q", kind, name)}
 }
 
 func (c *compiler) config(n *v1alpha1.BrokerNode, pod string) *nodeconfig.Config {

@@ -17,14 +17,8 @@ import (
 
 // peerings plans every Peering; the older of two that claim the same comes first.
 func (c *compiler) peerings(list []v1alpha1.Peering) {
-	names := make(map[string]bool, len(list))
 	claims := make(map[string]string, len(list)) // what is joined -> the peering that joins it
 	for _, p := range byClaim(list, func(p *v1alpha1.Peering) *metav1.ObjectMeta { return &p.ObjectMeta }) {
-		if names[p.Name] {
-			c.find(sameName(KindPeering, p.Name))
-			continue
-		}
-		names[p.Name] = true
 		plan := PeeringPlan{Name: p.Name, From: p.Spec.From.Node, To: cmp.Or(p.Spec.To.Node, p.Spec.To.Address)}
 		plan.Fault = c.peeringFault(p, claims)
 		if plan.Fault == nil {

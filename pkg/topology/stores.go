@@ -15,14 +15,8 @@ import (
 
 // stores plans every DataStore; the peerings are compiled before.
 func (c *compiler) stores(list []v1alpha1.DataStore) {
-	names := make(map[string]bool, len(list))
 	claims := make(map[string]string, len(list)) // store name -> the object that has it
 	for _, s := range byClaim(list, func(s *v1alpha1.DataStore) *metav1.ObjectMeta { return &s.ObjectMeta }) {
-		if names[s.Name] {
-			c.find(sameName(KindDataStore, s.Name))
-			continue
-		}
-		names[s.Name] = true
 		plan := StorePlan{Object: s.Name, StoreName: cmp.Or(s.Spec.StoreName, s.Name), Master: s.Spec.Master.Node}
 		plan.Fault = c.storeFault(s, plan.StoreName, claims)
 		if plan.Fault == nil {
@@ -73,22 +67,14 @@ func (c *compiler) master(s *v1alpha1.DataStore, storeName string) string {
 }
 
 func (c *compiler) clones(s *v1alpha1.DataStore, plan *StorePlan) {
-	seen := map[string]bool{plan.Master: true}
 	for i, spec := range s.Spec.Clones {
 		f := Finding{Kind: KindDataStore, Name: s.Name, Field: fmt.Sprintf("spec.clones[%d].node", i)}
 		clone := ClonePlan{Node: spec.Node, Fault: c.nodeMissing(f.Kind, f.Name, f.Field, spec.Node)}
-		switch {
-		case clone.Fault != nil:
-		case seen[spec.Node]:
-			f.Reason = v1alpha1.ReasonDuplicate
-			f.Message = fmt.Sprintf("BrokerNode %q holds this store already, allowed: each node once", spec.Node)
-			clone.Fault = c.find(f)
-		case plan.Fault == nil:
+		if clone.Fault == nil && plan.Fault == nil {
 			clone.Pods = c.clone(s, plan.StoreName, spec)
 			clone.Peerings = slices.Sorted(slices.Values(c.neighbors[spec.Node][plan.Master]))
 			clone.Fault = c.unreachable(f, spec.Node, plan.Master)
 		}
-		seen[spec.Node] = true
 		plan.Clones = append(plan.Clones, clone)
 	}
 }

@@ -28,7 +28,7 @@ const (
 // MaxConfigBytes is how much the documents of one node may take together: a ConfigMap holds them all.
 const MaxConfigBytes = 900 << 10
 
-// Objects are all objects of one namespace. Names are unique within a kind.
+// Objects are all objects of one namespace, each sound by itself: its CRD has been asked. Names are unique within a kind.
 type Objects struct {
 	Nodes    []v1alpha1.BrokerNode
 	Peerings []v1alpha1.Peering

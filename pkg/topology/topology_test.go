@@ -118,22 +118,6 @@ func TestHashFollowsTheConfigs(t *testing.T) {
 	}
 }
 
-func TestSameNames(t *testing.T) {
-	o, opt := readCase(t, "testdata/two-masters.yaml")
-	o.Nodes = append(o.Nodes, o.Nodes[0])
-	o.Peerings = append(o.Peerings, o.Peerings[0])
-	o.Stores = append(o.Stores, o.Stores[0])
-	count := map[string]int{}
-	for _, f := range Compile(o, opt).Findings {
-		if f.Field == "metadata.name" && f.Reason == v1alpha1.ReasonDuplicate {
-			count[f.Kind]++
-		}
-	}
-	if count[KindBrokerNode] != 1 || count[KindPeering] != 1 || count[KindDataStore] != 1 {
-		t.Errorf("got %v", count)
-	}
-}
-
 func TestNearest(t *testing.T) {
 	names := []string{"logger-1", "manager", "worker-1", "worker-2"}
 	for name, want := range map[string]string{
