@@ -16,8 +16,6 @@ import (
 type drop struct {
 	seen   time.Time // when the evidence was received
 	policy string
-	// counted: the node itself says when five minutes are over, as long as the connection lasts.
-	counted bool
 }
 
 var dropPolicies = []string{"Disconnect", "DropNewest", "DropOldest"}
@@ -58,20 +56,18 @@ func (j *judge) dropping(plan topology.PeeringPlan, views []linkView) ruling {
 	return no(v1alpha1.ReasonNothingDropped, fmt.Sprintf("no message was dropped in the last %d minutes", int(DropMemory.Minutes())))
 }
 
-// drops judges one end, and remembers it for as long as a drop is news.
+// drops judges one end, and remembers it for as long as a drop is news: what dropped may be gone with its connection.
 func (j *judge) drops(key, pod string, entry *statusapi.Peer) (policy string, news bool) {
 	d, known := j.in.Previous.Memo.drops[key]
-	if entry != nil {
-		cut := entry.State != statusapi.PeerPeered && entry.Error == "Overflow"
-		switch {
-		case entry.Dropping || cut:
-			d, known = drop{seen: j.sights[pod].received, policy: entry.DropPolicy, counted: entry.Dropping}, true
-			if !slices.Contains(dropPolicies, d.policy) {
-				d.policy = "Disconnect"
-			}
-		case entry.State == statusapi.PeerPeered && d.counted:
-			known = false
+	switch {
+	case entry == nil:
+	case entry.Dropping:
+		d, known = drop{seen: j.sights[pod].received, policy: entry.DropPolicy}, true
+		if !slices.Contains(dropPolicies, d.policy) {
+			d.policy = "Disconnect"
 		}
+	case entry.Dialed || entry.URI != "":
+		known = false // the node knows this peer over connections, and says that five minutes are over
 	}
 	if !known || j.in.Now.Sub(d.seen) >= DropMemory {
 		return "", false

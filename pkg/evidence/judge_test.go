@@ -140,7 +140,7 @@ func TestReasons(t *testing.T) {
 			p.Dropping, p.DropPolicy = true, "DropOldest"
 		}, bp, link, "Dropping", "True/QueueOverflow", "manager-0 to worker-1-0 (DropOldest)"},
 		{func(m *mesh) { m.status("worker-1-0").Peers[1].Dropping = true }, bp, outside, "Dropping", "True/QueueOverflow", "worker-1-0 to zeek.example.org:9999 (Disconnect)"},
-		{atOutside("Overflow"), bp, outside, "Dropping", "True/QueueOverflow", "(Disconnect)"},
+		{atOutside("Overflow"), bp, outside, "Dropping", "False/NothingDropped", ""}, // the node's own flag counts
 		{silent("manager-0"), bp, link, "Dropping", "Unknown/EvidenceTooOld", "manager-0"},
 		{objects(func(o *topology.Objects) { o.Peerings[0].Spec.To.Node = "x" }), bp, link, "Dropping", "False/NotCompiled", "left out"},
 
