@@ -40,6 +40,7 @@ type puppet struct {
 	applied  []nodeconfig.Config
 	instance string
 	changed  chan struct{} // closed at every change
+	asked    int           // questions answered so far
 	refuse   string        // words to refuse configs with
 	deaf     bool          // reports no peers
 	state    statusapi.Status
@@ -136,14 +137,28 @@ func (q *puppet) Wait(ctx context.Context, instance string, generation uint64) s
 		status, changed := q.status(), q.changed
 		q.all.mu.Unlock()
 		if status.Instance != instance || status.Generation != generation {
+			q.count()
 			return status
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			q.count()
 			return status
 		}
 	}
+}
+
+func (q *puppet) count() {
+	q.all.mu.Lock()
+	defer q.all.mu.Unlock()
+	q.asked++
+}
+
+func (q *puppet) answers() int {
+	q.all.mu.Lock()
+	defer q.all.mu.Unlock()
+	return q.asked
 }
 
 // Apply is part of statusapi.Source.
