@@ -87,7 +87,7 @@ func TestAnything(t *testing.T) {
 	for _, r := range Reasons() {
 		closed[r.Kind+" "+r.Type] = r.Reasons
 	}
-	for seed := range uint64(120) {
+	for seed := range uint64(60) {
 		c := chaos{rand.New(rand.NewPCG(seed, 7))}
 		in := Input{Objects: c.objects(), Now: noon, Started: noon, Observations: map[string]Observation{}}
 		in.Compiled = topology.Compile(in.Objects, topology.Options{RequireStorage: c.IntN(2) == 0})
@@ -108,7 +108,8 @@ func TestAnything(t *testing.T) {
 			}
 			checkVerdict(t, seed, in, v, closed)
 			in.Previous = v
-			if again := Judge(in); asJSON(t, again) != asJSON(t, v) {
+			again := Judge(in)
+			if !reflect.DeepEqual(again.Nodes, v.Nodes) || !reflect.DeepEqual(again.Peerings, v.Peerings) || !reflect.DeepEqual(again.Stores, v.Stores) {
 				t.Fatalf("seed %d: the same evidence again: got\n%s\nwant\n%s", seed, asJSON(t, again), asJSON(t, v))
 			}
 			if v.NextCheck < 0 || v.NextCheck > DropMemory {
