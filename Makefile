@@ -40,7 +40,7 @@ images: bin/node bin/manager ## Write the two container images as archives into 
 .PHONY: generate
 generate: ## Write the DeepCopy functions and the pages that are generated from code.
 	go tool controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
-	go run ./hack/gendocs
+	go run ./hack/gendocs -o docs/conditions.md
 
 .PHONY: manifests
 manifests: ## Write the CRDs and the manager's role.
