@@ -4,11 +4,13 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -57,7 +59,11 @@ func TestMain(m *testing.M) {
 func startCluster() {
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	if assets == "" {
-		cluster.err = fmt.Errorf("KUBEBUILDER_ASSETS is not set; set it to what hack/envtest/assets prints")
+		cluster.err = errors.New("KUBEBUILDER_ASSETS is not set; set it to what hack/envtest/assets prints")
+		return
+	}
+	if _, err := os.Stat(filepath.Join(assets, "kube-apiserver")); err != nil {
+		cluster.err = fmt.Errorf("no API server in KUBEBUILDER_ASSETS, hack/envtest/assets builds it: %w", err)
 		return
 	}
 	cluster.env = &envtest.Environment{
@@ -85,7 +91,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	cluster.Do(startCluster)
 	if cluster.err != nil {
-		t.Fatalf("start the API server: %v (build it with hack/envtest/assets)", cluster.err)
+		t.Fatalf("start the API server: %v", cluster.err)
 	}
 	scheme := NewScheme()
 	if err := eventsv1.AddToScheme(scheme); err != nil {

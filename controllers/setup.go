@@ -3,6 +3,7 @@
 package controllers
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -14,10 +15,12 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -90,6 +93,7 @@ func CacheOptions(namespaces ...string) cache.Options {
 			&corev1.Secret{}:         {Label: labels.SelectorFromSet(labels.Set{manifest.ManagedByLabel: manifest.ManagedBy})},
 			&corev1.Pod{}:            {Label: hasLabel(manifest.NodeLabel), Transform: slimPod},
 		},
+		DefaultWatchErrorHandler: watchFailed,
 	}
 	for _, namespace := range namespaces {
 		if options.DefaultNamespaces == nil {
@@ -98,6 +102,15 @@ func CacheOptions(namespaces ...string) cache.Options {
 		options.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return options
+}
+
+// watchFailed keeps quiet about kinds that are no more: whoever removes the definitions while the manager runs does so on purpose.
+func watchFailed(ctx context.Context, r *toolscache.Reflector, err error) {
+	if apierrors.IsNotFound(err) {
+		ctrl.Log.V(1).Info("a watched kind is not served", "kind", r.TypeDescription())
+		return
+	}
+	toolscache.DefaultWatchErrorHandler(ctx, r, err)
 }
 
 func hasLabel(name string) labels.Selector {
