@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -56,7 +57,10 @@ func (p *puppets) address(pod *corev1.Pod) string {
 }
 
 // run starts the pod of a node: the Pod object, and the process behind it.
-func (p *puppets) run(node string) *puppet {
+func (p *puppets) run(node string) *puppet { return p.runAt(node, "") }
+
+// runAt starts a pod that was made from a revision of the StatefulSet's template.
+func (p *puppets) runAt(node, revision string) *puppet {
 	w := p.world
 	w.t.Helper()
 	var secret corev1.Secret
@@ -91,28 +95,19 @@ func (p *puppets) run(node string) *puppet {
 	p.mu.Lock()
 	p.byName[q.pod] = q
 	p.mu.Unlock()
-	q.makePod(w)
+	q.makePod(w, revision, true)
 	return q
 }
 
-// runAll starts the pods of several nodes.
-func (p *puppets) runAll(nodes ...string) {
-	p.world.t.Helper()
-	for _, node := range nodes {
-		p.run(node)
-	}
-}
-
-func (q *puppet) makePod(w *world) {
+func (q *puppet) makePod(w *world, revision string, ready bool) {
 	w.t.Helper()
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: q.pod, Labels: manifest.Labels(q.node)},
+	labels := manifest.Labels(q.node)
+	labels[appsv1.StatefulSetRevisionLabel] = revision
+	w.create(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: q.pod, Labels: labels},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: manifest.ContainerName, Image: "x"}}},
-	}
-	if err := w.client.Create(w.t.Context(), pod); err != nil {
-		w.t.Fatal(err)
-	}
-	setPodReady(w.t, w, q.pod, true)
+	})
+	setPodReady(w.t, w, q.pod, ready)
 }
 
 func setPodReady(t *testing.T, w *world, name string, ready bool) {

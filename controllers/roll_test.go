@@ -11,10 +11,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
-	"github.com/brokermesh/brokermesh/pkg/manifest"
 )
 
 func TestNextRoll(t *testing.T) {
@@ -65,35 +64,26 @@ func TestNextRoll(t *testing.T) {
 	}
 }
 
-// statefulSetController plays the part of the real one that a roll looks at.
+// revise plays the part of the StatefulSet controller that a roll looks at.
 func (w *world) revise(node, revision string) {
 	w.t.Helper()
-	var set appsv1.StatefulSet
-	w.change2(node, &set, func() {
-		set.Status.ObservedGeneration, set.Status.UpdateRevision = set.Generation, revision
-	})
-}
-
-func (w *world) change2(name string, set *appsv1.StatefulSet, mod func()) {
-	w.t.Helper()
-	w.eventually("status of "+name, func() error {
-		if err := w.get(name, set); err != nil {
+	w.eventually("status of "+node, func() error {
+		var set appsv1.StatefulSet
+		if err := w.get(node, &set); err != nil {
 			return err
 		}
-		mod()
-		return w.client.Status().Update(w.t.Context(), set)
+		set.Status.ObservedGeneration, set.Status.UpdateRevision = set.Generation, revision
+		return w.client.Status().Update(w.t.Context(), &set)
 	})
 }
 
-func (w *world) makePod(node, revision string, ready bool) {
-	w.t.Helper()
-	labels := manifest.Labels(node)
-	labels[appsv1.StatefulSetRevisionLabel] = revision
-	w.create(&corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: node + "-0", Labels: labels},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: manifest.ContainerName, Image: "x"}}},
-	})
-	setPodReady(w.t, w, node+"-0", ready)
+// gone is nil once there is no such pod.
+func (w *world) gone(name string) error {
+	err := w.get(name, &corev1.Pod{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return errors.Join(err, errors.New("it is there"))
 }
 
 // TestRoll changes the image of two nodes. Their pods are replaced one at a time.
@@ -101,41 +91,37 @@ func TestRoll(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.start()
+	pods := make(map[string]*puppet)
 	for _, name := range []string{"a", "b"} {
 		w.create(brokerNode(name))
 		w.appears(name, &appsv1.StatefulSet{})
 		w.revise(name, "r1")
-		w.makePod(name, "r1", true)
+		pods[name] = w.puppets.runAt(name, "r1")
 	}
+	w.eventually("both are well", func() error { return errors.Join(w.nodeReady("a"), w.nodeReady("b")) })
 	for _, name := range []string{"b", "a"} {
 		node := w.node(name)
 		w.change(name, node, "user", func() { node.Spec.Image = "other:1" })
 		w.imageIs(name, "other:1")
 	}
 	w.revise("a", "r2")
-	gone := func(name string) error {
-		err := w.get(name, &corev1.Pod{})
-		if apierrors.IsNotFound(err) {
+	w.eventually("pod a-0 is deleted", func() error { return w.gone("a-0") })
+	w.event("PodReplaced", "a-0")
+
+	w.revise("b", "r2")
+	pods["a"].makePod(w, "r2", false)
+	w.eventually("node b waits", func() error {
+		c := apimeta.FindStatusCondition(w.node("b").Status.Conditions, v1alpha1.ConditionConfigured)
+		if c.Reason == string(v1alpha1.ReasonRestartNeeded) && hasAll(c.Message, []string{"a-0 is not ready"}) {
 			return nil
 		}
-		return errors.Join(err, errors.New("it is there"))
-	}
-	w.eventually("pod a-0 is deleted", func() error { return gone("a-0") })
-	w.event("PodReplaced", "a-0")
-	w.revise("b", "r2")
-	w.makePod("a", "r2", false)
-	w.eventually("node b waits", func() error {
-		for _, c := range w.node("b").Status.Conditions {
-			if c.Type == v1alpha1.ConditionConfigured && hasAll(c.Message, []string{"a-0 is not ready"}) {
-				return nil
-			}
-		}
-		return fmt.Errorf("conditions %+v", w.node("b").Status.Conditions)
+		return fmt.Errorf("%+v", c)
 	})
-	if err := gone("b-0"); err == nil {
+	if err := w.gone("b-0"); err == nil {
 		t.Fatal("pod b-0 was deleted before a-0 was ready")
 	}
 	setPodReady(t, w, "a-0", true)
-	w.eventually("pod b-0 is deleted", func() error { return gone("b-0") })
-	w.makePod("b", "r2", true)
+	w.eventually("pod b-0 is deleted", func() error { return w.gone("b-0") })
+	pods["b"].makePod(w, "r2", true)
+	w.eventually("both are well again", func() error { return errors.Join(w.nodeReady("a"), w.nodeReady("b")) })
 }
