@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package local
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/pki"
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
+)
+
+// ClientDir is the folder with the certificate for people's tools.
+func ClientDir(dataDir string) string { return filepath.Join(dataDir, "client") }
+
+// certificateDir is the folder with the certificate of a node.
+func certificateDir(dataDir, node string) string {
+	return filepath.Join(dataDir, "certificates", node)
+}
+
+// writeCertificates makes a new authority for the mesh, and with it a leaf for
+// each node and one for clients. The authority's key is written nowhere: after
+// the next start everything is signed anew.
+func writeCertificates(dataDir, namespace string, nodes []string) error {
+	now := time.Now()
+	authority, err := pki.NewAuthority(rand.Reader, now, "brokermesh "+namespace)
+	if err != nil {
+		return fmt.Errorf("make certificates: %w", err)
+	}
+	for _, name := range nodes {
+		if err := writeLeaf(authority, certificateDir(dataDir, name), now, pki.NodeRequest(namespace, name)); err != nil {
+			return err
+		}
+	}
+	return writeLeaf(authority, ClientDir(dataDir), now, pki.ClientRequest(namespace))
+}
+
+func writeLeaf(authority *pki.Authority, dir string, now time.Time, r pki.Request) error {
+	leaf, err := authority.Issue(rand.Reader, now, r)
+	if err != nil {
+		return fmt.Errorf("make certificates: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("write certificates: %w", err)
+	}
+	for name, content := range map[string][]byte{
+		statusapi.CAFile:   authority.CertPEM(),
+		statusapi.CertFile: leaf.Cert,
+		statusapi.KeyFile:  leaf.Key,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return fmt.Errorf("write certificates: %w", err)
+		}
+	}
+	return nil
+}

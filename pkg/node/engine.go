@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/gateway"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
+)
+
+// engine is what a config has become: the endpoint and what hangs on it. Who
+// holds the node's turn owns it; mu covers what the observer reads.
+type engine struct {
+	o        Options
+	log      *slog.Logger
+	level    *slog.LevelVar
+	wake     func()
+	endpoint *broker.Endpoint
+	gateway  *gateway.Gateway // nil without a WebSocket port
+	identity *identity        // nil while no persistent store is mastered
+	config   nodeconfig.Config
+
+	at        map[string]string    // addresses to listen on instead of the config's, by name of the port
+	listeners []statusapi.Listener // fixed after the start
+
+	mu struct {
+		sync.Mutex
+		stores map[string]*runningStore // by store name
+	}
+}
+
+// start opens the ports of an accepted config and brings it to life; at says
+// where, if not where the config says. After an error nothing is left of it.
+func (n *Node) start(ctx context.Context, c nodeconfig.Config, at map[string]string) (started *engine, err error) {
+	e := &engine{o: n.o, log: n.log.With("node", c.Pod), level: n.level, wake: n.wake, at: at}
+	e.mu.stores = make(map[string]*runningStore)
+	if err := e.claimIdentity(c); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.close(context.WithoutCancel(ctx)))
+			started = nil
+		}
+	}()
+	security, err := e.security(c)
+	if err != nil {
+		return nil, err
+	}
+	e.endpoint, err = broker.New(broker.Options{
+		ID:      e.identity.id(),
+		Forward: forwardMode(c.Forward),
+		TLS:     security,
+		Logger:  e.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the endpoint: %w", err)
+	}
+	if err := e.listen(c, security); err != nil {
+		return nil, err
+	}
+	return e, e.turnTo(ctx, c)
+}
+
+// security is how the ports are protected; nil for plain TCP.
+func (e *engine) security(c nodeconfig.Config) (*peering.TLS, error) {
+	if c.TLS == nodeconfig.TLSDisabled {
+		return nil, nil
+	}
+	if e.o.TLSDir == "" {
+		return nil, errors.New(`tls is "Mesh", but this node was given no certificates`)
+	}
+	t, err := peering.LoadTLS(e.o.TLSDir)
+	if err != nil {
+		return nil, fmt.Errorf("certificates in %s: %w", e.o.TLSDir, err)
+	}
+	return t, nil
+}
+
+// claimIdentity takes the endpoint ID of the data folder when the config
+// masters a persistent store, and refuses a config that can't have one.
+func (e *engine) claimIdentity(c nodeconfig.Config) error {
+	if e.identity != nil || !mastersPersistent(c) {
+		return nil
+	}
+	if e.o.DataDir == "" {
+		return errors.New("a store is persistent, but this node was given no data folder")
+	}
+	var current data.EndpointID // zero at the start: the folder's ID counts
+	if e.endpoint != nil {
+		current = e.endpoint.ID()
+	}
+	id, err := claimIdentity(e.o.DataDir, current)
+	if err != nil {
+		return err
+	}
+	e.identity = id
+	return nil
+}
+
+func (e *engine) listen(c nodeconfig.Config, security *peering.TLS) error {
+	address, err := e.endpoint.Listen(e.listenAddress(portBroker, c.ListenPort))
+	if err != nil {
+		return fmt.Errorf("listen for peers: %w", err)
+	}
+	e.listeners = append(e.listeners, statusapi.Listener{Name: portBroker, Address: address.String()})
+	if c.WebSocketPort == 0 {
+		return nil
+	}
+	e.gateway, err = gateway.Listen(e.endpoint, e.listenAddress(portWebSocket, c.WebSocketPort), gateway.Options{
+		TLS:     security,
+		Version: e.o.Version,
+		Logger:  e.log,
+	})
+	if err != nil {
+		return err
+	}
+	e.listeners = append(e.listeners, statusapi.Listener{Name: portWebSocket, Address: e.gateway.Addr().String()})
+	return nil
+}
+
+// Names of the ports.
+const (
+	portBroker    = "broker"
+	portWebSocket = "websocket"
+)
+
+func (e *engine) listenAddress(name string, port int) string {
+	if address, ok := e.at[name]; ok {
+		return address
+	}
+	if e.o.EphemeralPorts {
+		port = 0
+	}
+	return net.JoinHostPort(e.o.ListenHost, strconv.Itoa(port))
+}
+
+// ports are the addresses that the engine listens on.
+func (e *engine) ports() map[string]string {
+	at := make(map[string]string, len(e.listeners))
+	for _, l := range e.listeners {
+		at[l.Name] = l.Address
+	}
+	return at
+}
+
+// turnTo makes the running engine what the config says. Everything that can
+// fail comes first, so that an error leaves the engine as it was.
+func (e *engine) turnTo(ctx context.Context, c nodeconfig.Config) error {
+	if err := e.claimIdentity(c); err != nil {
+		return err
+	}
+	e.level.Set(levelOf(c.LogLevel))
+	e.endpoint.SetWants(c.Subscriptions)
+	e.turnPeers(ctx, c)
+	e.turnStores(c)
+	e.config = c
+	return nil
+}
+
+// turnPeers ends the peerings that the config no longer has, or that lead to
+// another node now, then begins those that it newly has.
+func (e *engine) turnPeers(ctx context.Context, c nodeconfig.Config) {
+	want := make(map[string]broker.PeerOptions, len(c.Peers))
+	for _, p := range c.Peers {
+		want[p.Address] = peerOptions(c, p)
+	}
+	var closing sync.WaitGroup
+	for _, p := range e.config.Peers {
+		if o, ok := want[p.Address]; ok && o.ServerURI == peerOptions(e.config, p).ServerURI {
+			continue
+		}
+		closing.Go(func() {
+			if err := e.endpoint.Unpeer(ctx, p.Address); err != nil {
+				e.log.Warn("unpeer", "peering", p.Name, "address", p.Address, "error", err)
+			}
+		})
+	}
+	closing.Wait()
+	for address, o := range want {
+		// An address that is dialed already gets the new options.
+		if err := e.endpoint.PeerAsync(address, o); err != nil {
+			e.log.Error("peer", "peering", o.Name, "address", address, "error", err)
+		}
+	}
+}
+
+func peerOptions(c nodeconfig.Config, p nodeconfig.Peer) broker.PeerOptions {
+	o := broker.PeerOptions{
+		Name:  p.Name,
+		Retry: time.Duration(p.RetrySeconds * float64(time.Second)),
+	}
+	if p.Node != "" && c.TLS != nodeconfig.TLSDisabled {
+		o.ServerURI = statusapi.NodeURI(c.Namespace, p.Node)
+	}
+	return o
+}
+
+func forwardMode(name string) broker.ForwardMode {
+	switch name {
+	case nodeconfig.ForwardNone:
+		return broker.ForwardNone
+	case nodeconfig.ForwardAll:
+		return broker.ForwardAll
+	default:
+		return broker.ForwardMesh
+	}
+}
+
+// close lets go of stores and peers. It is called once, and also for an engine
+// that is only half built.
+func (e *engine) close(ctx context.Context) error {
+	var err error
+	if e.gateway != nil {
+		err = e.gateway.Close()
+	}
+	e.closeStores()
+	if e.endpoint != nil {
+		err = errors.Join(err, e.endpoint.Close(ctx))
+	}
+	return errors.Join(err, e.identity.release())
+}

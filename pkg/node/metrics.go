@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/brokermesh/brokermesh/pkg/broker"
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
+)
+
+// collector gives Prometheus the figures of the moment.
+type collector struct{ node *Node }
+
+func family(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("broker_"+name, help, labels, nil)
+}
+
+// The families that the reference has.
+var (
+	connections = family("connections", "Peerings that are established.")
+	processed   = family("processed_messages_total", "Messages that went through the endpoint, local and remote.", "type")
+	entries     = family("store_entries", "Entries of a store that this node holds.", "name")
+	outputs     = family("store_output_channels", "Clones that are attached to a master of this node.", "name")
+)
+
+// The families that it hasn't.
+var (
+	peerUp           = family("peer_up", "1 while the peering is established.", "peering", "peer")
+	peerQueued       = family("peer_queued_messages", "Messages that wait for the peer.", "peering", "peer")
+	peerBytes        = family("peer_queued_bytes", "Bytes that wait for the peer.", "peering", "peer")
+	peerDropped      = family("peer_dropped_messages_total", "Messages for the peer that were dropped.", "peering", "peer")
+	peerSent         = family("peer_sent_messages_total", "Messages sent to the peer.", "peering", "peer")
+	peerReceived     = family("peer_received_messages_total", "Messages received from the peer.", "peering", "peer")
+	storeSequence    = family("store_sequence", "Number of the newest change that the store has seen.", "name", "role")
+	storeLag         = family("store_lag", "Changes that the store knows of and hasn't applied, or that clones haven't acknowledged.", "name", "role")
+	storeBytes       = family("store_bytes", "Bytes of the store's keys and values.", "name", "role")
+	droppedTotal     = family("dropped_messages_total", "Messages that were discarded.", "cause")
+	bytesIn          = family("received_bytes_total", "Bytes received from peers.")
+	bytesOut         = family("sent_bytes_total", "Bytes sent to peers.")
+	handshakesFailed = family("handshakes_failed_total", "Accepted connections that did not become a peering.")
+	dialsFailed      = family("dials_failed_total", "Attempts to connect that did not become a peering.")
+	subscribers      = family("subscribers", "Subscribers at the endpoint, WebSocket clients included.")
+	storeUp          = family("store_up", "1 while a master serves or a clone is in sync.", "name", "role")
+)
+
+// Describe sends nothing: what there is depends on the config.
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the status, which is all that there is to know.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	s := c.node.Status()
+	peers, established := sumPeers(s.Peers)
+	send(out, connections, prometheus.GaugeValue, float64(established))
+	for name, f := range peers {
+		collectPeer(out, name, f)
+	}
+	for _, t := range s.Stores {
+		collectStore(out, t)
+	}
+	c.collectEndpoint(out)
+}
+
+// collectEndpoint reads the endpoint's own counters; before there is an
+// endpoint they are all zero.
+func (c collector) collectEndpoint(out chan<- prometheus.Metric) {
+	c.node.mu.Lock()
+	e := c.node.mu.engine
+	c.node.mu.Unlock()
+	var s broker.Stats
+	if e != nil {
+		s = e.endpoint.Stats()
+	}
+	for _, kind := range []string{"data", "command", "routing_update", "ping", "pong"} {
+		send(out, processed, prometheus.CounterValue, float64(s.Processed[kind]), strings.ReplaceAll(kind, "_", "-"))
+	}
+	for cause, count := range s.Dropped {
+		send(out, droppedTotal, prometheus.CounterValue, float64(count), cause.String())
+	}
+	send(out, bytesIn, prometheus.CounterValue, float64(s.BytesIn))
+	send(out, bytesOut, prometheus.CounterValue, float64(s.BytesOut))
+	send(out, handshakesFailed, prometheus.CounterValue, float64(s.HandshakesFailed))
+	send(out, dialsFailed, prometheus.CounterValue, float64(s.DialsFailed))
+	send(out, subscribers, prometheus.GaugeValue, float64(s.Subscribers))
+}
+
+// peerName is what the series of a peer are labelled with: the Peering, if the
+// peer was dialed for one, and the name in the peer's certificate, or else the
+// address.
+type peerName struct{ peering, peer string }
+
+// peerFigures are the sums over all connections of one name.
+type peerFigures struct {
+	up, queued, bytes, dropped, sent, received float64
+}
+
+func sumPeers(peers []statusapi.Peer) (sums map[peerName]peerFigures, established int) {
+	sums = make(map[peerName]peerFigures)
+	for _, p := range peers {
+		name := peerName{p.Peering, p.Address}
+		if p.URI != "" {
+			name.peer = p.URI
+		}
+		f := sums[name]
+		if p.State == statusapi.PeerPeered {
+			established++
+			f.up = 1
+		}
+		f.queued += float64(p.QueueMessages)
+		f.bytes += float64(p.QueueBytes)
+		f.dropped += float64(p.Dropped)
+		f.sent += float64(p.Sent)
+		f.received += float64(p.Received)
+		sums[name] = f
+	}
+	return sums, established
+}
+
+func collectPeer(out chan<- prometheus.Metric, n peerName, f peerFigures) {
+	send(out, peerUp, prometheus.GaugeValue, f.up, n.peering, n.peer)
+	send(out, peerQueued, prometheus.GaugeValue, f.queued, n.peering, n.peer)
+	send(out, peerBytes, prometheus.GaugeValue, f.bytes, n.peering, n.peer)
+	send(out, peerDropped, prometheus.CounterValue, f.dropped, n.peering, n.peer)
+	send(out, peerSent, prometheus.CounterValue, f.sent, n.peering, n.peer)
+	send(out, peerReceived, prometheus.CounterValue, f.received, n.peering, n.peer)
+}
+
+func collectStore(out chan<- prometheus.Metric, t statusapi.Store) {
+	send(out, entries, prometheus.GaugeValue, float64(t.Entries), t.Name)
+	if t.Role == statusapi.RoleMaster {
+		send(out, outputs, prometheus.GaugeValue, float64(t.Clones), t.Name)
+	}
+	up := t.State == statusapi.StoreServing || t.State == statusapi.StoreSynced
+	send(out, storeUp, prometheus.GaugeValue, truth(up), t.Name, t.Role)
+	send(out, storeSequence, prometheus.GaugeValue, float64(t.Sequence), t.Name, t.Role)
+	send(out, storeLag, prometheus.GaugeValue, float64(t.Lag), t.Name, t.Role)
+	send(out, storeBytes, prometheus.GaugeValue, float64(t.Bytes), t.Name, t.Role)
+}
+
+func send(out chan<- prometheus.Metric, d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+	m, err := prometheus.NewConstMetric(d, kind, value, labels...)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(d, err)
+	}
+	out <- m
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
