@@ -12,12 +12,14 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/jsonwire"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 )
@@ -33,19 +35,20 @@ const (
 	DefaultInterval = 5 * time.Second
 )
 
-// helloTime is how long a client may take to say what it wants.
+// helloTime is how long a client may take for its HTTP request, and again to
+// say what it wants.
 const helloTime = 10 * time.Second
 
 // Options of a Gateway. The zero Options are good.
 type Options struct {
-	// TLS protects the port; clients need a certificate of its CA. Nil means
-	// plain TCP.
+	// TLS protects what Serve listens on; clients need a certificate of its
+	// CA. Nil means plain TCP.
 	TLS *peering.TLS
 	// Version is what clients are told.
 	Version string
 	// Clients is how many there may be at a time, MaxMessage how many bytes a
 	// message of theirs may have, Queue how many messages may wait for one of
-	// them before it is let go.
+	// them; when more have been waiting for a second, it is let go.
 	Clients, MaxMessage, Queue int
 	// PingInterval is the time between two pings, and that within which a
 	// client has to answer one.
@@ -66,52 +69,71 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Gateway serves the clients of one port.
+// Gateway serves clients of one endpoint. Its methods may be called from any
+// goroutine.
 type Gateway struct {
 	e      *broker.Endpoint
 	o      Options
 	server *http.Server
-	addr   net.Addr
+	addr   net.Addr // of Listen
 
 	stop    context.Context // ends every session
 	cancel  context.CancelFunc
-	running sync.WaitGroup // the server and all sessions
+	running sync.WaitGroup // all sessions, and the server of Listen
 
 	mu struct {
 		sync.Mutex
 		closing  bool
+		strange  int // connections that are no sessions yet
 		clients  int
 		sessions map[*session]struct{} // those with a subscription
 	}
 }
 
-// Listen opens HOST:PORT for clients of the endpoint. Port 0 takes a free one.
-// The gateway must be closed before its endpoint.
-func Listen(e *broker.Endpoint, address string, o Options) (*Gateway, error) {
+// New makes a gateway that has no port yet: it is an [http.Handler], and Serve
+// gives it a listener. It must be closed, and before its endpoint.
+func New(e *broker.Endpoint, o Options) *Gateway {
 	g := &Gateway{e: e, o: o.withDefaults()}
 	g.stop, g.cancel = context.WithCancel(context.Background())
 	g.mu.sessions = make(map[*session]struct{})
+	g.server = &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: helloTime,
+		IdleTimeout:       helloTime,
+		MaxHeaderBytes:    16 << 10,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only
+		ConnState:         g.count,
+		ErrorLog:          slog.NewLogLogger(g.o.Logger.Handler(), slog.LevelDebug),
+	}
+	return g
+}
+
+// Listen makes a gateway that serves HOST:PORT. Port 0 takes a free one.
+func Listen(e *broker.Endpoint, address string, o Options) (*Gateway, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for WebSocket clients: %w", err)
 	}
+	g := New(e, o)
 	g.addr = l.Addr()
-	if o.TLS != nil {
-		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: g.security})
-	}
-	g.server = &http.Server{
-		Handler:           http.HandlerFunc(g.serve),
-		ReadHeaderTimeout: helloTime,
-		MaxHeaderBytes:    16 << 10,
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only
-		ErrorLog:          slog.NewLogLogger(g.o.Logger.Handler(), slog.LevelDebug),
-	}
 	g.running.Go(func() {
-		if err := g.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := g.Serve(l); err != nil {
 			g.o.Logger.Error("the WebSocket port ended", "error", err)
 		}
 	})
 	return g, nil
+}
+
+// Serve accepts clients until the gateway is closed, which is no error. It
+// closes the listener.
+func (g *Gateway) Serve(l net.Listener) error {
+	if g.o.TLS != nil {
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: g.security})
+	}
+	if err := g.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve WebSocket clients: %w", err)
+	}
+	return nil
 }
 
 // security is the TLS side of one handshake, from the files of now.
@@ -128,7 +150,24 @@ func (g *Gateway) security(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return c, nil
 }
 
-// Addr is the address that the gateway listens on.
+// count bounds the connections that have not become sessions: as many as there
+// may be clients.
+func (g *Gateway) count(c net.Conn, state http.ConnState) {
+	g.mu.Lock()
+	switch state {
+	case http.StateNew:
+		g.mu.strange++
+	case http.StateHijacked, http.StateClosed:
+		g.mu.strange--
+	}
+	full := state == http.StateNew && g.mu.strange > g.o.Clients
+	g.mu.Unlock()
+	if full {
+		c.Close()
+	}
+}
+
+// Addr is the address that Listen took; nil without it.
 func (g *Gateway) Addr() net.Addr { return g.addr }
 
 // Clients is how many clients are connected.
@@ -138,8 +177,9 @@ func (g *Gateway) Clients() int {
 	return g.mu.clients
 }
 
-// Close lets all clients go with code 1001 and returns when they are gone.
-// Closing twice is fine.
+// Close lets all clients go with code 1001 and returns when they are gone,
+// which takes about a second if one of them doesn't answer. Closing twice is
+// fine.
 func (g *Gateway) Close() error {
 	g.mu.Lock()
 	g.mu.closing = true
@@ -172,8 +212,10 @@ func (g *Gateway) leave() {
 // applicationName is what a client of Zeek's server may call itself.
 var applicationName = regexp.MustCompile(`^[A-Za-z0-9/_.=:*@-]*$`)
 
-// serve turns a request into a session and runs it.
-func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP turns a request into a session and runs it. Who gives an
+// application name expects what Zeek's server does with a wrong path; others
+// get status 404.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	names := r.Header.Values("X-Application-Name")
 	if r.URL.Path != Path && len(names) == 0 {
 		http.Error(w, "invalid path; try "+Path, http.StatusNotFound)
@@ -193,31 +235,47 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(int64(g.o.MaxMessage))
-	log := g.o.Logger.With("client", r.RemoteAddr)
+	s := newSession(g, conn)
 	switch {
 	case r.URL.Path != Path:
-		g.reject(conn, "invalid_uri", "Invalid URI - use "+Path)
+		err = s.run(func(context.Context) error { return s.reject("invalid_uri", "Invalid URI - use "+Path) })
 	case len(names) > 0 && !applicationName.MatchString(names[0]):
-		g.reject(conn, "invalid_application_name", "Invalid X-Application-Name")
+		err = s.run(func(context.Context) error { return s.reject("invalid_application_name", "Invalid X-Application-Name") })
 	default:
-		log.Info("WebSocket client connected", "applications", names)
-		err := g.session(conn)
-		log.Info("WebSocket client left", "reason", err)
+		g.o.Logger.Info("WebSocket client connected", "client", r.RemoteAddr, "application", strings.Join(names, ", "))
+		err = s.run(s.serve)
+	}
+	g.o.Logger.Info("WebSocket client left", "client", r.RemoteAddr, "reason", err, "sent", s.sent.Load(), "received", s.received.Load())
+}
+
+// register lets a session hear the other clients, and unregister ends that.
+func (g *Gateway) register(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.sessions[s] = struct{}{}
+}
+
+func (g *Gateway) unregister(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.mu.sessions, s)
+}
+
+// passOn hands a client's message to the other clients that want it.
+func (g *Gateway) passOn(from *session, name string, v data.Value) {
+	var to []*session
+	g.mu.Lock()
+	for s := range g.mu.sessions {
+		if s != from && s.filter.Matches(name) {
+			to = append(to, s)
+		}
+	}
+	g.mu.Unlock()
+	if len(to) == 0 {
+		return
+	}
+	i := item{text: jsonwire.AppendMessage(nil, name, v)}
+	for _, s := range to {
+		s.enqueue(i)
 	}
 }
-
-// reject says in a message and in the close frame why there is no session.
-func (g *Gateway) reject(conn *websocket.Conn, code, context string) {
-	g.say(conn, jsonwire.AppendError(nil, code, context))
-	conn.Close(websocket.StatusPolicyViolation, cut(context))
-}
-
-// say sends a message and gives up when the client doesn't take it.
-func (g *Gateway) say(conn *websocket.Conn, text []byte) error {
-	ctx, cancel := context.WithTimeout(g.stop, helloTime)
-	defer cancel()
-	return conn.Write(ctx, websocket.MessageText, text)
-}
-
-// cut makes a text fit into a close frame.
-func cut(reason string) string { return reason[:min(len(reason), 120)] }

@@ -6,14 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
-	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/jsonwire"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 )
@@ -28,289 +29,160 @@ const (
 // subscription.
 const syncTime = 2 * time.Second
 
-// closeTime is how long a client may take for the closing handshake.
-const closeTime = time.Second
-
-var (
-	errOverflow = errors.New("the client doesn't read what it has subscribed to")
-	errPing     = errors.New("no answer to a ping")
-	errBinary   = errors.New("binary messages are not part of the protocol")
-	errHello    = errors.New("no subscriptions within 10 s")
+// partingTime is how long a client may take for the closing handshake, and
+// hurryTime the same when the gateway closes.
+const (
+	partingTime = 5 * time.Second
+	hurryTime   = time.Second
 )
 
-// session is one client from its subscription to its end. Three goroutines
-// share it: one reads from the client, one passes on what peers send, one what
-// other clients send.
+// ending is a reason of this side to end a session, as the close frame says it.
+type ending struct {
+	code websocket.StatusCode
+	text string
+}
+
+// Error is the text of the close frame.
+func (e *ending) Error() string { return e.text }
+
+var (
+	errStopped  = &ending{websocket.StatusGoingAway, "Terminating"}
+	errOverflow = &ending{websocket.StatusInternalError, "the client doesn't read what it has subscribed to"}
+	errPing     = &ending{websocket.StatusInternalError, "Ping timeout"}
+	errBinary   = &ending{websocket.StatusUnsupportedData, "binary messages are not part of the protocol"}
+	errHello    = &ending{websocket.StatusPolicyViolation, "no subscriptions within 10 s"}
+)
+
+// session is one client's connection from the upgrade to its end.
 type session struct {
-	g      *Gateway
-	conn   *websocket.Conn
+	g     *Gateway
+	conn  *websocket.Conn
+	queue *queue
+
+	ctx context.Context // of the session's goroutines
+	end context.CancelCauseFunc
+	// io is the context of everything done on the connection. It outlives ctx:
+	// the library cuts a connection off when the context of a read or write
+	// ends, and there would be no closing handshake.
+	io      context.Context
+	cut     context.CancelFunc
+	working sync.WaitGroup
+
+	// Set before the session is registered.
 	filter topic.Filter
 	sub    *broker.Subscriber
-	others chan outgoing // messages of other clients
-	end    context.CancelCauseFunc
-	// io is the context of everything done on the connection. It outlives the
-	// session's own: a context that ends during a read or write cuts the
-	// connection off before the closing handshake.
-	io  context.Context
-	cut context.CancelFunc
+
+	heard          atomic.Uint64 // grows with every sign of life
+	held           atomic.Bool   // the client has to wait for a peer and isn't listened to
+	sent, received atomic.Uint64 // messages
 }
 
-// outgoing is a message of another client, ready to be written.
-type outgoing struct{ text []byte }
+func newSession(g *Gateway, conn *websocket.Conn) *session {
+	s := &session{g: g, conn: conn, queue: newQueue(g.o.Queue)}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	s.io, s.cut = context.WithCancel(context.Background())
+	return s
+}
 
-// session runs a client's whole conversation and answers why it ended.
-func (g *Gateway) session(conn *websocket.Conn) error {
-	prefixes, err := g.hello(conn)
-	if err != nil {
-		return err
-	}
-	sub, err := g.subscribe(prefixes)
-	if err != nil {
-		g.reject(conn, code.Unspecified.String(), err.Error())
-		return err
-	}
-	defer sub.Close()
-	ctx, end := context.WithCancelCause(g.stop)
-	defer end(nil)
-	s := &session{g: g, conn: conn, filter: topic.NewFilter(prefixes...), sub: sub, others: make(chan outgoing, g.o.Queue), end: end}
-	s.io, s.cut = context.WithCancel(context.WithoutCancel(ctx))
+// run runs the session until main returns or something else ends it, closes
+// the connection and answers the reason. Nothing of it is left then.
+func (s *session) run(main func(context.Context) error) error {
 	defer s.cut()
-	g.register(s) // what others send from now on waits behind the acknowledgement
-	defer g.unregister(s)
-	if err := g.say(conn, jsonwire.AppendAck(nil, g.e.ID().String(), g.o.Version)); err != nil {
-		return err
+	defer context.AfterFunc(s.g.stop, func() { s.end(errStopped) })()
+	s.working.Go(func() { s.end(main(s.ctx)) })
+	<-s.ctx.Done()
+	reason := context.Cause(s.ctx)
+	parting := time.AfterFunc(partingTime, s.cut)
+	defer parting.Stop()
+	defer context.AfterFunc(s.g.stop, func() { parting.Reset(hurryTime) })()
+	status, text := websocket.StatusGoingAway, reason.Error()
+	if e := (*ending)(nil); errors.As(reason, &e) {
+		status, text = e.code, e.text
 	}
-	return s.run(ctx)
-}
-
-// hello reads the subscriptions.
-func (g *Gateway) hello(conn *websocket.Conn) ([]string, error) {
-	ctx, cancel := context.WithTimeoutCause(g.stop, helloTime, errHello)
-	defer cancel()
-	kind, text, err := conn.Read(ctx)
-	switch {
-	case g.stop.Err() != nil:
-		return nil, conn.Close(websocket.StatusGoingAway, "Terminating")
-	case err != nil && ctx.Err() != nil:
-		return nil, errHello
-	case err != nil:
-		return nil, err
-	case kind != websocket.MessageText:
-		return nil, errors.Join(errBinary, conn.Close(websocket.StatusUnsupportedData, errBinary.Error()))
-	}
-	prefixes, err := jsonwire.ParseSubscriptions(text)
-	if err == nil && len(prefixes) > maxPrefixes {
-		err = fmt.Errorf("%d subscriptions, at most %d are allowed", len(prefixes), maxPrefixes)
-	}
-	for _, p := range prefixes {
-		if len(p) > maxPrefix {
-			err = fmt.Errorf("a subscription of %d bytes, at most %d are allowed", len(p), maxPrefix)
-		}
-	}
-	if err != nil {
-		words := err.Error()
-		if e := (*jsonwire.Error)(nil); errors.As(err, &e) && e.Class != jsonwire.ClassSyntax {
-			words = e.Msg
-		} else if e != nil {
-			words = "subscriptions not an array"
-		}
-		g.reject(conn, code.DeserializationFailed.String(), words)
-	}
-	return prefixes, err
-}
-
-// subscribe makes the subscription known to the peers, too, unless one of them
-// takes too long.
-func (g *Gateway) subscribe(prefixes []string) (*broker.Subscriber, error) {
-	limit := broker.QueueLimit{Messages: g.o.Queue, Overflow: broker.OverflowDropNewest}
-	ctx, cancel := context.WithTimeout(g.stop, syncTime)
-	defer cancel()
-	sub, err := g.e.SubscribeSync(ctx, prefixes, limit)
-	if err != nil && errors.Is(err, context.DeadlineExceeded) {
-		return g.e.Subscribe(prefixes, limit)
-	}
-	return sub, err
-}
-
-// run serves the client until one of its goroutines has a reason to end it.
-func (s *session) run(ctx context.Context) error {
-	var working sync.WaitGroup
-	working.Go(func() { s.end(s.read(ctx)) })
-	working.Go(func() { s.end(s.pass(ctx)) })
-	working.Go(func() { s.end(s.passOthers(ctx)) })
-	working.Go(func() { s.end(s.ping(ctx)) })
-	<-ctx.Done()
-	reason := context.Cause(ctx)
-	late := time.AfterFunc(closeTime, s.cut)
-	defer late.Stop()
-	s.conn.Close(closeCode(reason), cut(closeWords(reason)))
-	working.Wait()
+	_ = s.conn.Close(status, short(text)) // the client may be gone already
+	s.working.Wait()
 	return reason
 }
 
-func closeCode(reason error) websocket.StatusCode {
-	switch {
-	case errors.Is(reason, errBinary):
-		return websocket.StatusUnsupportedData
-	case errors.Is(reason, errOverflow), errors.Is(reason, errPing):
-		return websocket.StatusInternalError
-	default:
-		return websocket.StatusGoingAway
+// short makes a text fit into a close frame.
+func short(text string) string { return strings.ToValidUTF8(text[:min(len(text), 120)], "") }
+
+// serve is a whole conversation.
+func (s *session) serve(ctx context.Context) error {
+	late := time.AfterFunc(helloTime, func() { s.end(errHello) })
+	defer late.Stop()
+	prefixes, err := s.hello()
+	if err != nil {
+		return err
 	}
+	if err := s.subscribe(ctx, prefixes); err != nil {
+		return err
+	}
+	defer s.sub.Close()
+	s.g.register(s) // what others send from now on waits behind the acknowledgement
+	defer s.g.unregister(s)
+	if err := s.write(jsonwire.AppendAck(nil, s.g.e.ID().String(), s.g.o.Version)); err != nil {
+		return err
+	}
+	late.Stop()
+	s.working.Go(func() { s.end(s.collect(ctx)) })
+	s.working.Go(func() { s.end(s.deliver(ctx)) })
+	s.working.Go(func() { s.end(s.ping(ctx)) })
+	err = s.listen(ctx)
+	s.end(err) // before what is deferred ends the others
+	return err
 }
 
-func closeWords(reason error) string {
-	switch {
-	case errors.Is(reason, context.Canceled):
-		return "Terminating"
-	case errors.Is(reason, errPing):
-		return "Ping timeout"
-	default:
-		return reason.Error()
+// hello reads the subscriptions.
+func (s *session) hello() ([]string, error) {
+	text, err := s.read()
+	if err != nil {
+		return nil, err
 	}
-}
-
-// read publishes what the client sends.
-func (s *session) read(ctx context.Context) error {
-	for n := 1; ; n++ {
-		kind, text, err := s.conn.Read(s.io)
-		if err != nil {
-			return err
+	prefixes, err := jsonwire.ParseSubscriptions(text)
+	if e := (*jsonwire.Error)(nil); errors.As(err, &e) {
+		words := e.Msg
+		if e.Class == jsonwire.ClassSyntax {
+			words = "subscriptions not an array"
 		}
-		if kind != websocket.MessageText {
-			return errBinary
-		}
-		name, v, err := jsonwire.ParseMessage(text)
-		if err == nil {
-			// While the queue of a peer is full the client has to wait.
-			err = s.g.e.NewPublisher(name).Publish(ctx, v)
-		}
-		if ctx.Err() != nil || errors.Is(err, broker.ErrClosed) {
-			return context.Canceled
-		}
-		if err != nil {
-			answer := jsonwire.AppendError(nil, code.DeserializationFailed.String(), complaint(n, err))
-			if err := s.write(answer); err != nil {
-				return err
-			}
-			continue
-		}
-		s.g.e.PublishLocal(name, v)
-		s.g.passOn(s, name, v)
+		return nil, s.reject(code.DeserializationFailed.String(), words)
 	}
-}
-
-// complaint says what was wrong with the n-th message, beginning as the former
-// server did.
-func complaint(n int, err error) string {
-	var e *jsonwire.Error
-	if errors.As(err, &e) {
-		switch e.Class {
-		case jsonwire.ClassSyntax:
-			return fmt.Sprintf("input #%d contained malformed JSON -> %s", n, err)
-		case jsonwire.ClassObject:
-			return fmt.Sprintf("input #%d expected a JSON object", n)
+	if len(prefixes) > maxPrefixes {
+		words := fmt.Sprintf("%d subscriptions, at most %d are allowed", len(prefixes), maxPrefixes)
+		return nil, s.reject(code.DeserializationFailed.String(), words)
+	}
+	for _, p := range prefixes {
+		if len(p) > maxPrefix {
+			words := fmt.Sprintf("a subscription of %d bytes, at most %d are allowed", len(p), maxPrefix)
+			return nil, s.reject(code.DeserializationFailed.String(), words)
 		}
 	}
-	return fmt.Sprintf("input #%d contained invalid data -> %s", n, err)
+	return prefixes, nil
 }
 
-// pass sends the client what peers have sent. What was published locally comes
-// by another way, or is the client's own.
-func (s *session) pass(ctx context.Context) error {
-	self := s.g.e.ID()
-	var batch [64]broker.Message
-	var text []byte
-	for {
-		n, err := s.sub.GetBatch(ctx, batch[:])
-		if err != nil {
-			return context.Canceled
-		}
-		for _, m := range batch[:n] {
-			if m.From == self {
-				continue
-			}
-			text = jsonwire.AppendMessage(text[:0], m.Topic, m.Value)
-			if err := s.write(text); err != nil {
-				return err
-			}
-		}
-		clear(batch[:n])
-		if s.sub.Dropped() > 0 {
-			return errOverflow
-		}
+// reject tells the client why there will be no session, and makes that the
+// reason of its end.
+func (s *session) reject(name, context string) error {
+	if err := s.write(jsonwire.AppendError(nil, name, context)); err != nil {
+		return err
 	}
+	return &ending{websocket.StatusPolicyViolation, context}
 }
 
-// passOthers sends the client what other clients have sent.
-func (s *session) passOthers(ctx context.Context) error {
-	for {
-		select {
-		case m := <-s.others:
-			if err := s.write(m.text); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// subscribe waits until the peers know the subscription, too, unless one of
+// them takes too long.
+func (s *session) subscribe(ctx context.Context, prefixes []string) error {
+	// The session's own queue is the one that counts.
+	limit := broker.QueueLimit{Overflow: broker.OverflowDropNewest}
+	waiting, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	sub, err := s.g.e.SubscribeSync(waiting, prefixes, limit)
+	if errors.Is(err, context.DeadlineExceeded) {
+		sub, err = s.g.e.Subscribe(prefixes, limit)
 	}
-}
-
-func (s *session) write(text []byte) error {
-	return s.conn.Write(s.io, websocket.MessageText, text)
-}
-
-// ping finds out whether the client is still there.
-func (s *session) ping(ctx context.Context) error {
-	ticker := time.NewTicker(s.g.o.PingInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		waiting, cancel := context.WithTimeout(s.io, s.g.o.PingInterval)
-		err := s.conn.Ping(waiting)
-		cancel()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			return errPing
-		}
+	if errors.Is(err, broker.ErrClosed) {
+		return errStopped
 	}
-}
-
-func (g *Gateway) register(s *session) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.mu.sessions[s] = struct{}{}
-}
-
-func (g *Gateway) unregister(s *session) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.mu.sessions, s)
-}
-
-// passOn hands a client's message to the other clients that want it. One whose
-// queue is full is let go.
-func (g *Gateway) passOn(from *session, name string, v data.Value) {
-	var m outgoing
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for s := range g.mu.sessions {
-		if s == from || !s.filter.Matches(name) {
-			continue
-		}
-		if m.text == nil {
-			m.text = jsonwire.AppendMessage(nil, name, v)
-		}
-		select {
-		case s.others <- m:
-		default:
-			s.end(errOverflow)
-		}
-	}
+	s.sub, s.filter = sub, topic.NewFilter(prefixes...)
+	return err
 }
