@@ -94,7 +94,7 @@ func (p *peer) probe() {
 	p.control(p.frame(wire.TypePing, appendUint64([]byte("LIFE"), randomNonce())))
 	time.AfterFunc(probeTimeout, func() {
 		p.life.probing.Store(false)
-		if !p.Heard().After(since) {
+		if p.Heard().Before(since) {
 			p.Fail(&peering.Error{Class: peering.Lost, Peer: p.Peer, Text: "no answer, and the same endpoint has come back"})
 		}
 	})

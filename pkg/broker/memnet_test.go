@@ -238,7 +238,9 @@ func (r *rawPeer) answer() (pings int) {
 		}
 		if env, err := wire.ParseEnvelope(body); err == nil && env.Type == wire.TypePing {
 			pings++
-			r.send(wire.TypePong, topic.Reserved, env.Payload)
+			pong := wire.Envelope{Sender: r.id, Receiver: r.them, Type: wire.TypePong, TTL: 16, Topic: []byte(topic.Reserved), Payload: env.Payload}
+			frame, _ := wire.AppendFrame(nil, &pong)
+			r.conn.Write(frame) // fails when the test has closed the connection
 		}
 	}
 }

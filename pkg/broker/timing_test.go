@@ -162,6 +162,7 @@ func TestSilentHandshake(t *testing.T) {
 		if d := time.Since(began); !about(d, 10*time.Second) {
 			t.Errorf("closed after %v", d)
 		}
+		synctest.Wait()
 		if n := e.Stats().HandshakesFailed; n != 1 {
 			t.Errorf("%d failed handshakes", n)
 		}
