@@ -72,8 +72,8 @@ protocol: {"@data-type":"count","data":42}.
 
 func newStore() *cobra.Command {
 	cmd := newGroup("store", "Read and write a store of the mesh",
-		`These commands attach a clone: the store is copied as a whole first. The node has to
-be peered with the store's master, or to be it. --timeout bounds all of it.
+		`NAME is the store's name as programs attach it. The node has to be the one that holds
+the master; the store is copied as a whole first. --timeout bounds all of it.
 
 `+textForms)
 	cmd.AddCommand(newStoreGet(), newStorePut(), newStoreKeys())

@@ -111,7 +111,7 @@ func (e *engine) runStore(c nodeconfig.Store) *runningStore {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &runningStore{config: c, stop: stop}
 	r.mu.since = time.Now()
-	log := e.log.With("role", c.Role, "object", c.Object)
+	log := e.log.With("object", c.Object)
 	r.done.Go(func() {
 		h := r.open(ctx, func() (handle, error) { return e.openStore(c, log) }, e.wake, log)
 		if h == nil {

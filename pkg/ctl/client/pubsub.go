@@ -66,13 +66,14 @@ func receive(ctx context.Context, s session, o Options, prefixes []string, count
 		stop(s.lost(ctx))
 	}()
 	defer func() { stop(nil); <-gone }()
-	return printMessages(ctx, subscriber, o, count, out)
+	return printMessages(ctx, s, subscriber, o, count, out)
 }
 
 // printMessages writes a line for each message, and flushes before it waits.
-func printMessages(ctx context.Context, subscriber *broker.Subscriber, o Options, count int, out io.Writer) error {
+// What this endpoint says of its own connections is no message of the mesh.
+func printMessages(ctx context.Context, s session, subscriber *broker.Subscriber, o Options, count int, out io.Writer) error {
 	lines := bufio.NewWriter(out)
-	for n := 0; count == 0 || n < count; n++ {
+	for n := 0; count == 0 || n < count; {
 		m, ok := subscriber.Poll()
 		if !ok {
 			if err := lines.Flush(); err != nil {
@@ -83,6 +84,10 @@ func printMessages(ctx context.Context, subscriber *broker.Subscriber, o Options
 				return context.Cause(ctx)
 			}
 		}
+		if m.From == s.ID() {
+			continue
+		}
+		n++
 		if _, err := fmt.Fprintf(lines, "%s %s\n", m.Topic, o.format(m.Value)); err != nil {
 			return err
 		}

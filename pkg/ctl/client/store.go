@@ -15,7 +15,8 @@ import (
 )
 
 // withStore attaches a clone of the store: it copies the whole of it, which is
-// the only way that every kind of master knows.
+// the only way that every kind of master knows. The peer has to hold the
+// master.
 func withStore(ctx context.Context, o Options, name string, do func(context.Context, *store.Clone) error) error {
 	return with(ctx, o, func(s session) (err error) {
 		clone, err := store.NewClone(s.Endpoint, name, store.CloneOptions{})
@@ -26,7 +27,7 @@ func withStore(ctx context.Context, o Options, name string, do func(context.Cont
 		asking, cancel := context.WithTimeout(ctx, o.Timeout)
 		defer cancel()
 		if err := attached(asking, clone); err != nil {
-			return timed(asking, fmt.Errorf("no master of store %s answers behind %s: %w", name, o.Peer, err))
+			return timed(asking, fmt.Errorf("the master of store %s doesn't answer at %s: %w", name, o.Peer, err))
 		}
 		return timed(asking, do(asking, clone))
 	})
