@@ -95,16 +95,14 @@ func (r *brokerNodes) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 		return ctrl.Result{}, nil
 	}
 	out, err := r.apply(ctx, node, v, nv)
-	if err != nil {
-		return quiet(err)
-	}
-	if mesh := r.meshes.mesh(node.Namespace); mesh != nil {
+	if mesh := r.meshes.mesh(node.Namespace); mesh != nil && out.facts.Image != "" {
 		mesh.learn(node.Name, out.facts)
 	}
 	if out.facts == nv.facts { // else a view that knows them is on its way
-		if err := r.report(ctx, node, nv); err != nil {
-			return quiet(err)
-		}
+		err = errors.Join(err, r.report(ctx, node, nv))
+	}
+	if err != nil {
+		return r.failed(node, err)
 	}
 	return ctrl.Result{RequeueAfter: out.again(r.now())}, nil
 }
@@ -166,10 +164,13 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 	} else if err != nil {
 		return out, err
 	}
-	if nv.plan.Fault != nil || in.Certificates.Cert == nil {
+	if in.Certificates.Cert == nil || nv.plan.Fault != nil && configMap == nil {
 		return out, nil
 	}
-	configs := documents(nv, configMap, v.revisions[node.Name])
+	var configs nodeConfigs // stays empty if there is none to hand out: the pods go on with what they have
+	if nv.plan.Fault == nil {
+		configs = documents(nv, configMap, v.revisions[node.Name])
+	}
 	in.Revision, in.Configs = configs.revision, configs.documents
 	err = r.applyAll(ctx, node, names, manifest.Build(in), live, func() { r.offer(node.Namespace, configs) })
 	var conflict *conflictError
@@ -200,6 +201,9 @@ func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, n
 	keys := names.List()
 	for i, o := range desired.List() {
 		now := live[keys[i]]
+		if o == manifest.Object(desired.ConfigMap) && len(desired.ConfigMap.Data) == 0 {
+			continue
+		}
 		if set, ok := now.(*appsv1.StatefulSet); ok {
 			if going, err := r.applier.recreate(ctx, node, set, desired.StatefulSet); going || err != nil {
 				return err

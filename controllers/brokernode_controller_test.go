@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
@@ -269,5 +270,51 @@ func TestNamespaceOnItsWayOut(t *testing.T) {
 	})
 	if n := attempts("serviceaccounts"); n > 6 {
 		t.Errorf("%d attempts to make the ServiceAccount", n)
+	}
+}
+
+// TestStorageGrows grows the volume of a class that can and says so of one that can't.
+func TestStorageGrows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	for _, class := range []string{"stiff", "elastic"} {
+		name := w.namespace + "-" + class
+		storageClass := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": map[string]any{"name": name},
+			"provisioner": "none", "allowVolumeExpansion": class == "elastic",
+		}}
+		if err := w.client.Create(t.Context(), storageClass); err != nil {
+			t.Fatal(err)
+		}
+		claim := &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Name: manifest.ClaimName(class + "-0")},
+			Spec: corev1.PersistentVolumeClaimSpec{
+				StorageClassName: &name, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+				Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+			},
+		}
+		w.create(claim)
+		claim.Status.Phase = corev1.ClaimBound
+		if err := w.client.Status().Update(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+		node := brokerNode(class, func(n *v1alpha1.BrokerNode) {
+			n.Spec.Storage = &v1alpha1.StorageSpec{Size: resource.MustParse("1Gi"), Class: &name}
+		})
+		w.create(node)
+		w.appears(class, &appsv1.StatefulSet{})
+		w.change(class, node, "user", func() { node.Spec.Storage.Size = resource.MustParse("2Gi") })
+	}
+	w.event("VolumeGrown", "data-elastic-0", "2Gi")
+	w.event("Recreated", "StatefulSet elastic")
+	w.eventually("the other says why not", func() error {
+		return condition(w.node("stiff").Status.Conditions, v1alpha1.ConditionConfigured, metav1.ConditionFalse, string(v1alpha1.ReasonConflict))
+	})
+	w.event(string(v1alpha1.ReasonConflict), "data-stiff-0 can't grow to 2Gi")
+	var set appsv1.StatefulSet
+	w.mustGet("stiff", &set)
+	if set.DeletionTimestamp != nil {
+		t.Error("the StatefulSet whose volume can't grow was deleted")
 	}
 }

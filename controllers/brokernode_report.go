@@ -46,6 +46,15 @@ func (r *brokerNodes) report(ctx context.Context, node *v1alpha1.BrokerNode, nv 
 	})
 }
 
+// failed tells people of an error that they can do something about: a quota, a policy, a webhook.
+func (r *brokerNodes) failed(node *v1alpha1.BrokerNode, err error) (ctrl.Result, error) {
+	result, err := quiet(err)
+	if err != nil {
+		r.applier.events.Eventf(node, nil, corev1.EventTypeWarning, "ApplyFailed", "Apply", "%.1000s", err.Error())
+	}
+	return result, err
+}
+
 // quiet ends a reconcile without an error where an error would only be repeated: in a namespace that is being deleted nothing can be
 // made, what is gone needs no status, and a conflict means that something newer is on its way through the cache.
 func quiet(err error) (ctrl.Result, error) {

@@ -3,6 +3,7 @@
 package controllers
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -137,6 +138,7 @@ func TestPodState(t *testing.T) {
 		"no image":   {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: waiting("ImagePullBackOff")}}, evidence.PodImageUnavailable},
 		"creating":   {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: waiting("ContainerCreating")}}, evidence.PodPending},
 		"running":    {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning}}, evidence.PodRunning},
+		"crashes":    {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: waiting("CrashLoopBackOff")}}, evidence.PodPending},
 		"failed":     {corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodFailed}}, evidence.PodPending},
 		"on its way": {corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{}}, Status: corev1.PodStatus{Phase: corev1.PodRunning}}, evidence.PodTerminating},
 	} {
@@ -168,5 +170,38 @@ func TestNewest(t *testing.T) {
 	w.record(object("u", "9"))
 	if got := w.newest(object("another", "3")); got.GetUID() != "another" {
 		t.Error("a write to an object that was deleted since counts")
+	}
+}
+
+// TestNews says which answers make a mesh look again.
+func TestNews(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	m := newMesh(&meshes{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}, "demo")
+	for _, c := range []struct {
+		name       string
+		instance   string
+		generation uint64
+		after      time.Duration
+		asked      bool
+		news       bool
+	}{
+		{"the first answer", "i", 1, 0, false, true},
+		{"the same after the longest poll", "i", 1, statusapi.MaxWait, false, false},
+		{"the same, but it was asked for", "i", 1, time.Second, true, true},
+		{"the next generation", "i", 2, time.Second, false, true},
+		{"another instance", "j", 2, time.Second, false, true},
+		{"the same after a long silence", "j", 2, evidence.MaxAge, false, true},
+		{"and nothing new", "j", 2, time.Second, false, false},
+	} {
+		now = now.Add(c.after)
+		m.mu.asked["a-0"] = c.asked
+		m.heard("a-0", statusapi.Status{Instance: c.instance, Generation: c.generation})
+		news := len(m.kicks) == 1
+		if news != c.news {
+			t.Errorf("%s: news %v, want %v", c.name, news, c.news)
+		}
+		if news {
+			<-m.kicks
+		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
 )
 
 var verbose = flag.Bool("manager-log", false, "show the manager's log")
@@ -72,7 +74,33 @@ func startCluster() {
 		ErrorIfCRDPathMissing: true,
 		Scheme:                NewScheme(),
 	}
-	cluster.config, cluster.err = cluster.env.Start()
+	if cluster.config, cluster.err = cluster.env.Start(); cluster.err == nil {
+		cluster.err = bindRoles("../config/rbac/role.yaml", "../config/rbac/role_binding.yaml")
+	}
+}
+
+// managerUser is who the manager is in a cluster. The tests' managers are too, so that they find out what its role lacks.
+const managerUser = "system:serviceaccount:brokermesh-system:brokermesh-manager"
+
+func bindRoles(files ...string) error {
+	c, err := client.New(cluster.config, client.Options{})
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		var o unstructured.Unstructured
+		if err := yaml.Unmarshal(b, &o.Object); err != nil {
+			return fmt.Errorf("decode %s: %w", file, err)
+		}
+		if err := c.Create(context.Background(), &o); err != nil {
+			return fmt.Errorf("create %s: %w", o.GetKind(), err)
+		}
+	}
+	return nil
 }
 
 // world is a namespace of its own with a manager that looks at nothing else.
@@ -137,6 +165,7 @@ func (w *world) start() {
 func newManager(namespace string, seen *requests) (ctrl.Manager, error) {
 	cfg := rest.CopyConfig(cluster.config)
 	cfg.QPS = -1
+	cfg.Impersonate.UserName = managerUser
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return &counter{next: next, seen: seen} })
 	return ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:     NewScheme(),

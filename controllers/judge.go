@@ -59,6 +59,9 @@ func podState(p *corev1.Pod) evidence.PodState {
 		if w := c.State.Waiting; w != nil && slices.Contains(imageReasons, w.Reason) {
 			return evidence.PodImageUnavailable
 		}
+		if c.State.Waiting != nil || c.State.Terminated != nil {
+			return evidence.PodPending // the phase stays Running between the crashes of a container
+		}
 	}
 	if p.Status.Phase == corev1.PodRunning {
 		return evidence.PodRunning
@@ -113,15 +116,18 @@ func (m *mesh) offer(pod string, o offer) {
 	}
 }
 
+// longSilence is what an answer ends that counts as news whatever it says: the evidence may have grown too old in the meantime.
+const longSilence = evidence.MaxAge / 2
+
 // heard is part of conversation. Only news makes a new view: traffic and time alone don't.
 func (m *mesh) heard(pod string, status statusapi.Status) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	was := m.mu.answers[pod].status
-	m.mu.answers[pod] = answer{status: &status, received: m.now()}
-	wanted := m.mu.asked[pod]
+	was, now := m.mu.answers[pod], m.now()
+	m.mu.answers[pod] = answer{status: &status, received: now}
+	wanted := m.mu.asked[pod] || was.status == nil || now.Sub(was.received) >= longSilence
 	delete(m.mu.asked, pod)
-	if wanted || was == nil || was.Instance != status.Instance || was.Generation != status.Generation {
+	if wanted || was.status.Instance != status.Instance || was.status.Generation != status.Generation {
 		m.kick()
 	}
 }

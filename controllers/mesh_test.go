@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/evidence"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
 )
 
@@ -278,5 +281,31 @@ func TestEndsDisagree(t *testing.T) {
 		t.Error(err)
 	}
 	pods["c"].script(func(q *puppet) { q.deaf = false })
+	w.healthy()
+}
+
+// TestSilence takes one pod away without a word, and lets the manager's clock run on. Only what nobody speaks for any more turns
+// Unknown, and it comes back by itself.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var ahead atomic.Int64
+	w.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	w.start()
+	pods := w.triangle()
+	pods["c"].halt()
+	ahead.Store(int64(evidence.MaxAge + time.Second))
+	pods["a"].script(func(*puppet) {}) // a and b answer once more
+
+	w.eventually("node c is Unknown, the others are well", func() error {
+		return errors.Join(
+			condition(w.node("c").Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown, string(v1alpha1.ReasonEvidenceTooOld)),
+			w.peeringIs("c-b", metav1.ConditionUnknown, v1alpha1.ReasonEvidenceTooOld),
+			w.nodeReady("a"), w.nodeReady("b"),
+			w.peeringIs("a-b", metav1.ConditionTrue, v1alpha1.ReasonBothEndsAgree),
+		)
+	})
+	w.event(string(v1alpha1.ReasonEvidenceTooOld), "c-0")
+	pods["c"].serve()
 	w.healthy()
 }

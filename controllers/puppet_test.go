@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -33,8 +34,10 @@ type puppets struct {
 type puppet struct {
 	all       *puppets
 	pod, node string
-	listener  net.Listener
-	ended     chan struct{}
+	tls       *tls.Config
+	address   string
+	// halt ends the process: its port refuses connections until serve is called again.
+	halt func()
 
 	// The mutex of puppets owns the rest.
 	config   nodeconfig.Config
@@ -51,7 +54,7 @@ func (p *puppets) address(pod *corev1.Pod) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if q := p.byName[pod.Name]; q != nil {
-		return q.listener.Addr().String()
+		return q.address
 	}
 	return ""
 }
@@ -75,28 +78,37 @@ func (p *puppets) runAt(node, revision string) *puppet {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	q := &puppet{
-		all: p, pod: manifest.PodName(node, 0), node: node, listener: listener, ended: make(chan struct{}),
+		all: p, pod: manifest.PodName(node, 0), node: node, tls: tlsConfig, address: "127.0.0.1:0",
 		instance: node + "-first", changed: make(chan struct{}),
 	}
-	server := statusapi.NewServer(statusapi.Handler(q), tlsConfig, nil)
-	w.t.Cleanup(func() {
-		server.Close()
-		<-q.ended
-	})
-	go func() {
-		defer close(q.ended)
-		_ = server.ServeTLS(listener, "", "")
-	}()
+	q.serve()
+	w.t.Cleanup(func() { q.halt() })
 	p.mu.Lock()
 	p.byName[q.pod] = q
 	p.mu.Unlock()
 	q.makePod(w, revision, true)
 	return q
+}
+
+// serve opens the control port.
+func (q *puppet) serve() {
+	q.all.world.t.Helper()
+	listener, err := net.Listen("tcp", q.address)
+	if err != nil {
+		q.all.world.t.Fatal(err)
+	}
+	q.address = listener.Addr().String()
+	server := statusapi.NewServer(statusapi.Handler(q), q.tls, nil)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.ServeTLS(listener, "", "") // says only that it was closed
+	}()
+	q.halt = sync.OnceFunc(func() {
+		_ = server.Close()
+		<-ended
+	})
 }
 
 func (q *puppet) makePod(w *world, revision string, ready bool) {

@@ -49,9 +49,6 @@ const (
 	DataVolume = "data"
 )
 
-// MaxConfigBytes is how much the documents of one ConfigMap may take together; the API server refuses objects of more than a mebibyte.
-const MaxConfigBytes = 1_000_000
-
 // PodName is the name of a node's i-th pod.
 func PodName(node string, i int) string { return node + "-" + strconv.Itoa(i) }
 
