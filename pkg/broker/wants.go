@@ -7,45 +7,38 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
-// wants is what this endpoint and its leaves want, as the filters asked of peers are made of it.
+// wants is what this endpoint and its peers want, as the filters asked of peers are made of it. A peer is asked for what could be
+// passed on from it: a node for what the leaves want, a leaf for what nodes want too.
 type wants struct {
 	mode ForwardMode
 	own  topic.Filter
-	// base is own and the clients' wants, all adds those of foreign peers.
-	base, all topic.Filter
-	// count tells how many of the own filter, clients and foreign peers want exactly a prefix.
-	count  map[string]int
-	leaves []*peer
+	// ofNodes is asked of nodes: own, clients', foreign. ofForeign is asked of foreign peers: own, clients', nodes'. all is everything.
+	ofNodes, ofForeign, all topic.Filter
+	// count tells how many of the own filter and the peers want exactly a prefix.
+	count map[string]int
+	peers map[endpointID]*peer
 }
 
 // gatherWants computes the wants. own are any prefixes; peers are the registered ones.
 func gatherWants(mode ForwardMode, own []string, peers map[endpointID]*peer) *wants {
-	w := &wants{mode: mode, own: topic.NewFilter(own...).Public()}
+	w := &wants{mode: mode, own: topic.NewFilter(own...).Public(), peers: peers}
 	if mode == ForwardNone {
 		return w
 	}
 	w.count = make(map[string]int)
-	add := func(dst *[]topic.Filter, f topic.Filter) {
-		*dst = append(*dst, f)
+	add := func(f topic.Filter) topic.Filter {
 		for _, p := range f {
 			w.count[p]++
 		}
+		return f
 	}
-	var clients, foreign []topic.Filter
-	add(&clients, w.own)
+	byClass := make(map[PeerClass][]topic.Filter)
 	for _, p := range peers {
-		switch p.class {
-		case ClassClient:
-			add(&clients, p.filter.Public())
-		case ClassForeign:
-			add(&foreign, p.filter.Public())
-		default:
-			continue
-		}
-		w.leaves = append(w.leaves, p)
+		byClass[p.class] = append(byClass[p.class], add(p.filter.Public()))
 	}
-	w.base = topic.Union(clients...)
-	w.all = topic.Union(append(foreign, w.base)...)
+	base := topic.Union(append(byClass[ClassClient], add(w.own))...)
+	foreign, nodes := topic.Union(byClass[ClassForeign]...), topic.Union(byClass[ClassNode]...)
+	w.ofNodes, w.ofForeign, w.all = topic.Union(base, foreign), topic.Union(base, nodes), topic.Union(base, foreign, nodes)
 	return w
 }
 
@@ -53,14 +46,16 @@ func gatherWants(mode ForwardMode, own []string, peers map[endpointID]*peer) *wa
 func (w *wants) of(p *peer) topic.Filter {
 	switch {
 	case w.mode == ForwardNone:
-		return w.own
+		return bounded(w.own)
 	case p.class == ClassForeign:
-		return bounded(w.base)
-	case p.class == ClassNode || !w.unique(p):
+		return bounded(w.ofForeign)
+	case p.class == ClassNode:
+		return bounded(w.ofNodes)
+	case !w.unique(p):
 		return bounded(w.all)
 	}
 	others := []topic.Filter{w.own}
-	for _, q := range w.leaves {
+	for _, q := range w.peers {
 		if q != p {
 			others = append(others, q.filter.Public())
 		}
@@ -78,12 +73,13 @@ func (w *wants) unique(p *peer) bool {
 	return false
 }
 
-// greeting is the filter for a handshake: the smallest one, since the peer's class is not known yet.
+// greeting is the filter for a handshake, when the peer's class is not known yet: what a foreign peer is asked for. Who publishes as
+// soon as it is peered thus reaches the nodes too; a node is told its smaller filter right after.
 func (w *wants) greeting() topic.Filter {
 	if w.mode == ForwardNone {
 		return bounded(w.own)
 	}
-	return bounded(w.base)
+	return bounded(w.ofForeign)
 }
 
 // bounded asks for everything if a filter has more entries than peers accept.
