@@ -68,7 +68,7 @@ type MasterSpec struct {
 
 // SQLiteSpec tunes the SQLite backend.
 type SQLiteSpec struct {
-	// How carefully SQLite waits for the disk. Full survives a power cut.
+	// How carefully SQLite waits for the disk. Full survives a power cut. "Off" needs its quotes: YAML takes it for a boolean.
 	// +optional
 	// +kubebuilder:default=Full
 	// +kubebuilder:validation:Enum=Off;Normal;Full;Extra

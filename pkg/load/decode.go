@@ -10,7 +10,6 @@ import (
 
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -21,8 +20,9 @@ import (
 type decoded struct {
 	*object
 	kind, name, namespace string
-	// sound tells that what could not be decoded, or is missing, doesn't mislead who looks at the rest.
-	sound bool
+	// faulty tells that validation found something; sound that nothing is missing or of a wrong type, so that who looks at
+	// the rest isn't misled.
+	faulty, sound bool
 }
 
 // decoder validates objects and collects what is wrong with them.
@@ -58,7 +58,8 @@ func (d *decoder) decode(o *object) *decoded {
 		}
 		errs = s.validate(context.Background(), o.content)
 	}
-	r.sound = d.reportAll(r, errs)
+	d.reportAll(r, errs)
+	repair(o.content, errs)
 	return r
 }
 
@@ -93,20 +94,19 @@ func (d *decoder) known(r *decoded) bool {
 	return false
 }
 
-// reportAll reports validation errors and tells whether the object can be decoded nevertheless.
-func (d *decoder) reportAll(r *decoded, errs field.ErrorList) (sound bool) {
-	sound = true
+// reportAll reports validation errors, and notes what they mean for the object as a whole.
+func (d *decoder) reportAll(r *decoded, errs field.ErrorList) {
+	r.faulty, r.sound = len(errs) > 0, true
 	seen := map[string]bool{} // the API server says some things twice
 	for _, e := range errs {
 		if e.Type == field.ErrorTypeRequired || e.Type == field.ErrorTypeTypeInvalid {
-			sound = false
+			r.sound = false
 		}
 		if key := e.Error(); !seen[key] {
 			seen[key] = true
 			d.report(r, fieldOf(e), describe(e))
 		}
 	}
-	return sound
 }
 
 func (d *decoder) report(r *decoded, path, message string) {
@@ -121,24 +121,6 @@ func (d *decoder) add(r *decoded, path string, line int, message string) {
 
 func (r *decoded) problem(path, message string) Problem {
 	return Problem{File: r.file, Line: r.line(path), Kind: r.kind, Name: r.name, Field: path, Message: message, order: r.order}
-}
-
-// appendTyped decodes the completed object into its Go type. One that isn't sound keeps its name only.
-func appendTyped[T any](list *[]T, r *decoded, namespace string) error {
-	u := unstructured.Unstructured{Object: r.content}
-	if !r.sound {
-		u = unstructured.Unstructured{Object: map[string]any{}}
-		u.SetAPIVersion(v1alpha1.GroupVersion.String())
-		u.SetKind(r.kind)
-		u.SetName(r.name)
-	}
-	u.SetNamespace(namespace)
-	var typed T
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &typed); err != nil {
-		return fmt.Errorf("not a %s: %w", r.kind, err)
-	}
-	*list = append(*list, typed)
-	return nil
 }
 
 // unknownField says what is wrong with a field that the schema doesn't have.

@@ -79,19 +79,6 @@ func load(sources []source) (Loaded, []Problem, error) {
 	return l, d.problems, nil
 }
 
-// add appends the typed object to its list. What isn't sound is left out, except nodes.
-func (l *Loaded) add(r *decoded) error {
-	switch {
-	case r.kind == "BrokerNode":
-		return appendTyped(&l.Nodes, r, l.Namespace)
-	case r.kind == "Peering" && r.sound:
-		return appendTyped(&l.Peerings, r, l.Namespace)
-	case r.kind == "DataStore" && r.sound:
-		return appendTyped(&l.Stores, r, l.Namespace)
-	}
-	return nil
-}
-
 // namespace returns the one that the objects name. Objects that name none are in it, as with `kubectl apply -n`.
 func (d *decoder) namespace(all []*decoded) string {
 	var first *decoded

@@ -61,8 +61,8 @@ func describe(e *field.Error) string {
 	body := e.ErrorBody()
 	switch e.Type {
 	case field.ErrorTypeNotSupported:
-		allowed := strings.TrimPrefix(e.Detail, "supported values: ")
-		return fmt.Sprintf("%q: allowed: %s", fmt.Sprint(e.BadValue), strings.ReplaceAll(allowed, `"`, ""))
+		value, values, _ := strings.Cut(strings.TrimPrefix(body, "Unsupported value: "), ": supported values: ")
+		return value + ": allowed: " + strings.ReplaceAll(values, `"`, "")
 	case field.ErrorTypeTypeInvalid:
 		body = e.Detail // the value that the body begins with is the name of a type, and in the detail already
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -127,20 +128,20 @@ func (s *kindSchema) validate(ctx context.Context, content map[string]any) field
 // validateRules runs the CEL rules. The API server leaves them out as soon as the schema has found one thing of several kinds;
 // here they are left out only where a rule could miss what it looks at, so that one run shows as much as possible.
 func (s *kindSchema) validateRules(ctx context.Context, content map[string]any, found field.ErrorList) field.ErrorList {
+	blocked := map[string]bool{} // fields of which the API server would look no further
 	for _, e := range found {
-		if e.Type == field.ErrorTypeRequired || e.Type == field.ErrorTypeTypeInvalid {
+		switch e.Type {
+		case field.ErrorTypeRequired, field.ErrorTypeTypeInvalid:
 			return nil
+		case field.ErrorTypeNotSupported, field.ErrorTypeTooLong, field.ErrorTypeTooMany:
+			blocked[e.Field] = true
 		}
 	}
 	errs, _ := s.cel.Validate(ctx, nil, s.structural, content, nil, celconfig.RuntimeCELCostBudget)
-	if len(found) == 0 {
+	if len(blocked) == 0 {
 		return errs
 	}
-	var sure field.ErrorList
-	for _, e := range errs {
-		if !strings.Contains(e.Detail, "evaluating rule:") { // what was found before may be why the rule couldn't be evaluated
-			sure = append(sure, e)
-		}
-	}
-	return sure
+	return slices.DeleteFunc(errs, func(e *field.Error) bool {
+		return blocked[e.Field] || strings.Contains(e.Detail, "evaluating rule:") // what was found before may be why it couldn't be
+	})
 }
