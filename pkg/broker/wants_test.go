@@ -18,7 +18,7 @@ func TestLeafToLeaf(t *testing.T) {
 			reader, writer := endpoint(t, Options{Forward: ForwardNone}), endpoint(t, kinds[publisher])
 			connect(t, reader, far)
 			sub := subscribe(t, reader, "/x")
-			until(t, near, "the far node to want /x", func() bool { return wantsNow(near, "/x") })
+			poll(t, "the far node to want /x", func() bool { return wantsNow(near, "/x") })
 			connect(t, writer, near)
 			// The handshake says already what the far node wants.
 			if !wantsNow(writer, "/x") {
