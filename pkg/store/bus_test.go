@@ -227,3 +227,14 @@ func describeExpiry(e command.Expiry) string {
 	}
 	return fmt.Sprintf(" for %v", e.After)
 }
+
+// brief is a store event without store and publisher.
+func brief(event string) string {
+	fields := strings.Split(strings.TrimSuffix(strings.TrimPrefix(event, "("), ")"), ", ")
+	return strings.Join(slices.Delete(fields[:len(fields)-2], 1, 2), " ")
+}
+
+func joined(events []string) string {
+	slices.Sort(events)
+	return strings.Join(events, " ")
+}

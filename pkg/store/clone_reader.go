@@ -59,11 +59,19 @@ func (c *Clone) receive(payload []byte) {
 	case r.master.IsZero():
 		c.beforeHandshake(msg, len(payload))
 	case msg.Sender == r.master:
-		r.heard = c.now
+		c.hear()
 		c.fromMaster(msg, len(payload))
 	default:
 		c.fromStranger(msg)
 	}
+}
+
+// hear takes note that the master spoke. After a silence it gets its time anew to repair what is missing.
+func (c *Clone) hear() {
+	if c.now.Sub(c.reader.heard) >= successorTimeout {
+		c.reader.progressed, c.writes.ackedAt = c.now, c.now
+	}
+	c.reader.heard = c.now
 }
 
 // malformed takes note of a command that can't be read; a snapshot that can't be read leaves the clone without content.

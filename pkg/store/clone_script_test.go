@@ -4,7 +4,6 @@ package store
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,8 +25,7 @@ func expectEvents(t *testing.T, step string, bus *fakeBus, want ...string) {
 	t.Helper()
 	var got []string
 	for _, e := range bus.takeEvents() {
-		fields := strings.Split(strings.Trim(e, "()"), ", ")
-		got = append(got, strings.Join(slices.Delete(fields[:len(fields)-2], 1, 2), " "))
+		got = append(got, brief(e))
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {

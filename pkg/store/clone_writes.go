@@ -126,7 +126,7 @@ func (c *Clone) toWriter(msg command.Message) bool {
 		return true
 	}
 	if msg.Sender == c.reader.master {
-		c.reader.heard = c.now
+		c.hear()
 	}
 	w.ackedAt = c.now
 	var out []channel.Message
@@ -154,7 +154,8 @@ func (c *Clone) tickWrites() {
 // afterWrites looks at what became of the channel.
 func (c *Clone) afterWrites() {
 	w := &c.writes
-	if len(w.producer.Drops()) > 0 {
+	if drops := w.producer.Drops(); len(drops) > 0 {
+		c.countUnknown(drops[0].Missing)
 		if c.reader.master == w.master {
 			c.resync("the master does not acknowledge writes", false)
 		} else {
@@ -191,13 +192,18 @@ func (c *Clone) sendWrites(messages []channel.Message) {
 func (c *Clone) abandonWrites() {
 	w := &c.writes
 	if w.producer != nil {
-		if events, _ := w.producer.Unacknowledged(); events > 0 {
-			w.unknown += uint64(events)
-			c.log.Warn("the outcome of writes is unknown", "writes", events, "master", w.master.String())
-		}
+		events, _ := w.producer.Unacknowledged()
+		c.countUnknown(uint64(events))
 	}
 	w.producer, w.retiring = nil, false
 	w.loseAnswers()
+}
+
+func (c *Clone) countUnknown(writes uint64) {
+	if writes > 0 {
+		c.writes.unknown += writes
+		c.log.Warn("the outcome of writes is unknown", "writes", writes, "master", c.writes.master.String())
+	}
 }
 
 // loseAnswers answers the questions that were sent: the master's answers come with a channel that is gone.

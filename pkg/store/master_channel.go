@@ -36,6 +36,9 @@ func (m *Master) receive(payload []byte) {
 		m.clones.Nack(&m.out.toClones, msg.Sender, body.Seqs)
 		m.fillHandshakes(before)
 		m.forgetDropped()
+		if _, established := m.clones.Has(msg.Sender); established {
+			m.handshake.done(msg.Sender) // a nack says what has come, too
+		}
 	default:
 		m.fromWriter(msg, len(payload))
 	}

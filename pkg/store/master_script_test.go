@@ -3,6 +3,7 @@
 package store
 
 import (
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,8 @@ import (
 var (
 	str     = data.String
 	integer = data.Integer
+
+	negativeZero = math.Copysign(0, -1)
 )
 
 func must(t *testing.T, err error) {

@@ -46,6 +46,8 @@ func (r DropReason) String() string {
 type Drop struct {
 	Consumer data.EntityID
 	Reason   DropReason
+	// Missing is how many events it has not acknowledged.
+	Missing uint64
 }
 
 // Producer numbers events, sends them to all its consumers, and keeps them until all have acknowledged them.
@@ -259,7 +261,8 @@ func (p *Producer) event(seq uint64) ([]byte, bool) {
 }
 
 func (p *Producer) drop(i int, reason DropReason) {
-	p.drops = append(p.drops, Drop{Consumer: p.paths[i].id, Reason: reason})
+	to := &p.paths[i]
+	p.drops = append(p.drops, Drop{Consumer: to.id, Reason: reason, Missing: p.seq - max(to.acked, to.offset)})
 	p.paths = slices.Delete(p.paths, i, i+1)
 }
 

@@ -109,7 +109,7 @@ func TestProducerAnswersNack(t *testing.T) {
 	p.Nack(&out, alice, []uint64{3})
 	p.Produce(&out, []byte("d"))
 	expect(t, "not ascending", &out, "")
-	if drops := p.Drops(); len(drops) != 1 || drops[0] != (Drop{alice, Misbehaved}) || p.Len() != 0 {
+	if drops := p.Drops(); len(drops) != 1 || drops[0] != (Drop{alice, Misbehaved, 0}) || p.Len() != 0 {
 		t.Errorf("drops %v, %d consumers", drops, p.Len())
 	}
 	p.Attach(&out, alice)
@@ -145,7 +145,7 @@ func TestProducerHeartbeatsAndTimeout(t *testing.T) {
 	expect(t, "5 ticks", &out, "heartbeat 2, heartbeat 2>1, heartbeat 2>2")
 	p.Ack(bob, 2)
 	ticks(p, 13)
-	if drops := p.Drops(); len(drops) != 1 || drops[0] != (Drop{alice, TimedOut}) {
+	if drops := p.Drops(); len(drops) != 1 || drops[0] != (Drop{alice, TimedOut, 1}) {
 		t.Errorf("after 20 ticks: %v", drops)
 	}
 	if events, _ := p.Unacknowledged(); events != 0 {
@@ -175,7 +175,7 @@ func TestProducerIsBounded(t *testing.T) {
 	}
 	p.Produce(&out, make([]byte, 10))
 	drops := p.Drops()
-	if len(drops) != 1 || drops[0] != (Drop{bob, FellBehind}) {
+	if len(drops) != 1 || drops[0] != (Drop{bob, FellBehind, 11}) {
 		t.Fatalf("drops %v", drops)
 	}
 	if events, bytes := p.Unacknowledged(); events != 2 || bytes != 20 {
