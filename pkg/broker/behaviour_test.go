@@ -295,7 +295,7 @@ func TestOverflowDisconnect(t *testing.T) {
 		}
 		defer c.Close()
 		rawDial(t, c, e, "/t")
-		if err := e.AwaitPeer(within(t), data.EndpointID{0xff, 1}); err != nil {
+		if err := e.AwaitPeer(within(t), data.EndpointID{0xff, 0xff, 0xff, 0xff, 1}); err != nil {
 			t.Fatal(err)
 		}
 		if round == 1 {

@@ -83,7 +83,7 @@ func BenchmarkFanOut(b *testing.B) {
 			e := endpoint(b, Options{PlainProtocol: true})
 			addr := listening(b, e)
 			for i := range sinks {
-				sink(b, addr, data.EndpointID{0xff, byte(i)})
+				sink(b, addr, data.EndpointID{0xff, 0xff, 0xff, 0xff, byte(i)})
 			}
 			poll(b, "all sinks", func() bool { return e.Stats().Peers == sinks })
 			pub := e.NewPublisher("/bench")

@@ -160,7 +160,7 @@ type rawPeer struct {
 // rawDial does the handshake with an endpoint, as the responder with the larger ID.
 func rawDial(t testing.TB, conn net.Conn, them *Endpoint, filter ...string) *rawPeer {
 	t.Helper()
-	return rawDialAs(t, conn, them, data.EndpointID{0xff, 1}, filter...)
+	return rawDialAs(t, conn, them, data.EndpointID{0xff, 0xff, 0xff, 0xff, 1}, filter...)
 }
 
 func rawDialAs(t testing.TB, conn net.Conn, them *Endpoint, id data.EndpointID, filter ...string) *rawPeer {

@@ -184,7 +184,7 @@ func TestPointToPoint(t *testing.T) {
 func TestTTL(t *testing.T) {
 	ms := mesh(t, []string{"node", "client"}, [2]int{1, 0})
 	r := rawDial(t, tcp(t, listening(t, ms[0].e)), ms[0].e)
-	watch := rawDialAs(t, tcp(t, listening(t, ms[0].e)), ms[0].e, data.EndpointID{0xff, 9}, "/m")
+	watch := rawDialAs(t, tcp(t, listening(t, ms[0].e)), ms[0].e, data.EndpointID{0xff, 0xff, 0xff, 0xff, 9}, "/m")
 	watch.send(wire.TypePing, topic.Reserved, wire.Announcement{Version: 1}.Append(nil)) // a client, which sees what foreign peers send
 	if err := ms[0].e.AwaitPeer(within(t), watch.id); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func (p *peer) sendValue(ctx context.Context, wait bool, header, head, payload [
 		case peering.Queued:
 			return nil
 		case peering.Full:
-			if err := p.room(ctx); err != nil {
+			if err := p.room(ctx, wire.FrameHeader+len(header)+size); err != nil {
 				return err
 			}
 		default:
@@ -77,9 +77,9 @@ func (p *peer) sendValue(ctx context.Context, wait bool, header, head, payload [
 	}
 }
 
-// room waits until the peer's queue has room or takes no more.
-func (p *peer) room(ctx context.Context) error {
-	ch := p.Queue.Room()
+// room waits until the peer's queue has room for a frame or takes no more.
+func (p *peer) room(ctx context.Context, size int) error {
+	ch := p.Queue.Room(size)
 	if ch == nil {
 		return nil
 	}

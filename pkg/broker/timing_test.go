@@ -173,7 +173,7 @@ func TestSilentHandshake(t *testing.T) {
 func TestUnansweredClose(t *testing.T) {
 	inBubble(t, Options{PlainProtocol: true}, func(t *testing.T, e *Endpoint, l *memListener) {
 		events, _ := e.SubscribeStatus(false)
-		first := rawDialAs(t, l.dial(t), e, data.EndpointID{0xff, 1})
+		first := rawDialAs(t, l.dial(t), e, data.EndpointID{0xff, 0xff, 0xff, 0xff, 1})
 		wantEvents(t, events, "endpoint_discovered", "peer_added")
 		began := time.Now()
 		if err := e.UnpeerID(t.Context(), first.id); err != nil {
@@ -184,7 +184,7 @@ func TestUnansweredClose(t *testing.T) {
 		}
 		wantEvents(t, events, "peer_removed", "endpoint_unreachable")
 		for i := range 5 {
-			rawDialAs(t, l.dial(t), e, data.EndpointID{0xff, 2, byte(i)})
+			rawDialAs(t, l.dial(t), e, data.EndpointID{0xff, 0xff, 0xff, 0xff, 2, byte(i)})
 		}
 		synctest.Wait()
 		began = time.Now()

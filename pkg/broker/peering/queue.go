@@ -262,11 +262,11 @@ func (q *Queue) unlockAndWake(news bool) {
 	}
 }
 
-// Room answers a channel that is closed when a full data lane has room again; nil if it has room now.
-func (q *Queue) Room() <-chan struct{} {
+// Room answers a channel that is closed when the data lane is half empty; nil if it has room for a frame of so many bytes now.
+func (q *Queue) Room(size int) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.mu.sealed || !q.fullLocked(0) && q.mu.data.bytes < q.limit.Bytes {
+	if q.mu.sealed || !q.fullLocked(size) {
 		return nil
 	}
 	if q.mu.room == nil {

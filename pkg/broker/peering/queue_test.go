@@ -5,9 +5,9 @@ package peering
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -159,7 +159,7 @@ func TestQueueLast(t *testing.T) {
 
 func TestQueueWaiting(t *testing.T) {
 	q := NewQueue(Limit{10, 1 << 20, Disconnect})
-	if q.Room() != nil {
+	if q.Room(1) != nil {
 		t.Error("an empty queue has no room")
 	}
 	for i := range 10 {
@@ -168,7 +168,7 @@ func TestQueueWaiting(t *testing.T) {
 	if r := q.Append(LaneData, numbered(10, 0), true); r != Full {
 		t.Fatalf("result %v", r)
 	}
-	room, flushed := q.Room(), q.Flushed()
+	room, flushed := q.Room(1), q.Flushed()
 	var b batch
 	q.take(&b)
 	<-room
@@ -227,7 +227,7 @@ func TestQueueModel(t *testing.T) {
 
 // randomFrame queues a frame in one of the three ways and answers its bytes.
 func randomFrame(r *rand.Rand, q *Queue) []byte {
-	v := data.String(fmt.Sprint(make([]byte, r.IntN(100)*r.IntN(100))))
+	v := data.String(strings.Repeat("x", r.IntN(100)*r.IntN(100)))
 	head := []byte("head")
 	size := v.BinarySize()
 	whole := binary.BigEndian.AppendUint32(nil, uint32(len(head)+size))
