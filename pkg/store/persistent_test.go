@@ -48,16 +48,16 @@ func TestRestart(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			start := func() (*Master, *fakeBus) {
+			start := func(tick time.Duration) (*Master, *fakeBus) {
 				be, err := tt.open(dir)
 				must(t, err)
 				bus := new(fabric).join()
-				m, err := NewMaster(bus, "s", be, MasterOptions{TickInterval: 20 * time.Millisecond})
+				m, err := NewMaster(bus, "s", be, MasterOptions{TickInterval: tick})
 				must(t, err)
 				return m, bus
 			}
 			ctx := t.Context()
-			m, _ := start()
+			m, _ := start(time.Hour)
 			var group sync.WaitGroup
 			for i := range 50 {
 				group.Go(func() { must(t, m.Put(ctx, integer(int64(i)), data.Vector(str("value"), integer(int64(i))), 0)) })
@@ -70,7 +70,7 @@ func TestRestart(t *testing.T) {
 			must(t, m.Erase(ctx, integer(0)))
 			must(t, m.Close())
 
-			m, bus := start()
+			m, bus := start(20 * time.Millisecond)
 			if got := get(t, m, "n"); got != "1" {
 				t.Errorf("n is %s", got)
 			}
@@ -84,13 +84,13 @@ func TestRestart(t *testing.T) {
 			expectEvents(t, "after the restart", bus, "expire short", "expire soon")
 			must(t, m.Close())
 
-			m, _ = start()
+			m, _ = start(20 * time.Millisecond)
 			if got := get(t, m, "later"); got != "1" || m.Status().Entries != 51 || len(m.deadlines.queue) != 1 {
 				t.Errorf("later is %s, %+v, %d deadlines", got, m.Status(), len(m.deadlines.queue))
 			}
 			must(t, m.Clear(ctx))
 			must(t, m.Close())
-			m, _ = start()
+			m, _ = start(20 * time.Millisecond)
 			if keys, err := m.Keys(ctx); err != nil || keys.Len() != 0 {
 				t.Errorf("keys %v, %v", keys, err)
 			}
