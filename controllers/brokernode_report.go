@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,10 +57,12 @@ func (r *brokerNodes) failed(node *v1alpha1.BrokerNode, err error) (ctrl.Result,
 }
 
 // quiet ends a reconcile without an error where an error would only be repeated: in a namespace that is being deleted nothing can be
-// made, what is gone needs no status, and a conflict means that something newer is on its way through the cache.
+// made, what is gone needs no status, a manager that ends needs none either, and a conflict means that something newer is on its way
+// through the cache.
 func quiet(err error) (ctrl.Result, error) {
 	switch {
-	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err), apimeta.IsNoMatchError(err):
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err), apimeta.IsNoMatchError(err),
+		errors.Is(err, context.Canceled):
 		return ctrl.Result{}, nil
 	case apierrors.IsConflict(err):
 		return ctrl.Result{RequeueAfter: lookAgain / 10}, nil

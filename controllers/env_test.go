@@ -31,7 +31,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var verbose = flag.Bool("manager-log", false, "show the manager's log")
+var (
+	verbose = flag.Bool("manager-log", false, "show the manager's log")
+	logger  *slog.Logger
+)
 
 // cluster is a kube-apiserver with its etcd, started by the first test that needs one. There is no kubelet and no other controller:
 // nothing makes pods of StatefulSets, and nothing collects garbage.
@@ -46,8 +49,9 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	handler := slog.DiscardHandler
 	if *verbose {
-		handler = slog.NewTextHandler(os.Stderr, nil)
+		handler = slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
 	}
+	logger = slog.New(handler)
 	log.SetLogger(logr.FromSlogHandler(handler))
 	code := m.Run()
 	if cluster.env != nil {
@@ -72,7 +76,10 @@ func startCluster() {
 		BinaryAssetsDirectory: assets,
 		CRDDirectoryPaths:     []string{"../config/crd/bases"},
 		ErrorIfCRDPathMissing: true,
-		Scheme:                NewScheme(),
+		// A machine that builds other things at the same time is slow.
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+		Scheme:                   NewScheme(),
 	}
 	if cluster.config, cluster.err = cluster.env.Start(); cluster.err == nil {
 		cluster.err = bindRoles("../config/rbac/role.yaml", "../config/rbac/role_binding.yaml")
@@ -135,7 +142,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{t: t, namespace: namespace.Name, client: c, requests: &requests{}}
 	w.puppets = &puppets{world: w, byName: make(map[string]*puppet)}
-	w.options = Options{Image: "brokermesh-node:test", Address: w.puppets.address}
+	w.options = Options{Image: "brokermesh-node:test", Address: w.puppets.address, Logger: logger}
 	t.Cleanup(w.puppets.close)
 	return w
 }
@@ -208,7 +215,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // eventually waits until check finds nothing wrong.
 func (w *world) eventually(what string, check func() error) {

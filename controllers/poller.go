@@ -155,7 +155,7 @@ func (p *poller) ask(ctx context.Context) (statusapi.Status, error) {
 
 func (p *poller) answered(status statusapi.Status) {
 	p.lastAnswer = time.Now()
-	if status.Namespace != p.namespace || status.Pod != p.pod {
+	if status.Pod != "" && (status.Namespace != p.namespace || status.Pod != p.pod) { // empty: it has no config yet
 		p.failed(fmt.Errorf("pod %s/%s answers in the place of %s", status.Namespace, status.Pod, p.pod))
 		return
 	}
