@@ -5,6 +5,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -129,15 +130,17 @@ func unknownField(s *structuralschema.Structural, path string) string {
 	if i := strings.LastIndexByte(path, '.'); i >= 0 {
 		parent, name = path[:i], path[i+1:]
 	}
-	at := descend(s, parent)
-	if at == nil || len(at.Properties) == 0 {
-		return "unknown field"
+	var allowed []string
+	if at := descend(s, parent); parent == "metadata" {
+		allowed = []string{"annotations", "labels", "name", "namespace"} // what people write, of what there is
+	} else if at != nil {
+		allowed = slices.Collect(maps.Keys(at.Properties))
 	}
-	allowed := make([]string, 0, len(at.Properties))
-	for k := range at.Properties {
-		if parent != "" || k != "status" {
-			allowed = append(allowed, k)
-		}
+	if parent == "" {
+		allowed = slices.DeleteFunc(allowed, func(name string) bool { return name == "status" })
+	}
+	if len(allowed) == 0 {
+		return "unknown field"
 	}
 	slices.Sort(allowed)
 	return fmt.Sprintf("unknown field; allowed: %s%s", strings.Join(allowed, ", "), didYouMean(name, allowed))
