@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,6 +51,25 @@ func newGateway(t *testing.T, e *broker.Endpoint, o Options) *Gateway {
 	return g
 }
 
+// peered makes two endpoints that are peers.
+func peered(t *testing.T) (near, far *broker.Endpoint) {
+	t.Helper()
+	near, far = newEndpoint(t), newEndpoint(t)
+	address, err := far.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := near.Peer(ctx, address.String(), broker.PeerOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := far.AwaitPeer(ctx, near.ID()); err != nil {
+		t.Fatal(err)
+	}
+	return near, far
+}
+
 // client is the other side of a session.
 type client struct {
 	*websocket.Conn
@@ -59,13 +79,19 @@ type client struct {
 
 func dial(t *testing.T, g *Gateway, path string, header http.Header) client {
 	t.Helper()
+	return dialAt(t, "ws://"+g.Addr().String()+path, &websocket.DialOptions{HTTPHeader: header})
+}
+
+func dialAt(t *testing.T, url string, o *websocket.DialOptions) client {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	conn, _, err := websocket.Dial(ctx, "ws://"+g.Addr().String()+path, &websocket.DialOptions{HTTPHeader: header})
+	conn, _, err := websocket.Dial(ctx, url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.CloseNow() })
+	conn.SetReadLimit(-1)
 	return client{conn, t, ctx}
 }
 
@@ -112,9 +138,14 @@ func (c client) closed(want websocket.StatusCode) {
 func join(t *testing.T, g *Gateway, subscriptions string) client {
 	t.Helper()
 	c := dial(t, g, Path, nil)
-	c.send(subscriptions)
-	c.expect(`{"type":"ack","endpoint":"` + g.e.ID().String() + `","version":"brokermesh"}`)
+	c.join(g, subscriptions)
 	return c
+}
+
+func (c client) join(g *Gateway, subscriptions string) {
+	c.t.Helper()
+	c.send(subscriptions)
+	c.expect(string(jsonwire.AppendAck(nil, g.e.ID().String(), g.o.Version)))
 }
 
 const one = `{"type":"data-message","topic":"/t/x","@data-type":"count","data":1}`
@@ -136,20 +167,10 @@ func TestBetweenClients(t *testing.T) {
 }
 
 func TestOverTheMesh(t *testing.T) {
-	near, far := newEndpoint(t), newEndpoint(t)
+	near, far := peered(t)
 	g := newGateway(t, near, Options{})
-	address, err := far.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if _, err := near.Peer(ctx, address.String(), broker.PeerOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := far.AwaitPeer(ctx, near.ID()); err != nil {
-		t.Fatal(err)
-	}
 	sub, err := far.SubscribeSync(ctx, []string{"/t"}, broker.QueueLimit{})
 	if err != nil {
 		t.Fatal(err)
@@ -192,6 +213,7 @@ func TestBadMessagesAreAnswered(t *testing.T) {
 		{`{"@data-type":"count","data":1}`, "input #4 contained invalid data"},
 		{`{"topic":"<$>/local/x","@data-type":"count","data":1}`, "input #5 contained invalid data"},
 		{`{"topic":"","@data-type":"count","data":1}`, "input #6 contained invalid data"},
+		{`{"topic":"/t","@data-type":"set","data":[{"@data-type":"none"},{"@data-type":"none"}]}`, "input #7 caused an internal error"},
 	} {
 		c.send(step.in)
 		got := c.receive()
@@ -253,38 +275,6 @@ func TestLimits(t *testing.T) {
 	c.closed(websocket.StatusMessageTooBig)
 }
 
-func TestSlowClientIsLetGo(t *testing.T) {
-	g := newGateway(t, newEndpoint(t), Options{Queue: 4, PingInterval: time.Second})
-	join(t, g, `["/t"]`) // never reads again, not even pings
-	writer := join(t, g, `[]`)
-	big := strings.ReplaceAll(one, `"count","data":1`, `"string","data":"`+strings.Repeat("x", 1<<20)+`"`)
-	go func() { // pings are answered only while somebody reads
-		for {
-			if _, _, err := writer.Read(writer.ctx); err != nil {
-				return
-			}
-		}
-	}()
-	for deadline := time.Now().Add(patience); g.Clients() > 1; {
-		if time.Now().After(deadline) {
-			t.Fatal("the slow client is still there")
-		}
-		writer.send(big)
-	}
-}
-
-func TestPings(t *testing.T) {
-	g := newGateway(t, newEndpoint(t), Options{PingInterval: 50 * time.Millisecond})
-	join(t, g, `[]`) // doesn't read, so answers no ping
-	for deadline := time.After(patience); g.Clients() > 0; {
-		select {
-		case <-deadline:
-			t.Fatal("a client that answers no pings is still there")
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
 func TestClose(t *testing.T) {
 	e := newEndpoint(t)
 	g := newGateway(t, e, Options{})
@@ -292,7 +282,7 @@ func TestClose(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- g.Close() }()
 	c.closed(websocket.StatusGoingAway)
-	silent.CloseNow()
+	silent.closed(websocket.StatusGoingAway)
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
@@ -302,4 +292,45 @@ func TestClose(t *testing.T) {
 	if g.Clients() != 0 {
 		t.Errorf("%d clients are left", g.Clients())
 	}
+}
+
+// A burst ends no session: far more messages than may wait arrive at once.
+func TestBurst(t *testing.T) {
+	near, far := peered(t)
+	g := newGateway(t, near, Options{})
+	c, other := join(t, g, `["/t"]`), join(t, g, `[]`)
+	const n = 8 * DefaultQueue
+	go func() {
+		for range n {
+			if other.Write(other.ctx, websocket.MessageText, []byte(one)) != nil || far.Publish("/t/far", data.Count(1)) != nil {
+				return
+			}
+		}
+	}()
+	for range 2 * n {
+		c.receive()
+	}
+}
+
+// Connections that never become sessions are bounded, too.
+func TestStrangers(t *testing.T) {
+	g := newGateway(t, newEndpoint(t), Options{Clients: 2})
+	ended := make(chan error)
+	for range 3 {
+		conn, err := net.Dial("tcp", g.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go func() {
+			_, err := conn.Read(make([]byte, 1))
+			ended <- err
+		}()
+	}
+	if err := <-ended; errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	g.Close()
+	<-ended
+	<-ended
 }
