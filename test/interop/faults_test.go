@@ -100,26 +100,22 @@ func TestMutedHandshakes(t *testing.T) {
 	}
 }
 
-// TestBadFrames sends what must not be in operation: bad messages are dropped, bad framing and a bad filter end the connection.
+// TestBadFrames sends messages that can't be used: they are dropped and counted, and the connection stays.
 func TestBadFrames(t *testing.T) {
 	e := endpoint(t, broker.Options{}, "")
 	address := listening(t, e)
 	sub := subscribe(t, e, "/t")
 	p := start(t)
-	again := func() {
-		t.Helper()
-		p.connect(address, nil)
-		p.wait("peered")
-		if err := e.AwaitPeer(within(t), p.id); err != nil {
-			t.Fatal(err)
-		}
-	}
 	id := hex.EncodeToString(p.id[:])
 	own := e.ID()
 	self := hex.EncodeToString(own[:])
 	zero := strings.Repeat("00", 16)
 	const topic = "0010" + "0002" + "2f74" // TTL 16, "/t"
-	again()
+	p.connect(address, nil)
+	p.wait("peered")
+	if err := e.AwaitPeer(within(t), p.id); err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range []string{
 		"00", id, // too short
 		id + zero + "63" + topic + "00",                                                       // unknown type
@@ -147,20 +143,34 @@ func TestBadFrames(t *testing.T) {
 			t.Errorf("%s: %d dropped, want %d", cause, dropped[cause], want)
 		}
 	}
+}
+
+// TestBadFraming sends what ends the connection: frames that are too large, and filters that can't be read.
+func TestBadFraming(t *testing.T) {
+	e := endpoint(t, broker.Options{}, "")
+	address := listening(t, e)
+	p := start(t)
+	own := e.ID()
+	update := hex.EncodeToString(p.id[:]) + hex.EncodeToString(own[:]) + "03" + "0010"
 	for _, f := range []struct {
 		raw   string
 		frame bool
 	}{
 		{"7fffffff", false}, {"04000001", false}, // larger than any frame, than our limit
-		{id + self + "03" + "0010" + "0003" + "3c243e" + "02" + "0161", true}, // two entries are said, one is there
-		{id + self + "03" + "0010" + "0003" + "3c243e" + "01" + "0161" + "00", true},
-		{id + self + "03" + "0010" + "00ff" + "3c243e", true},
+		{update + "0003" + "3c243e" + "02" + "0161", true}, // two entries are said, one is there
+		{update + "0003" + "3c243e" + "01" + "0161" + "00", true},
+		{update + "00ff" + "3c243e", true},
 	} {
+		p.connect(address, nil)
+		p.wait("peered")
+		if err := e.AwaitPeer(within(t), p.id); err != nil {
+			t.Fatal(err)
+		}
 		p.do(command{"do": "raw", "hex": f.raw, "frame": f.frame})
 		if got := p.wait("peer_lost"); got.str("reason") == "" {
 			t.Errorf("%s: %v", f.raw, got)
 		}
-		again()
+		until(t, e, "the end of the connection", func(ps []broker.PeerInfo) bool { return len(ps) == 0 })
 	}
 }
 

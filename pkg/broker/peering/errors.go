@@ -45,6 +45,7 @@ type Error struct {
 	Err  error
 }
 
+// Error is the text for logs and people.
 func (e *Error) Error() string {
 	text := e.Text
 	if e.Err != nil {

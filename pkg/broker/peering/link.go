@@ -39,6 +39,7 @@ func NewLink(est *Established, limit Limit, maxFrame int) *Link {
 // source counts what the reader reads.
 type source struct{ l *Link }
 
+// Read reads from the connection.
 func (s source) Read(b []byte) (int, error) {
 	n, err := s.l.Conn.Read(b)
 	if n > 0 {

@@ -30,6 +30,7 @@ const (
 var stateNames = [...]string{"greeting", "probing", "await version_select", "await originator_syn", "await responder_syn_ack",
 	"await originator_ack", "parked", "done", "failed"}
 
+// String is the state in words, for instance "await version_select".
 func (s State) String() string { return stateNames[s] }
 
 // Role is what an endpoint does in a handshake: the one with the smaller ID is the originator.

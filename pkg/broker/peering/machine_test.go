@@ -56,68 +56,70 @@ func describe(out Output) string {
 	return strings.Join(parts, ", ")
 }
 
-// TestStateTable steps a machine through every row of the table in wire.md 6.2.
+// statePaths tells how a machine gets into a state: as dialer or listener, and by which frames.
+var statePaths = map[string]struct {
+	dialer bool
+	steps  [][]byte
+}{
+	"A":  {true, nil},
+	"B":  {false, nil},
+	"VS": {false, [][]byte{hello(below)}},
+	"OS": {true, [][]byte{selects(below)}},
+	"RA": {false, [][]byte{hello(above)}},
+	"OA": {true, [][]byte{selects(below), syn}},
+}
+
+var all = []string{"A", "B", "VS", "OS", "RA", "OA"}
+
+// stateTable has every row of the table in wire.md 6.2, and of the one of malformed frames in 5.
+var stateTable = []struct {
+	states   []string
+	name     string
+	received []byte
+	next     State
+	answer   string
+}{
+	{[]string{"A"}, "probe", probe, Greeting, ""},
+	{[]string{"B"}, "probe", probe, Probing, ""},
+	{[]string{"VS"}, "probe", probe, AwaitVersion, ""},
+	{[]string{"OS", "RA", "OA"}, "probe", probe, Failed, ""},
+	{[]string{"A", "B"}, "hello of a larger ID", hello(above), AwaitSynAck, "version_select, originator_syn"},
+	{[]string{"A", "B"}, "hello of a smaller ID", hello(below), AwaitVersion, "hello"},
+	{[]string{"VS", "OS", "RA", "OA"}, "hello", hello(above), Failed, ""},
+	{[]string{"A", "VS"}, "version_select", selects(below), AwaitSyn, ""},
+	{[]string{"B", "OS", "RA", "OA"}, "version_select", selects(below), Failed, ""},
+	{[]string{"OS"}, "originator_syn", syn, AwaitAck, "responder_syn_ack"},
+	{[]string{"A", "B", "VS", "RA", "OA"}, "originator_syn", syn, Failed, ""},
+	{[]string{"RA"}, "responder_syn_ack", synAck, Done, "originator_ack"},
+	{[]string{"A", "B", "VS", "OS", "OA"}, "responder_syn_ack", synAck, Failed, ""},
+	{[]string{"OA"}, "originator_ack", ack, Done, ""},
+	{[]string{"A", "B", "VS", "OS", "RA"}, "originator_ack", ack, Failed, ""},
+	{all, "drop_conn", drop(code.LogicError), Failed, ""},
+	{all, "type 1", rawBody("01"), Failed, "drop_conn 20 invalid message type tag"},
+	{all, "type 13", rawBody("0d"), Failed, "drop_conn 20 invalid message type tag"},
+	{all, "short hello", rawBody("065a45454b"), Failed, "drop_conn 20 failed to parse hello_msg"},
+	{all, "short probe", rawBody("075a45"), Failed, "drop_conn 20 failed to parse probe_msg"},
+	{all, "short version_select", rawBody("085a45454b"), Failed, "drop_conn 20 failed to parse version_select_msg"},
+	{all, "short drop_conn", rawBody("095a45454b"), Failed, "drop_conn 20 failed to parse drop_conn_msg"},
+	{all, "bad originator_syn", rawBody("0a05"), Failed, "drop_conn 20 failed to parse v1::originator_syn_msg"},
+	{all, "bad responder_syn_ack", rawBody("0b01ff"), Failed, "drop_conn 20 failed to parse v1::responder_syn_ack_msg"},
+	{all, "magic", rawBody("075a45454c"), Failed, "drop_conn 38 wrong magic number"},
+	{all, "versions", body(&wire.Hello{Sender: above, Min: 2, Max: 3}), Failed, "drop_conn 2 unsupported versions offered"},
+	{all, "version", body(&wire.VersionSelect{Sender: below, Version: 2}), Failed, "drop_conn 2 unsupported version selected"},
+	{all, "code 41", body(&wire.DropConn{Sender: below, Code: 41, Text: "odd"}), Failed, "drop_conn 1 odd"},
+	{[]string{"A", "B"}, "own ID", hello(own), Failed, "drop_conn 29 an endpoint cannot peer with itself"},
+	{[]string{"A", "B"}, "zero ID", hello(data.EndpointID{}), Failed, "drop_conn 29 the endpoint ID is zero"},
+	{[]string{"A", "VS"}, "own ID selects", selects(own), Failed, "drop_conn 29 an endpoint cannot peer with itself"},
+}
+
+// TestStateTable steps a machine through every row.
 func TestStateTable(t *testing.T) {
-	// How a machine gets into a state.
-	type path struct {
-		dialer bool
-		steps  [][]byte
-	}
-	paths := map[string]path{
-		"A":  {true, nil},
-		"B":  {false, nil},
-		"VS": {false, [][]byte{hello(below)}},
-		"OS": {true, [][]byte{selects(below)}},
-		"RA": {false, [][]byte{hello(above)}},
-		"OA": {true, [][]byte{selects(below), syn}},
-	}
-	all := []string{"A", "B", "VS", "OS", "RA", "OA"}
-	const closed = "closed"
-	rows := []struct {
-		states   []string
-		name     string
-		received []byte
-		next     State
-		answer   string
-	}{
-		{[]string{"A"}, "probe", probe, Greeting, ""},
-		{[]string{"B"}, "probe", probe, Probing, ""},
-		{[]string{"VS"}, "probe", probe, AwaitVersion, ""},
-		{[]string{"OS", "RA", "OA"}, "probe", probe, Failed, ""},
-		{[]string{"A", "B"}, "hello of a larger ID", hello(above), AwaitSynAck, "version_select, originator_syn"},
-		{[]string{"A", "B"}, "hello of a smaller ID", hello(below), AwaitVersion, "hello"},
-		{[]string{"VS", "OS", "RA", "OA"}, "hello", hello(above), Failed, ""},
-		{[]string{"A", "VS"}, "version_select", selects(below), AwaitSyn, ""},
-		{[]string{"B", "OS", "RA", "OA"}, "version_select", selects(below), Failed, ""},
-		{[]string{"OS"}, "originator_syn", syn, AwaitAck, "responder_syn_ack"},
-		{[]string{"A", "B", "VS", "RA", "OA"}, "originator_syn", syn, Failed, ""},
-		{[]string{"RA"}, "responder_syn_ack", synAck, Done, "originator_ack"},
-		{[]string{"A", "B", "VS", "OS", "OA"}, "responder_syn_ack", synAck, Failed, ""},
-		{[]string{"OA"}, "originator_ack", ack, Done, ""},
-		{[]string{"A", "B", "VS", "OS", "RA"}, "originator_ack", ack, Failed, ""},
-		{all, "drop_conn", drop(code.LogicError), Failed, ""},
-		{all, "type 1", rawBody("01"), Failed, "drop_conn 20 invalid message type tag"},
-		{all, "type 13", rawBody("0d"), Failed, "drop_conn 20 invalid message type tag"},
-		{all, "short hello", rawBody("065a45454b"), Failed, "drop_conn 20 failed to parse hello_msg"},
-		{all, "short probe", rawBody("075a45"), Failed, "drop_conn 20 failed to parse probe_msg"},
-		{all, "short version_select", rawBody("085a45454b"), Failed, "drop_conn 20 failed to parse version_select_msg"},
-		{all, "short drop_conn", rawBody("095a45454b"), Failed, "drop_conn 20 failed to parse drop_conn_msg"},
-		{all, "bad originator_syn", rawBody("0a05"), Failed, "drop_conn 20 failed to parse v1::originator_syn_msg"},
-		{all, "bad responder_syn_ack", rawBody("0b01ff"), Failed, "drop_conn 20 failed to parse v1::responder_syn_ack_msg"},
-		{all, "magic", rawBody("075a45454c"), Failed, "drop_conn 38 wrong magic number"},
-		{all, "versions", body(&wire.Hello{Sender: above, Min: 2, Max: 3}), Failed, "drop_conn 2 unsupported versions offered"},
-		{all, "version", body(&wire.VersionSelect{Sender: below, Version: 2}), Failed, "drop_conn 2 unsupported version selected"},
-		{all, "code 41", body(&wire.DropConn{Sender: below, Code: 41, Text: "odd"}), Failed, "drop_conn 1 odd"},
-		{[]string{"A", "B"}, "own ID", hello(own), Failed, "drop_conn 29 an endpoint cannot peer with itself"},
-		{[]string{"A", "B"}, "zero ID", hello(data.EndpointID{}), Failed, "drop_conn 29 the endpoint ID is zero"},
-		{[]string{"A", "VS"}, "own ID selects", selects(own), Failed, "drop_conn 29 an endpoint cannot peer with itself"},
-	}
-	for _, row := range rows {
+	for _, row := range stateTable {
 		for _, state := range row.states {
 			t.Run(state+"/"+row.name, func(t *testing.T) {
 				reg := NewRegistry()
-				m := machine(paths[state].dialer, reg)
-				for _, b := range paths[state].steps {
+				m := machine(statePaths[state].dialer, reg)
+				for _, b := range statePaths[state].steps {
 					if out := m.Step(b); out.Err != nil {
 						t.Fatal(out.Err)
 					}
@@ -201,22 +203,24 @@ func TestRegistration(t *testing.T) {
 	})
 }
 
+// parkOne makes a machine wait for another one, and answers what wakes it.
+func parkOne(t *testing.T, r *Registry) (*Machine, chan Output) {
+	t.Helper()
+	woken := make(chan Output, 1)
+	m := NewMachine(own, false, r, ownFilter, func(o Output) { woken <- o })
+	if out := m.Step(hello(above)); out.State != Parked || len(out.Frames) != 0 {
+		t.Fatalf("%+v", out)
+	}
+	return m, woken
+}
+
 // TestParked parks redundant connections until the first one is decided.
 func TestParked(t *testing.T) {
-	park := func(t *testing.T, r *Registry) (*Machine, chan Output) {
-		t.Helper()
-		woken := make(chan Output, 1)
-		m := NewMachine(own, false, r, ownFilter, func(o Output) { woken <- o })
-		if out := m.Step(hello(above)); out.State != Parked || len(out.Frames) != 0 {
-			t.Fatalf("%+v", out)
-		}
-		return m, woken
-	}
 	t.Run("success", func(t *testing.T) {
 		r := NewRegistry()
 		first := machine(false, r)
 		first.Step(hello(above))
-		_, woken := park(t, r)
+		_, woken := parkOne(t, r)
 		if out := first.Step(synAck); out.State != Done {
 			t.Fatalf("%+v", out)
 		}
@@ -228,8 +232,8 @@ func TestParked(t *testing.T) {
 		r := NewRegistry()
 		first := machine(false, r)
 		first.Step(hello(above))
-		second, woken2 := park(t, r)
-		_, woken3 := park(t, r)
+		second, woken2 := parkOne(t, r)
+		_, woken3 := parkOne(t, r)
 		first.Abort()
 		if out := <-woken2; describe(out) != "version_select, originator_syn" || out.State != AwaitSynAck {
 			t.Errorf("%+v", out)
@@ -246,7 +250,7 @@ func TestParked(t *testing.T) {
 		r := NewRegistry()
 		first := machine(false, r)
 		first.Step(hello(above))
-		second, woken := park(t, r)
+		second, woken := parkOne(t, r)
 		second.Abort()
 		first.Step(synAck)
 		select {
@@ -258,7 +262,7 @@ func TestParked(t *testing.T) {
 	t.Run("anything received", func(t *testing.T) {
 		r := NewRegistry()
 		machine(false, r).Step(hello(above))
-		m, _ := park(t, r)
+		m, _ := parkOne(t, r)
 		if out := m.Step(probe); out.State != Failed {
 			t.Errorf("%+v", out)
 		}

@@ -11,10 +11,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
@@ -103,9 +103,13 @@ func TestParkedOnSockets(t *testing.T) {
 			}
 			results <- err
 		})
-		first, second := hi(t, l), hi(t, l)
+		first := hi(t, l)
+		for !cfg.Registry.Known(above) {
+			runtime.Gosched()
+		}
+		second := hi(t, l)
 		for !parkedOne(cfg.Registry) {
-			time.Sleep(time.Millisecond)
+			runtime.Gosched()
 		}
 		end := []net.Conn{first, second}
 		if firstEnds {
