@@ -18,6 +18,9 @@ const (
 	maxLag    = time.Second
 )
 
+// keptItems is the largest room that an empty queue keeps.
+const keptItems = 4096
+
 // itemOverhead is what an item counts beside its message, in bytes.
 const itemOverhead = 64
 
@@ -101,6 +104,9 @@ func (q *queue) pop() (item, bool) {
 	waiting := len(q.mu.items) - q.mu.head
 	if waiting == 0 {
 		q.mu.items, q.mu.head = q.mu.items[:0], 0
+		if cap(q.mu.items) > keptItems {
+			q.mu.items = nil
+		}
 	}
 	if waiting < q.limit {
 		q.mu.since = time.Time{}
