@@ -29,7 +29,7 @@ const (
 type reader struct {
 	// id is the clone's identity as a consumer; former is the one before, until the next handshake.
 	id, former data.EntityID
-	// master is whom the clone follows, nobody while it looks for one. early is whose events it keeps while it looks.
+	// master is whom the clone follows, nobody while it looks for one. early is whose events it keeps while it looks: the first's.
 	master, early data.EntityID
 	consumer      *channel.Consumer[command.Command]
 	// heard is when the master last spoke, progressed when something of it was applied or nothing was missing, syncedAt when the
@@ -95,12 +95,13 @@ func (c *Clone) beforeHandshake(msg command.Message, size int) {
 	if msg.Body.Kind().Class() != command.Action {
 		return
 	}
-	if msg.Sender != r.early {
+	if r.early.IsZero() {
 		r.early = msg.Sender
-		r.consumer = channel.NewConsumer[command.Command](channel.ConsumerOptions{})
 	}
-	var out channel.Output[command.Command]
-	r.consumer.Event(&out, msg.Seq, msg.Body, size)
+	if msg.Sender == r.early { // what others say is repaired later, should one of them become the master
+		var out channel.Output[command.Command]
+		r.consumer.Event(&out, msg.Seq, msg.Body, size)
+	}
 }
 
 // attach begins to follow the sender of a handshake: snapshot first, then the events that came early, then the writes.

@@ -400,10 +400,10 @@ func TestEarlyEvents(t *testing.T) {
 		c := startClone(t, bus, "s", CloneOptions{})
 		synctest.Wait()
 		other := data.EntityID{Endpoint: data.EndpointID{9}, Object: 9}
-		p.sendAs(other, 4, data.EntityID{}, &command.Put{Key: str("other"), Value: integer(4)})
 		for seq := uint64(2); seq <= 4; seq++ {
 			p.send(seq, data.EntityID{}, &command.Put{Key: str("k"), Value: integer(int64(seq)), Publisher: p.id})
 		}
+		p.sendAs(other, 4, data.EntityID{}, &command.Put{Key: str("other"), Value: integer(4)})
 		p.send(2, c.reader.id, &command.AckClone{Offset: 2, Interval: 5, State: snapshot(str("k"), integer(2))})
 		synctest.Wait()
 		expectEvents(t, "in order", bus, "insert k 2 nil", "update k 2 3 nil", "update k 3 4 nil")
@@ -413,7 +413,29 @@ func TestEarlyEvents(t *testing.T) {
 	})
 }
 
-// TestSnapshotOfTheReference: keys that come twice are accepted, and one that can't be read breaks the clone until a good one comes.
+// TestEarlyEventsOfAnother: what another master said before the handshake has no part in it.
+func TestEarlyEventsOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := new(fabric)
+		p := play(t, f, topic.Master("s"), topic.Clone("s"))
+		c := startClone(t, f.join(), "s", CloneOptions{})
+		synctest.Wait()
+		other := data.EntityID{Endpoint: data.EndpointID{9}, Object: 9}
+		p.sendAs(other, 3, data.EntityID{}, &command.Put{Key: str("other"), Value: integer(4)})
+		p.send(3, data.EntityID{}, &command.Put{Key: str("k"), Value: integer(3), Publisher: p.id})
+		p.send(2, c.reader.id, &command.AckClone{Offset: 2, Interval: 5})
+		synctest.Wait()
+		if s := expectState(t, "attached", c, StateSynced); s.Sequence != 2 || s.Entries != 0 {
+			t.Errorf("%+v", s)
+		}
+		p.send(0, c.reader.id, &command.Keepalive{Seq: 3})
+		pass(300 * time.Millisecond)
+		p.expectWithout("its own is asked for again", []command.Kind{command.KindCumulativeAck, command.KindAttachWriter, command.KindKeepalive},
+			"nack [0]", "nack [3] >6")
+	})
+}
+
+// TestSnapshots: keys that come twice are accepted, and one that can't be read breaks the clone until a good one comes.
 func TestSnapshots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := new(fabric)

@@ -58,6 +58,8 @@ type Master struct {
 	writers   map[data.EntityID]*writer
 	waiting   []*request
 	out       effects
+	// warnedAt is the tick of the last warning about a snapshot that was not sent.
+	warnedAt uint64
 }
 
 // writer is a clone in its role as a source of writes.

@@ -145,14 +145,27 @@ func (m *Master) publish() {
 // sendToClones sends a message of the channel. Events and handshakes have their payload with them.
 func (m *Master) sendToClones(msg channel.Message) {
 	switch msg.Kind {
-	case channel.Event, channel.Handshake:
-		if len(msg.Payload) > 0 {
-			m.send(msg.To.Endpoint, msg.Payload)
-		}
+	case channel.Event:
+		m.send(msg.To.Endpoint, msg.Payload)
+	case channel.Handshake:
+		m.sendSnapshot(msg)
 	case channel.Heartbeat:
 		m.sendTo(msg.To, &command.Keepalive{Seq: msg.Seq})
 	case channel.RetransmitFailed:
 		m.sendTo(msg.To, &command.RetransmitFailed{Seq: msg.Seq})
+	}
+}
+
+// sendSnapshot sends a handshake, unless the clone has to be patient. That it can't be sent keeps the clone from attaching at all, so it
+// is told, but not more than once a minute.
+func (m *Master) sendSnapshot(msg channel.Message) {
+	if len(msg.Payload) == 0 {
+		return
+	}
+	err := m.bus.SendCommand(m.topic, msg.To.Endpoint, msg.Payload)
+	if err != nil && (m.warnedAt == 0 || m.tick-m.warnedAt >= ticksPerMinute) {
+		m.warnedAt = max(m.tick, 1)
+		m.log.Warn("a clone can't attach: its snapshot was not sent", "clone", msg.To.String(), "bytes", len(msg.Payload), "error", err)
 	}
 }
 

@@ -3,7 +3,10 @@
 package store
 
 import (
+	"compress/gzip"
 	"errors"
+	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -97,6 +100,42 @@ func TestRestart(t *testing.T) {
 			must(t, m.Close())
 		})
 	}
+}
+
+// TestFileOfTheReference: a master on a database that C++ Broker wrote holds what is in it, less the expired.
+func TestFileOfTheReference(t *testing.T) {
+	packed, err := os.Open("backend/sqlite/testdata/plain.sqlite.gz")
+	must(t, err)
+	defer packed.Close()
+	unpacked, err := gzip.NewReader(packed)
+	must(t, err)
+	content, err := io.ReadAll(unpacked)
+	must(t, err)
+	path := filepath.Join(t.TempDir(), "plain.sqlite")
+	must(t, os.WriteFile(path, content, 0o600))
+	be, err := sqlite.Open(path, sqlite.Options{})
+	must(t, err)
+	due := int64(0)
+	for e, err := range be.Expiring() {
+		must(t, err)
+		if e.Deadline.Passed(time.Now()) {
+			due++
+		}
+	}
+	m, err := NewMaster(new(fabric).join(), "s", be, MasterOptions{TickInterval: time.Millisecond})
+	must(t, err)
+	await(t, "the expired are gone", func() bool { return m.Status().State == StateServing && m.Status().Entries == 270-due })
+	keys, err := m.Keys(t.Context())
+	must(t, err)
+	for key := range keys.Elements() {
+		if _, err := m.Get(t.Context(), key); err != nil {
+			t.Errorf("%v: %v", key, err)
+		}
+	}
+	if int64(keys.Len()) != 270-due {
+		t.Errorf("%d keys", keys.Len())
+	}
+	must(t, m.Close())
 }
 
 // TestGroupCommit: writes that come together are committed together.

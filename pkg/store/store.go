@@ -35,7 +35,8 @@ var ErrFull = errors.New("store: too many writes wait for the master")
 // Time constants of the protocol.
 const (
 	// tickInterval is the length of a tick, in which all intervals of the channel are counted.
-	tickInterval = 100 * time.Millisecond
+	tickInterval   = 100 * time.Millisecond
+	ticksPerMinute = uint64(time.Minute / tickInterval)
 	// readTimeout is how long a read on a clone without content waits.
 	readTimeout = 5 * time.Second
 )

@@ -22,7 +22,7 @@ func testModel(t *testing.T, k Kind) {
 	b := k.Open(t, dir)
 	defer func() { b.Close() }()
 	model := map[uint64]backend.Entry{}
-	for range 400 {
+	for range 200 {
 		i := rng.Uint64N(12)
 		key := data.Count(i)
 		switch action := rng.IntN(20); {

@@ -87,7 +87,16 @@ func TestOptions(t *testing.T) {
 
 func TestModeOfTheFileStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
-	mustOpen(t, path, Options{JournalMode: WAL}).Close()
+	b := mustOpen(t, path, Options{JournalMode: WAL})
+	if err := b.Put(backend.Entry{Key: data.Count(1), Deadline: backend.Never}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.Commit(), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(path + "?*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
 	if mode := pragma(t, mustOpen(t, path, Options{}), "journal_mode"); mode != "wal" {
 		t.Errorf("journal mode %s", mode)
 	}
