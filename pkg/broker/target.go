@@ -103,7 +103,7 @@ func (e *Endpoint) Peer(ctx context.Context, address string, o PeerOptions) (dat
 		case <-news:
 		case <-ctx.Done():
 			if created {
-				t.end()
+				t.giveUp()
 			}
 			if err != nil {
 				return data.EndpointID{}, errors.Join(ctx.Err(), err)
@@ -125,6 +125,20 @@ func (t *target) outcome() (id data.EndpointID, finished bool, err error) {
 		err = ErrClosed
 	}
 	return id, t.finished, err
+}
+
+// giveUp is end, and also closes a connection that was dialed and is not peered yet.
+func (t *target) giveUp() {
+	t.end()
+	t.e.mu.Lock()
+	p := t.peer
+	if p != nil && (!p.dialed || p.state == Peered) {
+		p = nil
+	}
+	t.e.mu.Unlock()
+	if p != nil {
+		p.bid()
+	}
 }
 
 // end cancels all further attempts and takes the address out of the books. A connection that stands stays.

@@ -299,3 +299,26 @@ func TestReturnOfLiving(t *testing.T) {
 		first.conn.Close()
 	})
 }
+
+// TestPeerGivesUp ends Peer with its context while the other side has not said yet who it is: no connection is left.
+func TestPeerGivesUp(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, e *Endpoint, _ *memListener) {
+		near, far := memPipe()
+		e.dialer.Connect = func(context.Context, string) (net.Conn, error) { return near, nil }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		result := make(chan error)
+		go func() {
+			_, err := e.Peer(ctx, "10.0.0.7:1", PeerOptions{Retry: time.Minute})
+			result <- err
+		}()
+		rawDial(t, far, e) // greets like a dialer, which a listener may too
+		if err := <-result; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Peer: %v", err)
+		}
+		synctest.Wait()
+		if p := e.Peers(); len(p) != 0 {
+			t.Errorf("peers: %+v", p)
+		}
+	})
+}
