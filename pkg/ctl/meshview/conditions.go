@@ -27,6 +27,9 @@ func (c condition) holds() bool {
 }
 
 func (c condition) String() string {
+	if c.Reason == "" {
+		return fmt.Sprintf("%s: %s is %s: %s", c.object, c.Type, c.Status, c.Message)
+	}
 	return fmt.Sprintf("%s: %s is %s: %s: %s", c.object, c.Type, c.Status, c.Reason, c.Message)
 }
 

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package up
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/ctl/meshview"
+)
+
+// patience bounds every wait of these tests.
+const patience = 30 * time.Second
+
+func options(t *testing.T, file string, out io.Writer) Options {
+	t.Helper()
+	return Options{
+		Files:   []string{filepath.Join("..", "..", "..", "config", "samples", file)},
+		DataDir: filepath.Join(t.TempDir(), "data"),
+		Output:  Table,
+		Out:     out,
+		Notes:   io.Discard,
+	}
+}
+
+// watched is an output that ends the run when a text has come twice.
+type watched struct {
+	text  strings.Builder
+	until string
+	stop  context.CancelFunc
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.text.Write(b)
+	if strings.Count(w.text.String(), w.until) >= 2 {
+		w.stop()
+	}
+	return n, err
+}
+
+func TestLiveTable(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out := &watched{until: " 1 peering established", stop: cancel}
+	o := options(t, "minimal.yaml", out)
+	o.Terminal = &Terminal{Width: func() int { return 60 }, Color: true}
+	if err := Run(ctx, o); err != nil {
+		t.Fatal(err)
+	}
+	frames := strings.Split(out.text.String(), "\x1b[J")
+	last := frames[len(frames)-2]
+	// A frame begins by going up as many lines as the one before had.
+	for i, frame := range frames[1 : len(frames)-1] {
+		lines := strings.Count(frames[i], "\n")
+		if up := regexp.MustCompile(`^\x1b\[(\d+)A\r`).FindStringSubmatch(frame); up == nil || up[1] != string(rune('0'+lines)) {
+			t.Errorf("frame %q after one of %d lines", frame, lines)
+		}
+	}
+	for line := range strings.Lines(last) {
+		text := regexp.MustCompile(`\x1b\[[0-9]*[AKJm]|\r|\n`).ReplaceAllString(line, "")
+		if len([]rune(text)) > 60 {
+			t.Errorf("a line of %d: %q", len([]rune(text)), text)
+		}
+	}
+	if !strings.Contains(last, "\x1b[32m yes ") {
+		t.Errorf("last frame:\n%s", last)
+	}
+}
+
+func TestDocumentThenSilence(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out := &watched{until: `"name":"`, stop: cancel}
+	o := options(t, "ring.yaml", out)
+	o.Output = JSON
+	if err := Run(ctx, o); err != nil {
+		t.Fatal(err)
+	}
+	var d meshview.Document
+	if err := json.Unmarshal([]byte(out.text.String()), &d); err != nil || len(d.Nodes) != 4 {
+		t.Errorf("%v\n%s", err, out.text.String())
+	}
+	log, err := os.ReadFile(filepath.Join(o.DataDir, "nodes.log"))
+	if err != nil || !strings.Contains(string(log), "node=north-0") {
+		t.Errorf("the nodes' log: %v\n%s", err, log)
+	}
+}
+
+func TestStandardInput(t *testing.T) {
+	var out bytes.Buffer
+	o := options(t, "", &out)
+	o.Files, o.UntilReady, o.Timeout = []string{"-"}, true, patience
+	o.Stdin = strings.NewReader("apiVersion: brokermesh.dev/v1alpha1\nkind: BrokerNode\nmetadata: {name: only}\n")
+	if err := Run(t.Context(), o); err != nil || !strings.Contains(out.String(), " only ") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+func TestNothingIsStarted(t *testing.T) {
+	for name, manifest := range map[string]string{
+		"empty":       "",
+		"unknown":     "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n",
+		"two faults":  "apiVersion: brokermesh.dev/v1alpha1\nkind: BrokerNode\nmetadata: {name: X}\nspec: {forward: Some}\n",
+		"no yaml":     "{",
+		"topology":    "apiVersion: brokermesh.dev/v1alpha1\nkind: Peering\nmetadata: {name: p}\nspec: {from: {node: a}, to: {node: b}}\n",
+		"double name": strings.Repeat("---\napiVersion: brokermesh.dev/v1alpha1\nkind: BrokerNode\nmetadata: {name: a}\n", 2),
+	} {
+		var out, notes bytes.Buffer
+		o := options(t, "", &out)
+		o.Files, o.Stdin, o.Notes = []string{"-"}, strings.NewReader(manifest), &notes
+		err := Run(t.Context(), o)
+		if ctl.Code(err) != ctl.ExitBadInput || out.Len() > 0 {
+			t.Errorf("%s: %v, %q", name, err, &out)
+		}
+		if err.Error() == "" && !strings.HasSuffix(notes.String(), "; nothing was started\n") {
+			t.Errorf("%s: notes %q", name, &notes)
+		}
+		if _, err := os.Stat(o.DataDir); err == nil {
+			t.Errorf("%s: the data folder was made", name)
+		}
+	}
+}
+
+func TestTimeoutSaysWhatIsMissing(t *testing.T) {
+	o := options(t, "minimal.yaml", io.Discard)
+	o.Timeout = time.Nanosecond
+	err := Run(t.Context(), o)
+	if ctl.Code(err) != ctl.ExitTimeout || !strings.Contains(err.Error(), "\n  peering/alice-bob: Ready is ") {
+		t.Errorf("%v", err)
+	}
+}
