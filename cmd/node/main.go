@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 )
@@ -28,10 +27,6 @@ var version = "v0.1.0-dev"
 // drainTime is how long the node takes at most to let go of its peers and
 // stores; Kubernetes ends a pod after 30 seconds.
 const drainTime = 20 * time.Second
-
-// gcPercent trades CPU time for memory. Nodes are small and many, and messages
-// live short, so the heap may grow by half only before it is swept.
-const gcPercent = 50
 
 const (
 	exitOK      = 0
@@ -49,9 +44,7 @@ type options struct {
 }
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	limitMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stderr))

@@ -248,3 +248,16 @@ func TestTakenPortIsTriedAgain(t *testing.T) {
 	}
 	p.end(t, exitOK)
 }
+
+func TestHeapLimit(t *testing.T) {
+	dir := t.TempDir()
+	for content, want := range map[string]int64{"134217728\n": 134217728 / 10 * 9, "max\n": 0, "": 0, "-1": 0} {
+		got, ok := heapLimit(write(t, filepath.Join(dir, "memory.max"), []byte(content)))
+		if ok != (want > 0) || ok && got != want {
+			t.Errorf("%q: %d, %t", content, got, ok)
+		}
+	}
+	if _, ok := heapLimit(filepath.Join(dir, "absent")); ok {
+		t.Error("a limit from nowhere")
+	}
+}

@@ -117,7 +117,13 @@ func (n *Node) Apply(ctx context.Context, c nodeconfig.Config) error {
 	if closed {
 		return ErrClosed
 	}
-	e, effective, restart, err := n.take(ctx, e, running, c)
+	// Once begun it is brought to its end, even if nobody waits for it.
+	e, effective, restart, err := n.take(context.WithoutCancel(ctx), e, running, c)
+	if err != nil {
+		n.log.Warn("config refused", "revision", c.Revision, "error", err)
+	} else {
+		n.log.Info("config applied", "revision", c.Revision, "hash", effective.Hash(), "restart needed", restart)
+	}
 	n.mu.Lock()
 	n.mu.engine = e
 	if err != nil {

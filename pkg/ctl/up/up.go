@@ -68,6 +68,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	mesh, closeLog, err := start(ctx, loaded, o)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return nil // stopped while it started
+	}
 	if err != nil {
 		return err
 	}
