@@ -38,9 +38,9 @@ func TestEvents(t *testing.T) {
 func TestChecksumReadsEveryLeaf(t *testing.T) {
 	seen := map[uint64]string{}
 	for _, v := range []data.Value{
-		data.None(), data.Boolean(true), data.Boolean(false), data.Count(7), data.Integer(8), data.Real(1.5), data.String("a"),
+		data.None(), data.Boolean(true), data.Boolean(false), data.Count(7), data.Integer(-80), data.Real(1.5), data.String("a"),
 		data.String("b"), data.TimestampNanos(9), data.Timespan(10), data.Port(80, data.ProtocolTCP), data.Port(80, data.ProtocolUDP),
-		data.Vector(data.Count(7)), data.Vector(data.Count(7), data.Count(8)), data.Set(data.String("a"), data.String("b")),
+		data.Vector(data.Count(700)), data.Vector(data.Count(700), data.Count(800)), data.Set(data.String("a"), data.String("b")),
 		data.Table(data.Entry{Key: data.Count(1), Value: data.Count(100)}), data.Table(data.Entry{Key: data.Count(1), Value: data.Count(200)}),
 		data.Enum("c"),
 	} {
