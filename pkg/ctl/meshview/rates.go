@@ -44,7 +44,7 @@ func (r *Rates) Next(s State, now time.Time) map[string]float64 {
 }
 
 // busy is the rate above which a node does more than keep its stores in touch.
-const busy = 20
+const busy = 100
 
 func traffic(s statusapi.Status) uint64 {
 	var n uint64
