@@ -100,7 +100,6 @@ func (b *fakeBus) takeEvents() []string {
 // frame is a command that a scripted peer received.
 type frame struct {
 	command.Message
-	unicast bool
 }
 
 // scripted is an endpoint that a test plays by hand.

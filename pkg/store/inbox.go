@@ -16,13 +16,6 @@ type item struct {
 	payload []byte
 }
 
-func (i item) size() int {
-	if i.req != nil {
-		return i.req.size()
-	}
-	return len(i.payload)
-}
-
 // inbox is where requests and commands wait for the goroutine of a frontend.
 type inbox struct {
 	limit int

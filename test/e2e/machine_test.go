@@ -5,7 +5,6 @@ package e2e
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -114,7 +113,7 @@ func reportDelay(ctx context.Context, t *testing.T, cfg *envconf.Config, name st
 	}
 	for _, c := range conditions {
 		if c.Type == v1alpha1.ConditionReady {
-			t.Log(fmt.Sprintf("%s: Ready is %s since %s: %s", name, c.Status, c.LastTransitionTime.Format(time.TimeOnly), c.Message))
+			t.Logf("%s: Ready is %s since %s: %s", name, c.Status, c.LastTransitionTime.Format(time.TimeOnly), c.Message)
 		}
 	}
 }
