@@ -128,7 +128,7 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verdict, facts map[string]evidence.Facts, step rollStep) *view {
 	v := &view{
 		objects: o, nodes: make(map[string]nodeView, len(o.Nodes)),
-		peerings: make(map[string]peeringView, len(o.Peerings)), stores: make(map[string]storeView, len(o.Stores)),
+		peerings: make(map[string]reportView, len(o.Peerings)), stores: make(map[string]reportView, len(o.Stores)),
 	}
 	for i := range o.Nodes {
 		n := &o.Nodes[i]
@@ -146,11 +146,13 @@ func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verd
 	}
 	for i := range o.Peerings {
 		p := &o.Peerings[i]
-		v.peerings[p.Name] = peeringView{identity{p.UID, p.Generation}, verdict.Peerings[p.Name]}
+		status := verdict.Peerings[p.Name]
+		v.peerings[p.Name] = reportView{identity{p.UID, p.Generation}, status, status.Conditions}
 	}
 	for i := range o.Stores {
 		s := &o.Stores[i]
-		v.stores[s.Name] = storeView{identity{s.UID, s.Generation}, verdict.Stores[s.Name]}
+		status := verdict.Stores[s.Name]
+		v.stores[s.Name] = reportView{identity{s.UID, s.Generation}, status, status.Conditions}
 	}
 	return v
 }

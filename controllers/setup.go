@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -150,10 +151,20 @@ func Add(mgr ctrl.Manager, o Options) error {
 		applier: &applier{client: mgr.GetClient(), uncached: mgr.GetAPIReader(), events: events, written: w},
 		trust:   t, meshes: all, status: report, written: w, image: o.Image, now: o.Now,
 	}
+	peerings := &reports[v1alpha1.Peering, *v1alpha1.Peering]{
+		client: mgr.GetClient(), meshes: all, status: report, written: w,
+		kind: "Peering", woken: all.peerings, views: func(v *view) map[string]reportView { return v.peerings },
+		conditions: func(p *v1alpha1.Peering) []metav1.Condition { return p.Status.Conditions },
+	}
+	stores := &reports[v1alpha1.DataStore, *v1alpha1.DataStore]{
+		client: mgr.GetClient(), meshes: all, status: report, written: w,
+		kind: "DataStore", woken: all.stores, views: func(v *view) map[string]reportView { return v.stores },
+		conditions: func(s *v1alpha1.DataStore) []metav1.Condition { return s.Status.Conditions },
+	}
 	for kind, setup := range map[string]func(ctrl.Manager) error{
 		"BrokerNodes": nodes.setup,
-		"Peerings":    (&peerings{client: mgr.GetClient(), meshes: all, status: report, written: w}).setup,
-		"DataStores":  (&dataStores{client: mgr.GetClient(), meshes: all, status: report, written: w}).setup,
+		"Peerings":    peerings.setup,
+		"DataStores":  stores.setup,
 	} {
 		if err := setup(mgr); err != nil {
 			return fmt.Errorf("add the controller of %s: %w", kind, err)

@@ -4,6 +4,7 @@ package controllers
 
 import (
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
@@ -15,8 +16,8 @@ import (
 type view struct {
 	objects   topology.Objects
 	nodes     map[string]nodeView
-	peerings  map[string]peeringView
-	stores    map[string]storeView
+	peerings  map[string]reportView
+	stores    map[string]reportView
 	revisions map[string]int64 // highest revision that a pod of the node has reported
 }
 
@@ -37,14 +38,15 @@ type nodeView struct {
 	waiting string
 }
 
-type peeringView struct {
+// reportView is what there is to say of a Peering or a DataStore.
+type reportView struct {
 	identity
-	status v1alpha1.PeeringStatus
+	status     any                // of the kind's status type
+	conditions []metav1.Condition // those of the status
 }
 
-type storeView struct {
-	identity
-	status v1alpha1.DataStoreStatus
+func sameReport(a, b reportView) bool {
+	return a.identity == b.identity && equality.Semantic.DeepEqual(a.status, b.status)
 }
 
 func (v *view) empty() bool {
@@ -60,13 +62,7 @@ func (v *view) changes(old *view) (nodes, peerings, stores []string) {
 		return a.identity == b.identity && a.plan.Hash == b.plan.Hash && (a.plan.Fault == nil) == (b.plan.Fault == nil) &&
 			a.facts == b.facts && a.old == b.old && a.waiting == b.waiting && uidOf(a.roll) == uidOf(b.roll) && equality.Semantic.DeepEqual(a.status, b.status)
 	})
-	peerings = changed(v.peerings, old.peerings, func(a, b peeringView) bool {
-		return a.identity == b.identity && equality.Semantic.DeepEqual(a.status, b.status)
-	})
-	stores = changed(v.stores, old.stores, func(a, b storeView) bool {
-		return a.identity == b.identity && equality.Semantic.DeepEqual(a.status, b.status)
-	})
-	return nodes, peerings, stores
+	return nodes, changed(v.peerings, old.peerings, sameReport), changed(v.stores, old.stores, sameReport)
 }
 
 func uidOf(p *rollPod) types.UID {

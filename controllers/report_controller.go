@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+)
+
+// reports is the controller of a kind that is only reported on: Peerings and DataStores. What they mean for the nodes goes through
+// the mesh.
+type reports[T any, P interface {
+	*T
+	client.Object
+}] struct {
+	client  client.Client
+	meshes  *meshes
+	status  *reporter
+	written *written
+
+	kind string
+	// woken names objects whose view has changed; views are those of the kind, by name.
+	woken      chan event.GenericEvent
+	views      func(*view) map[string]reportView
+	conditions func(P) []metav1.Condition
+}
+
+func (r *reports[T, P]) setup(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(P(new(T))).
+		WatchesRawSource(source.Channel(r.woken, &handler.EnqueueRequestForObject{})).
+		Complete(r)
+}
+
+// Reconcile writes the status that the newest view has for an object.
+func (r *reports[T, P]) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	object := P(new(T))
+	object.SetName(request.Name)
+	object.SetNamespace(request.Namespace)
+	if err := r.client.Get(ctx, request.NamespacedName, object); err != nil {
+		r.written.forget(object)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if newest, ok := r.written.newest(object).(P); ok {
+		object = newest
+	}
+	v := r.meshes.view(request.Namespace)
+	if v == nil || object.GetDeletionTimestamp() != nil {
+		return ctrl.Result{}, nil
+	}
+	rv, ok := r.views(v)[request.Name]
+	if !ok || rv.uid != object.GetUID() || rv.generation < object.GetGeneration() {
+		return ctrl.Result{}, nil
+	}
+	err := r.status.write(ctx, statusChange{
+		object: object, kind: r.kind, status: rv.status, before: r.conditions(object), after: rv.conditions,
+		silent: []string{v1alpha1.ConditionReady},
+	})
+	if err != nil {
+		return quiet(err)
+	}
+	return ctrl.Result{}, nil
+}
