@@ -138,14 +138,10 @@ func (g *Gateway) Serve(l net.Listener) error {
 
 // security is the TLS side of one handshake, from the files of now.
 func (g *Gateway) security(*tls.ClientHelloInfo) (*tls.Config, error) {
-	c, err := g.o.TLS.Config()
+	c, err := g.o.TLS.Server()
 	if err != nil {
 		return nil, err
 	}
-	c = c.Clone()
-	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
-	c.ClientAuth = tls.RequireAndVerifyClientCert
-	c.ClientCAs = c.RootCAs
 	c.NextProtos = []string{"http/1.1"}
 	return c, nil
 }

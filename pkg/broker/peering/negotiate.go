@@ -129,7 +129,7 @@ func (n *negotiation) secure(dialer bool, cfg Config) (uri string, err error) {
 		}
 		conn = tls.Client(n.conn, c)
 	} else {
-		c, err := cfg.TLS.server()
+		c, err := cfg.TLS.Server()
 		if err != nil {
 			return "", &Error{Class: TLSFailed, Text: "own TLS files", Err: err}
 		}

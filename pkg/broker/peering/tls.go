@@ -45,8 +45,9 @@ func readTLS(dir string) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool}, nil
 }
 
-// server is the configuration of an accepting end.
-func (t *TLS) server() (*tls.Config, error) {
+// Server is the configuration of an accepting end for one handshake: the caller may change it. It demands a certificate of the
+// client and verifies its chain; who the client may be is the caller's business.
+func (t *TLS) Server() (*tls.Config, error) {
 	c, err := t.base()
 	if err != nil {
 		return nil, err
