@@ -18,6 +18,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/node"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
@@ -102,7 +103,7 @@ func TestEngines(t *testing.T) {
 	link.Spec.To = v1alpha1.PeeringTo{Address: brokerPort(t, b)}
 	w.create(link)
 	w.eventually("a reports b", func() error { return w.peeringIs("a-b", metav1.ConditionTrue, v1alpha1.ReasonOneSided) })
-	if peers := b.Status().Peers; len(peers) != 1 || peers[0].URI != statusapi.NodeURI(w.namespace, "a") {
+	if peers := b.Status().Peers; len(peers) != 1 || peers[0].URI != meshtls.NodeURI(w.namespace, "a") {
 		t.Errorf("b reports %+v, want a by its certificate", peers)
 	}
 	w.remove(&v1alpha1.Peering{}, "a-b")

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/brokermesh/brokermesh/pkg/manifest"
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
@@ -244,7 +245,7 @@ func (q *puppet) peers() []statusapi.Peer {
 		if other := q.all.byName[p.Pod]; other != nil {
 			out = append(out, statusapi.Peer{
 				Peering: p.Name, Address: p.Address, Dialed: true, EndpointID: other.id(),
-				URI: statusapi.NodeURI(q.all.world.namespace, other.node), State: statusapi.PeerPeered,
+				URI: meshtls.NodeURI(q.all.world.namespace, other.node), State: statusapi.PeerPeered,
 			})
 		}
 	}
@@ -253,7 +254,7 @@ func (q *puppet) peers() []statusapi.Peer {
 			if p.Pod == q.pod {
 				out = append(out, statusapi.Peer{
 					Address: "10.0.0.1:50000", EndpointID: other.id(),
-					URI: statusapi.NodeURI(q.all.world.namespace, other.node), State: statusapi.PeerPeered,
+					URI: meshtls.NodeURI(q.all.world.namespace, other.node), State: statusapi.PeerPeered,
 				})
 			}
 		}

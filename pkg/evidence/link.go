@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 	"github.com/brokermesh/brokermesh/pkg/topology"
 )
@@ -114,7 +115,7 @@ func (j *judge) toEntry(s sight, l topology.Link, from sight) *statusapi.Peer {
 	if s.kind != fresh {
 		return nil
 	}
-	id, uri := from.endpointID(), statusapi.NodeURI(j.namespace(), l.FromNode)
+	id, uri := from.endpointID(), meshtls.NodeURI(j.namespace(), l.FromNode)
 	for i := range s.status.Peers {
 		p := &s.status.Peers[i]
 		if p.State == statusapi.PeerPeered && (id != "" && p.EndpointID == id || from.kind != fresh && p.URI == uri) {

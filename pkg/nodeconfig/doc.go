@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package nodeconfig is the document that tells a node what to be: the operator (or brokerctl) writes it, the node reads it.
-// It is one of the two packages that operator and engine share, and knows nothing of Kubernetes.
+// Operator and engine share it; it knows nothing of Kubernetes.
 //
 // A document is taken whole or refused whole: [Parse] is strict about names, sizes and values, and says of each fault which
 // field it is, what was found there and what is allowed. Two documents mean the same exactly if their [Config.Hash] is the

@@ -16,7 +16,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/brokermesh/brokermesh/pkg/statusapi"
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 )
 
 // LeafLifetime is how long a leaf is valid; it is renewed when a third of that is left.
@@ -32,30 +32,24 @@ type Request struct {
 }
 
 // NodeURI is the name of a BrokerNode's certificate.
-func NodeURI(namespace, node string) string { return statusapi.NodeURI(namespace, node) }
-
-// ManagerURI is the name of the manager's certificate in a mesh: the only one that the control port accepts.
-func ManagerURI(namespace string) string { return statusapi.ManagerURI(namespace) }
-
-// ClientURI is the name of the certificate that people's tools use.
-func ClientURI(namespace string) string { return "brokermesh://" + namespace + "/client" }
+func NodeURI(namespace, node string) string { return meshtls.NodeURI(namespace, node) }
 
 // NodeRequest is the leaf of a BrokerNode, one for all its pods.
 func NodeRequest(namespace, node string) Request {
 	return Request{
-		CommonName: node, URI: NodeURI(namespace, node),
+		CommonName: node, URI: meshtls.NodeURI(namespace, node),
 		DNSNames: []string{"*." + node + "-pods." + namespace + ".svc"},
 	}
 }
 
 // ManagerRequest is the manager's leaf in a mesh.
 func ManagerRequest(namespace string) Request {
-	return Request{CommonName: "manager", URI: ManagerURI(namespace)}
+	return Request{CommonName: "manager", URI: meshtls.ManagerURI(namespace)}
 }
 
 // ClientRequest is the leaf for people's tools.
 func ClientRequest(namespace string) Request {
-	return Request{CommonName: "client", URI: ClientURI(namespace)}
+	return Request{CommonName: "client", URI: meshtls.ClientURI(namespace)}
 }
 
 // Leaf is a certificate with its key, both PEM.

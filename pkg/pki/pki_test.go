@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -162,7 +164,7 @@ func TestHandshake(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatalf("server: %v", err)
 	}
-	if got := server.ConnectionState().PeerCertificates[0].URIs[0].String(); got != ManagerURI("demo") {
+	if got := server.ConnectionState().PeerCertificates[0].URIs[0].String(); got != meshtls.ManagerURI("demo") {
 		t.Errorf("the server sees %s", got)
 	}
 	if client.ConnectionState().PeerCertificates[0].PublicKeyAlgorithm != x509.ECDSA {

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 )
 
@@ -91,9 +92,9 @@ func (a *authority) write(t *testing.T, dir string, leaf tls.Certificate) {
 		t.Fatal(err)
 	}
 	for name, block := range map[string]*pem.Block{
-		CAFile:   {Type: "CERTIFICATE", Bytes: a.cert.Raw},
-		CertFile: {Type: "CERTIFICATE", Bytes: leaf.Certificate[0]},
-		KeyFile:  {Type: "PRIVATE KEY", Bytes: key},
+		meshtls.CAFile:   {Type: "CERTIFICATE", Bytes: a.cert.Raw},
+		meshtls.CertFile: {Type: "CERTIFICATE", Bytes: leaf.Certificate[0]},
+		meshtls.KeyFile:  {Type: "PRIVATE KEY", Bytes: key},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
@@ -133,9 +134,9 @@ func dial(t *testing.T, address string, config *tls.Config) *Client {
 
 func TestStatusAndPush(t *testing.T) {
 	ca, dir := newAuthority(t), t.TempDir()
-	ca.write(t, dir, ca.leaf(t, NodeURI("default", "manager")))
+	ca.write(t, dir, ca.leaf(t, meshtls.NodeURI("default", "manager")))
 	node := newFakeNode()
-	client := dial(t, serve(t, dir, Handler(node)), ClientTLS(ca.leaf(t, ManagerURI("default")), ca.pool(), "default", "manager"))
+	client := dial(t, serve(t, dir, Handler(node)), ClientTLS(ca.leaf(t, meshtls.ManagerURI("default")), ca.pool(), "default", "manager"))
 
 	s, err := client.Status(t.Context(), "", 0)
 	if err != nil || s.Instance != "one" || s.Generation != 1 {
@@ -173,19 +174,19 @@ func TestStatusAndPush(t *testing.T) {
 
 func TestOnlyTheNamed(t *testing.T) {
 	ca, other, dir := newAuthority(t), newAuthority(t), t.TempDir()
-	ca.write(t, dir, ca.leaf(t, NodeURI("default", "manager")))
+	ca.write(t, dir, ca.leaf(t, meshtls.NodeURI("default", "manager")))
 	address := serve(t, dir, Handler(newFakeNode()))
-	manager := ca.leaf(t, ManagerURI("default"))
+	manager := ca.leaf(t, meshtls.ManagerURI("default"))
 	tests := map[string]struct {
 		config *tls.Config
 		want   string // in the error; "": it works
 	}{
 		"the manager":             {ClientTLS(manager, ca.pool(), "default", "manager"), ""},
-		"a node asks":             {ClientTLS(ca.leaf(t, NodeURI("default", "worker-1")), ca.pool(), "default", "manager"), "bad certificate"},
-		"another namespace asks":  {ClientTLS(ca.leaf(t, ManagerURI("other")), ca.pool(), "default", "manager"), "bad certificate"},
-		"two names":               {ClientTLS(ca.leaf(t, ManagerURI("default"), ManagerURI("other")), ca.pool(), "default", "manager"), "bad certificate"},
+		"a node asks":             {ClientTLS(ca.leaf(t, meshtls.NodeURI("default", "worker-1")), ca.pool(), "default", "manager"), "bad certificate"},
+		"another namespace asks":  {ClientTLS(ca.leaf(t, meshtls.ManagerURI("other")), ca.pool(), "default", "manager"), "bad certificate"},
+		"two names":               {ClientTLS(ca.leaf(t, meshtls.ManagerURI("default"), meshtls.ManagerURI("other")), ca.pool(), "default", "manager"), "bad certificate"},
 		"no name":                 {ClientTLS(ca.leaf(t), ca.pool(), "default", "manager"), "bad certificate"},
-		"another CA asks":         {ClientTLS(other.leaf(t, ManagerURI("default")), ca.pool(), "default", "manager"), "tls: "},
+		"another CA asks":         {ClientTLS(other.leaf(t, meshtls.ManagerURI("default")), ca.pool(), "default", "manager"), "tls: "},
 		"no certificate":          {ClientTLS(tls.Certificate{}, ca.pool(), "default", "manager"), "certificate required"},
 		"another node meant":      {ClientTLS(manager, ca.pool(), "default", "worker-1"), "allowed: brokermesh://default/node/worker-1"},
 		"another namespace meant": {ClientTLS(manager, ca.pool(), "other", "manager"), "allowed: brokermesh://other/node/manager"},
@@ -210,10 +211,10 @@ func old(c *tls.Config) *tls.Config {
 
 func TestFilesAreReadAnew(t *testing.T) {
 	first, second, dir := newAuthority(t), newAuthority(t), t.TempDir()
-	first.write(t, dir, first.leaf(t, NodeURI("default", "manager")))
+	first.write(t, dir, first.leaf(t, meshtls.NodeURI("default", "manager")))
 	address := serve(t, dir, Handler(newFakeNode()))
-	second.write(t, dir, second.leaf(t, NodeURI("default", "manager")))
-	client := dial(t, address, ClientTLS(second.leaf(t, ManagerURI("default")), second.pool(), "default", "manager"))
+	second.write(t, dir, second.leaf(t, meshtls.NodeURI("default", "manager")))
+	client := dial(t, address, ClientTLS(second.leaf(t, meshtls.ManagerURI("default")), second.pool(), "default", "manager"))
 	if _, err := client.Status(t.Context(), "", 0); err != nil {
 		t.Error(err)
 	}
@@ -221,7 +222,7 @@ func TestFilesAreReadAnew(t *testing.T) {
 
 func TestServerTLSRefusesBadFiles(t *testing.T) {
 	ca := newAuthority(t)
-	for _, broken := range []string{CAFile, CertFile, KeyFile} {
+	for _, broken := range []string{meshtls.CAFile, meshtls.CertFile, meshtls.KeyFile} {
 		dir := t.TempDir()
 		ca.write(t, dir, ca.leaf(t))
 		if err := os.WriteFile(filepath.Join(dir, broken), []byte("nothing"), 0o600); err != nil {
@@ -241,7 +242,7 @@ func TestServerTLSRefusesBadFiles(t *testing.T) {
 
 func TestAnswersAreBounded(t *testing.T) {
 	ca, dir := newAuthority(t), t.TempDir()
-	ca.write(t, dir, ca.leaf(t, NodeURI("default", "manager")))
+	ca.write(t, dir, ca.leaf(t, meshtls.NodeURI("default", "manager")))
 	tests := map[string]struct {
 		serve http.HandlerFunc
 		want  string
@@ -255,7 +256,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			client := dial(t, serve(t, dir, test.serve), ClientTLS(ca.leaf(t, ManagerURI("default")), ca.pool(), "default", "manager"))
+			client := dial(t, serve(t, dir, test.serve), ClientTLS(ca.leaf(t, meshtls.ManagerURI("default")), ca.pool(), "default", "manager"))
 			if _, err := client.Status(t.Context(), "", 0); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}

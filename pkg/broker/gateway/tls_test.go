@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/pki"
 )
 
@@ -40,7 +41,7 @@ func authority(t *testing.T) (roots *x509.CertPool, issue func(pki.Request) tls.
 func TestTLS(t *testing.T) {
 	roots, issue := authority(t)
 	_, foreign := authority(t)
-	node := issue(pki.Request{CommonName: "node", URI: pki.NodeURI("ns", "node"), DNSNames: []string{"gateway"}})
+	node := issue(pki.Request{CommonName: "node", URI: meshtls.NodeURI("ns", "node"), DNSNames: []string{"gateway"}})
 	security := &peering.TLS{Config: func() (*tls.Config, error) {
 		return &tls.Config{Certificates: []tls.Certificate{node}, RootCAs: roots}, nil
 	}}

@@ -5,11 +5,10 @@ package peering
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
+
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 )
 
 // TLS makes the configuration of each TLS handshake. Both ends present a certificate and verify the other's chain; names are not
@@ -20,7 +19,7 @@ type TLS struct {
 	Config func() (*tls.Config, error)
 }
 
-// LoadTLS reads ca.crt, tls.crt and tls.key of a folder, at each handshake anew. It fails if they can't be used now.
+// LoadTLS reads a certificate folder (see package meshtls), at each handshake anew. It fails if they can't be used now.
 func LoadTLS(dir string) (*TLS, error) {
 	t := &TLS{Config: func() (*tls.Config, error) { return readTLS(dir) }}
 	if _, err := t.Config(); err != nil {
@@ -30,19 +29,11 @@ func LoadTLS(dir string) (*TLS, error) {
 }
 
 func readTLS(dir string) (*tls.Config, error) {
-	ca, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
+	cert, roots, err := meshtls.ReadFolder(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read CA certificates: %w", err)
+		return nil, err
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("%s holds no certificate", filepath.Join(dir, "ca.crt"))
-	}
-	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
-	if err != nil {
-		return nil, fmt.Errorf("read certificate and key: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool}, nil
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots}, nil
 }
 
 // Server is the configuration of an accepting end for one handshake: the caller may change it. It demands a certificate of the
@@ -80,35 +71,19 @@ func (t *TLS) base() (*tls.Config, error) {
 }
 
 func verifyServer(state tls.ConnectionState, roots *x509.CertPool, uri string) error {
-	if len(state.PeerCertificates) == 0 {
-		return errors.New("the peer presented no certificate")
-	}
-	leaf := state.PeerCertificates[0]
-	opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	for _, c := range state.PeerCertificates[1:] {
-		opts.Intermediates.AddCert(c)
-	}
-	if _, err := leaf.Verify(opts); err != nil {
+	if err := meshtls.VerifyServer(state, roots); err != nil {
 		return err
 	}
-	if names := uris(leaf); uri != "" && !slices.Contains(names, uri) {
+	if names := meshtls.URIs(state); uri != "" && !slices.Contains(names, uri) {
 		return fmt.Errorf("the certificate is for %q, not for %q", names, uri)
 	}
 	return nil
 }
 
-func uris(c *x509.Certificate) []string {
-	var out []string
-	for _, u := range c.URIs {
-		out = append(out, u.String())
-	}
-	return out
-}
-
 // verifiedURI is the first URI in the peer's verified certificate.
 func verifiedURI(c *tls.Conn) string {
-	if certs := c.ConnectionState().PeerCertificates; len(certs) > 0 && len(certs[0].URIs) > 0 {
-		return certs[0].URIs[0].String()
+	if names := meshtls.URIs(c.ConnectionState()); len(names) > 0 {
+		return names[0]
 	}
 	return ""
 }
