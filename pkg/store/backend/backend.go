@@ -78,6 +78,14 @@ type Error struct {
 	Err       error
 }
 
+// Failure is an *Error, or nil if err is nil.
+func Failure(path, act string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Path: path, Act: act, Err: err}
+}
+
 // Error names the file, the act and the cause.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Path, e.Act, e.Err) }
 

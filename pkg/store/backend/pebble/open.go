@@ -25,10 +25,10 @@ const (
 func Open(dir string) (*Backend, error) {
 	b := &Backend{path: dir, log: new(logger)}
 	if dir == "" {
-		return nil, b.failure("open", errors.New("a folder is required"))
+		return nil, backend.Failure(b.path, "open", errors.New("a folder is required"))
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, b.failure("make folder", err)
+		return nil, backend.Failure(b.path, "make folder", err)
 	}
 	cache := pebble.NewCache(cacheBytes)
 	defer cache.Unref()
@@ -39,7 +39,7 @@ func Open(dir string) (*Backend, error) {
 		Logger:                     b.log,
 	})
 	if err != nil {
-		return nil, b.failure("open", err)
+		return nil, backend.Failure(b.path, "open", err)
 	}
 	b.db = db
 	if err := b.load(); err != nil {
@@ -58,9 +58,9 @@ func (b *Backend) load() error {
 	switch string(found) {
 	case version:
 	case "":
-		return b.failure("write version", b.db.Set(versionKey, []byte(version), pebble.Sync))
+		return backend.Failure(b.path, "write version", b.db.Set(versionKey, []byte(version), pebble.Sync))
 	default:
-		return b.failure("open", fmt.Errorf("the folder has layout version %q, this program knows %s", found, version))
+		return backend.Failure(b.path, "open", fmt.Errorf("the folder has layout version %q, this program knows %s", found, version))
 	}
 	size, err := b.fact(sizeKey)
 	if err != nil {
@@ -81,7 +81,7 @@ func (b *Backend) fact(key []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, b.failure("read "+string(key[1:]), err)
+		return nil, backend.Failure(b.path, "read "+string(key[1:]), err)
 	}
 	defer closer.Close()
 	return append([]byte(nil), value...), nil

@@ -60,7 +60,7 @@ func (b *Backend) Get(key data.Value) (backend.Entry, bool, error) {
 	defer done()
 	value, err := data.Decode(raw[8:])
 	if err != nil {
-		return backend.Entry{}, false, b.failure("get: decode value", err)
+		return backend.Entry{}, false, backend.Failure(b.path, "get: decode value", err)
 	}
 	return backend.Entry{Key: key, Value: value, Deadline: decodeDeadline(raw)}, true, nil
 }
@@ -73,10 +73,10 @@ func (b *Backend) lookUp(key data.Value) (raw []byte, done func(), err error) {
 	case errors.Is(err, pebble.ErrNotFound):
 		return nil, nil, nil
 	case err != nil:
-		return nil, nil, b.failure("get", err)
+		return nil, nil, backend.Failure(b.path, "get", err)
 	case len(raw) < 8:
 		closer.Close()
-		return nil, nil, b.failure("get", errors.New("an entry without deadline"))
+		return nil, nil, backend.Failure(b.path, "get", errors.New("an entry without deadline"))
 	}
 	return raw, func() { closer.Close() }, nil
 }
@@ -95,14 +95,14 @@ func (b *Backend) Put(e backend.Entry) error {
 	}
 	b.value = e.Value.AppendBinary(encodeDeadline(b.value[:0], e.Deadline))
 	if err := b.batch.Set(b.key, b.value, nil); err != nil {
-		return b.failure("put", err)
+		return backend.Failure(b.path, "put", err)
 	}
 	b.size.Entries++
 	b.size.Bytes += int64(len(b.key) - 1 + len(b.value) - 8)
 	if e.Deadline == backend.Never {
 		return nil
 	}
-	return b.failure("put deadline", b.batch.Set(b.deadlineKey(e.Deadline), nil, nil))
+	return backend.Failure(b.path, "put deadline", b.batch.Set(b.deadlineKey(e.Deadline), nil, nil))
 }
 
 // Erase removes a key and answers whether it was there.
@@ -111,7 +111,7 @@ func (b *Backend) Erase(key data.Value) (bool, error) {
 	if err != nil || !existed {
 		return false, err
 	}
-	return true, b.failure("erase", b.batch.Delete(b.key, nil))
+	return true, backend.Failure(b.path, "erase", b.batch.Delete(b.key, nil))
 }
 
 // remove takes an entry out of the figures and out of the order of deadlines. The entry itself stays; its key is in b.key.
@@ -133,7 +133,7 @@ func (b *Backend) remove(key data.Value) (existed bool, err error) {
 	if deadline == backend.Never {
 		return true, nil
 	}
-	return true, b.failure("erase deadline", b.batch.Delete(b.deadlineKey(deadline), nil))
+	return true, backend.Failure(b.path, "erase deadline", b.batch.Delete(b.deadlineKey(deadline), nil))
 }
 
 // deadlineKey is the place of the entry with the key in b.key in the order of deadlines.
@@ -150,7 +150,7 @@ func (b *Backend) Clear() error {
 	b.size = backend.Size{}
 	for _, r := range [][2]byte{{entryPrefix, entryEnd}, {deadlinePrefix, deadlineEnd}} {
 		if err := b.batch.DeleteRange(r[:1], r[1:], nil); err != nil {
-			return b.failure("clear", err)
+			return backend.Failure(b.path, "clear", err)
 		}
 	}
 	return nil
@@ -186,14 +186,14 @@ func (b *Backend) scan(from, to byte, decode func(key, value []byte) (backend.En
 	return func(yield func(backend.Entry, error) bool) {
 		it, err := b.reader().NewIter(&pebble.IterOptions{LowerBound: []byte{from}, UpperBound: []byte{to}})
 		if err != nil {
-			yield(backend.Entry{}, b.failure("read all", err))
+			yield(backend.Entry{}, backend.Failure(b.path, "read all", err))
 			return
 		}
 		defer it.Close()
 		for ok := it.First(); ok; ok = it.Next() {
 			e, err := decode(it.Key(), it.Value())
 			if err != nil {
-				yield(backend.Entry{}, b.failure("read all: decode entry", err))
+				yield(backend.Entry{}, backend.Failure(b.path, "read all: decode entry", err))
 				return
 			}
 			if !yield(e, nil) {
@@ -201,7 +201,7 @@ func (b *Backend) scan(from, to byte, decode func(key, value []byte) (backend.En
 			}
 		}
 		if err := it.Error(); err != nil {
-			yield(backend.Entry{}, b.failure("read all", err))
+			yield(backend.Entry{}, backend.Failure(b.path, "read all", err))
 		}
 	}
 }
@@ -224,11 +224,11 @@ func (b *Backend) Commit() error {
 		err = b.log.failure()
 	}
 	if err != nil {
-		return b.failure("commit", err)
+		return backend.Failure(b.path, "commit", err)
 	}
 	err = b.batch.Close()
 	b.batch = nil
-	return b.failure("commit", err)
+	return backend.Failure(b.path, "commit", err)
 }
 
 // Close drops what was not committed and closes the folder.
@@ -242,15 +242,7 @@ func (b *Backend) Close() error {
 	}
 	err := b.db.Close()
 	b.db = nil
-	return b.failure("close", err)
-}
-
-// failure names the folder and the act; nil stays nil.
-func (b *Backend) failure(act string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &backend.Error{Path: b.path, Act: act, Err: err}
+	return backend.Failure(b.path, "close", err)
 }
 
 // encodeDeadline appends a deadline so that bytes sort as deadlines do.

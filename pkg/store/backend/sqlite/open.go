@@ -44,18 +44,18 @@ func Open(path string, o Options) (*Backend, error) {
 func open(path string, o Options) (*Backend, error) {
 	b := &Backend{path: path}
 	if path == "" {
-		return nil, b.failure("open", errors.New("a path is required"))
+		return nil, backend.Failure(b.path, "open", errors.New("a path is required"))
 	}
 	if err := o.validate(); err != nil {
-		return nil, b.failure("open", err)
+		return nil, backend.Failure(b.path, "open", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, b.failure("make folder", err)
+		return nil, backend.Failure(b.path, "make folder", err)
 	}
 	// Not a URI: the path is taken as it is.
 	conn, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 	if err != nil {
-		return nil, b.failure("open", err)
+		return nil, backend.Failure(b.path, "open", err)
 	}
 	b.conn = conn
 	if err := b.setUp(o); err != nil {
@@ -68,11 +68,11 @@ func open(path string, o Options) (*Backend, error) {
 // setUp brings a connection to where entries can be read and written.
 func (b *Backend) setUp(o Options) error {
 	if err := b.conn.BusyTimeout(busyTimeout); err != nil {
-		return b.failure("set busy timeout", err)
+		return backend.Failure(b.path, "set busy timeout", err)
 	}
 	for _, sql := range slices.Concat(o.pragmas(), schema) {
 		if err := b.conn.Exec(sql); err != nil {
-			return b.failure(sql, err)
+			return backend.Failure(b.path, sql, err)
 		}
 	}
 	if err := b.checkJournalMode(o.JournalMode); err != nil {
@@ -102,7 +102,7 @@ func (b *Backend) prepare() error {
 	} {
 		stmt, _, err := b.conn.PrepareFlags(p.sql, sqlite3.PREPARE_PERSISTENT)
 		if err != nil {
-			return b.failure("prepare: "+p.sql, err)
+			return backend.Failure(b.path, "prepare: "+p.sql, err)
 		}
 		*p.stmt = stmt
 	}
@@ -144,13 +144,13 @@ func (b *Backend) checkIntegrity() error {
 func (b *Backend) query(sql string, row func(*sqlite3.Stmt) error) error {
 	stmt, _, err := b.conn.Prepare(sql)
 	if err != nil {
-		return b.failure(sql, err)
+		return backend.Failure(b.path, sql, err)
 	}
 	defer stmt.Close()
 	for stmt.Step() {
 		if err := row(stmt); err != nil {
-			return b.failure(sql, err)
+			return backend.Failure(b.path, sql, err)
 		}
 	}
-	return b.failure(sql, stmt.Err())
+	return backend.Failure(b.path, sql, stmt.Err())
 }

@@ -47,21 +47,21 @@ var _ backend.Backend = (*Backend)(nil)
 func (b *Backend) Get(key data.Value) (backend.Entry, bool, error) {
 	b.key = key.AppendBinary(b.key[:0])
 	if err := b.get.BindBlob(1, b.key); err != nil {
-		return backend.Entry{}, false, b.failure("get", err)
+		return backend.Entry{}, false, backend.Failure(b.path, "get", err)
 	}
 	if !b.get.Step() {
 		err := b.get.Reset()
 		b.saw(false, 0)
-		return backend.Entry{}, false, b.failure("get", err)
+		return backend.Entry{}, false, backend.Failure(b.path, "get", err)
 	}
 	b.saw(true, len(b.get.ColumnRawBlob(0)))
 	value, err := data.Decode(b.get.ColumnRawBlob(0))
 	e := backend.Entry{Key: key, Value: value, Deadline: deadline(b.get, 1)}
 	if err != nil {
 		b.get.Reset()
-		return backend.Entry{}, false, b.failure("get: decode value", err)
+		return backend.Entry{}, false, backend.Failure(b.path, "get: decode value", err)
 	}
-	return e, true, b.failure("get", b.get.Reset())
+	return e, true, backend.Failure(b.path, "get", b.get.Reset())
 }
 
 // Put stores an entry in the place of the one with its key.
@@ -75,10 +75,10 @@ func (b *Backend) Put(e backend.Entry) error {
 	}
 	b.value = e.Value.AppendBinary(b.value[:0])
 	if err := b.bindPut(e.Deadline); err != nil {
-		return b.failure("put", err)
+		return backend.Failure(b.path, "put", err)
 	}
 	if err := b.put.Exec(); err != nil {
-		return b.failure("put", err)
+		return backend.Failure(b.path, "put", err)
 	}
 	b.size.Bytes += int64(len(b.key)+len(b.value)) - before
 	if !existed {
@@ -110,10 +110,10 @@ func (b *Backend) Erase(key data.Value) (bool, error) {
 		return false, err
 	}
 	if err := b.erase.BindBlob(1, b.key); err != nil {
-		return false, b.failure("erase", err)
+		return false, backend.Failure(b.path, "erase", err)
 	}
 	if err := b.erase.Exec(); err != nil {
-		return false, b.failure("erase", err)
+		return false, backend.Failure(b.path, "erase", err)
 	}
 	b.size.Bytes -= before
 	b.size.Entries--
@@ -127,12 +127,12 @@ func (b *Backend) sizeOf(key data.Value) (size int64, ok bool, err error) {
 		return b.seen.size, b.seen.exists, nil
 	}
 	if err := b.get.BindBlob(1, b.key); err != nil {
-		return 0, false, b.failure("look up", err)
+		return 0, false, backend.Failure(b.path, "look up", err)
 	}
 	if ok = b.get.Step(); ok {
 		size = int64(len(b.key) + len(b.get.ColumnRawBlob(0)))
 	}
-	return size, ok, b.failure("look up", b.get.Reset())
+	return size, ok, backend.Failure(b.path, "look up", b.get.Reset())
 }
 
 // Clear removes everything.
@@ -141,7 +141,7 @@ func (b *Backend) Clear() error {
 		return err
 	}
 	if err := b.conn.Exec("DELETE FROM store"); err != nil {
-		return b.failure("clear", err)
+		return backend.Failure(b.path, "clear", err)
 	}
 	b.size = backend.Size{}
 	return nil
@@ -167,7 +167,7 @@ func (b *Backend) rows(stmt *sqlite3.Stmt, withValue bool) iter.Seq2[backend.Ent
 				e.Value, err = data.Decode(stmt.ColumnRawBlob(2))
 			}
 			if err != nil {
-				yield(backend.Entry{}, b.failure("read all: decode entry", err))
+				yield(backend.Entry{}, backend.Failure(b.path, "read all: decode entry", err))
 				return
 			}
 			if !yield(e, nil) {
@@ -175,7 +175,7 @@ func (b *Backend) rows(stmt *sqlite3.Stmt, withValue bool) iter.Seq2[backend.Ent
 			}
 		}
 		if err := stmt.Err(); err != nil {
-			yield(backend.Entry{}, b.failure("read all", err))
+			yield(backend.Entry{}, backend.Failure(b.path, "read all", err))
 		}
 	}
 }
@@ -205,7 +205,7 @@ func (b *Backend) begin() error {
 		return nil
 	}
 	if err := b.conn.Exec("BEGIN IMMEDIATE"); err != nil {
-		return b.failure("begin", err)
+		return backend.Failure(b.path, "begin", err)
 	}
 	b.writing = true
 	return nil
@@ -217,7 +217,7 @@ func (b *Backend) Commit() error {
 		return nil
 	}
 	if err := b.conn.Exec("COMMIT"); err != nil {
-		return b.failure("commit", err)
+		return backend.Failure(b.path, "commit", err)
 	}
 	b.writing = false
 	return nil
@@ -236,13 +236,5 @@ func (b *Backend) Close() error {
 	}
 	err := b.conn.Close()
 	b.conn = nil
-	return b.failure("close", err)
-}
-
-// failure names the file and the act; nil stays nil.
-func (b *Backend) failure(act string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &backend.Error{Path: b.path, Act: act, Err: err}
+	return backend.Failure(b.path, "close", err)
 }
