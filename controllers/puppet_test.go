@@ -36,11 +36,11 @@ type puppet struct {
 	all       *puppets
 	pod, node string
 	tls       *tls.Config
-	address   string
 	// halt ends the process: its port refuses connections until serve is called again.
 	halt func()
 
 	// The mutex of puppets owns the rest.
+	address  string
 	config   nodeconfig.Config
 	applied  []nodeconfig.Config
 	instance string
@@ -99,7 +99,9 @@ func (q *puppet) serve() {
 	if err != nil {
 		q.all.world.t.Fatal(err)
 	}
-	q.address = listener.Addr().String()
+	q.all.mu.Lock()
+	q.address = listener.Addr().String() // the pollers read it
+	q.all.mu.Unlock()
 	server := statusapi.NewServer(statusapi.Handler(q), q.tls, nil)
 	ended := make(chan struct{})
 	go func() {
