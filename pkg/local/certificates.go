@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/pki"
-	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
 
 // ClientDir is the folder with the certificate for people's tools.
@@ -47,9 +47,9 @@ func writeLeaf(authority *pki.Authority, dir string, now time.Time, r pki.Reques
 		return fmt.Errorf("write certificates: %w", err)
 	}
 	for name, content := range map[string][]byte{
-		statusapi.CAFile:   authority.CertPEM(),
-		statusapi.CertFile: leaf.Cert,
-		statusapi.KeyFile:  leaf.Key,
+		meshtls.CAFile:   authority.CertPEM(),
+		meshtls.CertFile: leaf.Cert,
+		meshtls.KeyFile:  leaf.Key,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return fmt.Errorf("write certificates: %w", err)

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/brokermesh/brokermesh/pkg/statusapi"
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 )
 
 // certificates is what the status says of the certificate folder. The observer
@@ -31,7 +31,7 @@ func (c *certificates) refresh() error {
 	if c.dir == "" {
 		return nil
 	}
-	leaf, ca := filepath.Join(c.dir, statusapi.CertFile), filepath.Join(c.dir, statusapi.CAFile)
+	leaf, ca := filepath.Join(c.dir, meshtls.CertFile), filepath.Join(c.dir, meshtls.CAFile)
 	stamp := [2]time.Time{modified(leaf), modified(ca)}
 	if stamp == c.stamp && !stamp[0].IsZero() && !stamp[1].IsZero() {
 		return c.err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
@@ -108,7 +109,7 @@ func Namespace(mounted, tlsDir string) (string, error) {
 		c, err := nodeconfig.Parse(doc)
 		return c.Namespace, err
 	}
-	leaf, certErr := readLeaf(filepath.Join(tlsDir, statusapi.CertFile))
+	leaf, certErr := readLeaf(filepath.Join(tlsDir, meshtls.CertFile))
 	if certErr != nil {
 		return "", errors.Join(err, certErr)
 	}

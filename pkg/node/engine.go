@@ -16,6 +16,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/gateway"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
@@ -203,7 +204,7 @@ func peerOptions(c nodeconfig.Config, p nodeconfig.Peer) broker.PeerOptions {
 		Retry: time.Duration(p.RetrySeconds * float64(time.Second)),
 	}
 	if p.Node != "" && c.TLS != nodeconfig.TLSDisabled {
-		o.ServerURI = statusapi.NodeURI(c.Namespace, p.Node)
+		o.ServerURI = meshtls.NodeURI(c.Namespace, p.Node)
 	}
 	return o
 }

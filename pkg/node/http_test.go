@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/pki"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
@@ -106,7 +107,7 @@ func issue(t *testing.T, a *pki.Authority, r pki.Request) pki.Leaf {
 // folder writes a certificate folder.
 func folder(t *testing.T, dir string, a *pki.Authority, leaf pki.Leaf) {
 	t.Helper()
-	for name, content := range map[string][]byte{statusapi.CAFile: a.CertPEM(), statusapi.CertFile: leaf.Cert, statusapi.KeyFile: leaf.Key} {
+	for name, content := range map[string][]byte{meshtls.CAFile: a.CertPEM(), meshtls.CertFile: leaf.Cert, meshtls.KeyFile: leaf.Key} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +179,7 @@ func TestControl(t *testing.T) {
 	// A renewed certificate shows without a restart.
 	folder(t, dir, a, issue(t, a, pki.NodeRequest("default", "a")))
 	touched := time.Now().Add(time.Minute)
-	if err := os.Chtimes(filepath.Join(dir, statusapi.CertFile), touched, touched); err != nil {
+	if err := os.Chtimes(filepath.Join(dir, meshtls.CertFile), touched, touched); err != nil {
 		t.Fatal(err)
 	}
 	if got := n.Status(); got.LeafSerial == s.LeafSerial || got.TrustHash != s.TrustHash || got.Generation <= s.Generation {
@@ -203,10 +204,10 @@ func TestTLSPeers(t *testing.T) {
 	c.TLS = nodeconfig.TLSMesh
 	c.Peers = []nodeconfig.Peer{{Name: "a-b", Address: port(t, nb, "broker"), Node: "b", Pod: "b-0"}}
 	apply(t, na, c)
-	if s := await(t, na, "peered", peered); s.Peers[0].URI != pki.NodeURI("default", "b") {
+	if s := await(t, na, "peered", peered); s.Peers[0].URI != meshtls.NodeURI("default", "b") {
 		t.Errorf("peer %+v", s.Peers[0])
 	}
-	if s := await(t, nb, "peered", peered); s.Peers[0].URI != pki.NodeURI("default", "a") {
+	if s := await(t, nb, "peered", peered); s.Peers[0].URI != meshtls.NodeURI("default", "a") {
 		t.Errorf("peer %+v", s.Peers[0])
 	}
 	// The same address under another name is another node, which isn't there.

@@ -31,9 +31,6 @@ type Request struct {
 	IPs      []net.IP
 }
 
-// NodeURI is the name of a BrokerNode's certificate.
-func NodeURI(namespace, node string) string { return meshtls.NodeURI(namespace, node) }
-
 // NodeRequest is the leaf of a BrokerNode, one for all its pods.
 func NodeRequest(namespace, node string) Request {
 	return Request{

@@ -11,16 +11,6 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
 )
 
-// Names of the files in a certificate folder.
-const (
-	CAFile   = meshtls.CAFile
-	CertFile = meshtls.CertFile
-	KeyFile  = meshtls.KeyFile
-)
-
-// NodeURI is the name in the certificate of a node.
-func NodeURI(namespace, node string) string { return meshtls.NodeURI(namespace, node) }
-
 // ServerTLS is the TLS side of a node's control port: it accepts nobody but the manager of the namespace. The
 // certificate folder is read once now, so that bad files show at start, and anew at each handshake.
 func ServerTLS(dir, namespace string) (*tls.Config, error) {
