@@ -79,10 +79,10 @@ func chooseMachine(ctx context.Context, t *testing.T, cfg *envconf.Config) (vict
 		keep[p.Spec.NodeName] = true
 	}
 	pods := podsByNode(ctx, t, cfg)
-	for _, pod := range pods {
-		if !keep[pod.Spec.NodeName] {
-			victim = pod.Spec.NodeName
-		}
+	if victim = outside(keep, pods); victim == "" {
+		moveAway(ctx, t, cfg, keep, "worker-1")
+		pods = podsByNode(ctx, t, cfg)
+		victim = outside(keep, pods)
 	}
 	if victim == "" {
 		t.Fatalf("no machine runs nodes of the mesh but neither the manager nor the control plane: %v", keep)
@@ -95,6 +95,29 @@ func chooseMachine(ctx context.Context, t *testing.T, cfg *envconf.Config) (vict
 		}
 	}
 	return victim, there, elsewhere
+}
+
+// outside names a machine that is not to be kept and runs a pod.
+func outside(keep map[string]bool, pods map[string]corev1.Pod) string {
+	for _, pod := range pods {
+		if !keep[pod.Spec.NodeName] {
+			return pod.Spec.NodeName
+		}
+	}
+	return ""
+}
+
+// moveAway lets the scheduler place a node's pod anew, on another machine than those to be kept.
+func moveAway(ctx context.Context, t *testing.T, cfg *envconf.Config, keep map[string]bool, node string) {
+	t.Helper()
+	for machine := range keep {
+		mustKubectl(ctx, t, "cordon", machine)
+	}
+	mustKubectl(ctx, t, "delete", "pod", node+"-0")
+	eventually(ctx, t, node+" is ready elsewhere", patience, allReady(cfg))
+	for machine := range keep {
+		mustKubectl(ctx, t, "uncordon", machine)
+	}
 }
 
 func runMachineCommand(ctx context.Context, t *testing.T, command, machine string) {
