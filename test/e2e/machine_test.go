@@ -5,6 +5,7 @@ package e2e
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -100,7 +101,7 @@ func chooseMachine(ctx context.Context, t *testing.T, cfg *envconf.Config) (vict
 // outside names a machine that is not to be kept and runs a pod.
 func outside(keep map[string]bool, pods map[string]corev1.Pod) string {
 	for _, pod := range pods {
-		if !keep[pod.Spec.NodeName] {
+		if pod.Spec.NodeName != "" && !keep[pod.Spec.NodeName] {
 			return pod.Spec.NodeName
 		}
 	}
@@ -114,7 +115,13 @@ func moveAway(ctx context.Context, t *testing.T, cfg *envconf.Config, keep map[s
 		mustKubectl(ctx, t, "cordon", machine)
 	}
 	mustKubectl(ctx, t, "delete", "pod", node+"-0")
-	eventually(ctx, t, node+" is ready elsewhere", patience, allReady(cfg))
+	eventually(ctx, t, node+" runs elsewhere", patience, func(ctx context.Context) error {
+		if machine := podsByNode(ctx, t, cfg)[node].Spec.NodeName; machine == "" || keep[machine] {
+			return fmt.Errorf("its machine is %q", machine)
+		}
+		return nil
+	})
+	eventually(ctx, t, "the mesh is ready again", patience, allReady(cfg))
 	for machine := range keep {
 		mustKubectl(ctx, t, "uncordon", machine)
 	}
