@@ -13,9 +13,10 @@ const (
 	Reserved = "<$>"
 	// LocalPrefix is in front of topics that never leave an endpoint.
 	LocalPrefix = "<$>/local/"
-	// Statuses and Errors carry the events of peerings.
+	// Statuses carries the status events of peerings.
 	Statuses = "<$>/local/data/statuses"
-	Errors   = "<$>/local/data/errors"
+	// Errors carries the error events of peerings.
+	Errors = "<$>/local/data/errors"
 	// storeEvents, joined with a store's name, carries the changes of that store.
 	storeEvents  = "<$>/local/data/store-events"
 	masterSuffix = "<$>/data/master"
