@@ -27,7 +27,7 @@ func withStore(ctx context.Context, o Options, name string, do func(context.Cont
 		asking, cancel := context.WithTimeout(ctx, o.Timeout)
 		defer cancel()
 		if err := attached(asking, clone); err != nil {
-			return timed(asking, fmt.Errorf("the master of store %s doesn't answer at %s: %w", name, o.Peer, err))
+			return timed(asking, fmt.Errorf("no master of store %s answers at %s (--peer must be the node that holds it): %w", name, o.Peer, err))
 		}
 		return timed(asking, do(asking, clone))
 	})
