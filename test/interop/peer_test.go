@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,7 +141,10 @@ func (p *python) waitFor(what string, ok func(event) bool) event {
 		select {
 		case <-more:
 		case <-deadline:
-			p.t.Fatalf("peer.py did not say %q in time; it said %v", what, p.lines)
+			p.mu.Lock()
+			said := slices.Clone(p.lines)
+			p.mu.Unlock()
+			p.t.Fatalf("peer.py did not say %q in time; it said %v", what, said)
 		}
 	}
 }
@@ -177,6 +181,21 @@ func (p *python) connect(address string, more command) {
 		c[k] = v
 	}
 	p.do(c)
+}
+
+// reconnect dials an endpoint that may not have noticed yet that the last connection is gone, and refuses a second one until then.
+func (p *python) reconnect(address string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		p.connect(address, nil)
+		e := p.waitFor("peered or connect_failed", func(e event) bool { return e.str("event") == "peered" || e.str("event") == "connect_failed" })
+		if e.str("event") == "peered" {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not connected again in time: %v", e)
+		}
+	}
 }
 
 // endpoint makes an endpoint that is closed with the test.

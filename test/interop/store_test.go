@@ -275,8 +275,7 @@ func TestStoreConnectionLost(t *testing.T) {
 				p.wait("peer_lost")
 				ok(t, s.Push(within(t), str("ours"), data.Count(uint64(i)), 0))
 				p.do(command{"do": "push", "store": "s", "key": "theirs", "value": i})
-				p.connect(address, nil)
-				p.wait("peered")
+				p.reconnect(address)
 				if v := pushed(t, s, "ours", i+1); v.Len() != i+1 {
 					t.Fatalf("ours: %v", v)
 				}
