@@ -137,11 +137,11 @@ func runMachineCommand(ctx context.Context, t *testing.T, command, machine strin
 // reportDelay logs how long it took: machines are noisy, so it is a figure and no assertion.
 func reportDelay(ctx context.Context, t *testing.T, cfg *envconf.Config, name string) {
 	t.Helper()
-	conditions, err := conditionsOf(ctx, cfg, name, &v1alpha1.BrokerNode{})
-	if err != nil {
+	node := &v1alpha1.BrokerNode{}
+	if err := cfg.Client().Resources(namespace).Get(ctx, name, namespace, node); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range conditions {
+	for _, c := range conditionsOf(node) {
 		if c.Type == v1alpha1.ConditionReady {
 			t.Logf("%s: Ready is %s since %s: %s", name, c.Status, c.LastTransitionTime.Format(time.TimeOnly), c.Message)
 		}

@@ -59,31 +59,27 @@ func eventually(ctx context.Context, t *testing.T, what string, timeout time.Dur
 	}
 }
 
-// conditionsOf reads one object and gives its conditions.
-func conditionsOf(ctx context.Context, cfg *envconf.Config, name string, obj k8s.Object) ([]metav1.Condition, error) {
-	if err := cfg.Client().Resources(namespace).Get(ctx, name, namespace, obj); err != nil {
-		return nil, err
-	}
+// conditionsOf gives the conditions of an object of the mesh.
+func conditionsOf(obj k8s.Object) []metav1.Condition {
 	switch o := obj.(type) {
 	case *v1alpha1.BrokerNode:
-		return o.Status.Conditions, nil
+		return o.Status.Conditions
 	case *v1alpha1.Peering:
-		return o.Status.Conditions, nil
+		return o.Status.Conditions
 	case *v1alpha1.DataStore:
-		return o.Status.Conditions, nil
+		return o.Status.Conditions
 	default:
-		return nil, fmt.Errorf("%T has no conditions", obj)
+		return nil
 	}
 }
 
 // wantCondition is a check for eventually: the object's condition has that status and, unless it is empty, that reason.
 func wantCondition(cfg *envconf.Config, name string, obj k8s.Object, condition string, status metav1.ConditionStatus, reason v1alpha1.Reason) func(context.Context) error {
 	return func(ctx context.Context) error {
-		conditions, err := conditionsOf(ctx, cfg, name, obj)
-		if err != nil {
+		if err := cfg.Client().Resources(namespace).Get(ctx, name, namespace, obj); err != nil {
 			return err
 		}
-		c := apimeta.FindStatusCondition(conditions, condition)
+		c := apimeta.FindStatusCondition(conditionsOf(obj), condition)
 		if c == nil {
 			return fmt.Errorf("%T %s has no condition %s", obj, name, condition)
 		}
@@ -109,18 +105,18 @@ func allReady(cfg *envconf.Config) func(context.Context) error {
 		if len(nodes.Items) == 0 || len(peerings.Items) == 0 || len(stores.Items) == 0 {
 			return fmt.Errorf("%d nodes, %d peerings, %d stores", len(nodes.Items), len(peerings.Items), len(stores.Items))
 		}
+		var objects []k8s.Object
 		for i := range nodes.Items {
-			if err := readyNow(&nodes.Items[i], nodes.Items[i].Status.Conditions); err != nil {
-				return err
-			}
+			objects = append(objects, &nodes.Items[i])
 		}
 		for i := range peerings.Items {
-			if err := readyNow(&peerings.Items[i], peerings.Items[i].Status.Conditions); err != nil {
-				return err
-			}
+			objects = append(objects, &peerings.Items[i])
 		}
 		for i := range stores.Items {
-			if err := readyNow(&stores.Items[i], stores.Items[i].Status.Conditions); err != nil {
+			objects = append(objects, &stores.Items[i])
+		}
+		for _, obj := range objects {
+			if err := readyNow(obj); err != nil {
 				return err
 			}
 		}
@@ -128,8 +124,8 @@ func allReady(cfg *envconf.Config) func(context.Context) error {
 	}
 }
 
-func readyNow(obj k8s.Object, conditions []metav1.Condition) error {
-	c := apimeta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
+func readyNow(obj k8s.Object) error {
+	c := apimeta.FindStatusCondition(conditionsOf(obj), v1alpha1.ConditionReady)
 	if c == nil {
 		return fmt.Errorf("%T %s has no condition Ready yet", obj, obj.GetName())
 	}
