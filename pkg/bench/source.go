@@ -37,7 +37,7 @@ func Source(ctx context.Context, o SourceOptions) (result Result, err error) {
 	if _, err := e.Peer(ctx, o.Peer, broker.PeerOptions{Retry: 100 * time.Millisecond}); err != nil {
 		return Result{}, fmt.Errorf("peer with %s: %w", o.Peer, err)
 	}
-	p := e.NewPublisher(Topic)
+	p := e.NewPublisher(Topic, broker.PublisherOptions{})
 	m := startMeter()
 	for range o.Count {
 		if err := p.Publish(ctx, build()); err != nil {

@@ -41,7 +41,7 @@ func TestRefusedPublications(t *testing.T) {
 		if err := e.PublishTo(sub.id, c.topic, c.v); !errors.Is(err, c.want) {
 			t.Errorf("PublishTo(%.20q): %v, want %v", c.topic, err, c.want)
 		}
-		if err := e.NewPublisher(c.topic).Publish(t.Context(), c.v); !errors.Is(err, c.want) {
+		if err := e.NewPublisher(c.topic, PublisherOptions{}).Publish(t.Context(), c.v); !errors.Is(err, c.want) {
 			t.Errorf("Publisher(%.20q): %v, want %v", c.topic, err, c.want)
 		}
 	}
@@ -328,7 +328,7 @@ func TestPublisherContext(t *testing.T) {
 	poll(t, "the peer", func() bool { return e.Stats().Peers == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	p := e.NewPublisher("/t")
+	p := e.NewPublisher("/t", PublisherOptions{})
 	var err error
 	for v := data.String(strings.Repeat("x", 200_000)); err == nil; {
 		err = p.Publish(ctx, v)

@@ -29,7 +29,7 @@ func BenchmarkEndToEnd(b *testing.B) {
 		b.Fatal(err)
 	}
 	connect(b, a, z)
-	pub := a.NewPublisher("/bench")
+	pub := a.NewPublisher("/bench", PublisherOptions{})
 	b.ReportAllocs()
 	b.ResetTimer()
 	n := b.N
@@ -63,7 +63,7 @@ func BenchmarkRelay(b *testing.B) {
 	connect(b, z, node)
 	connect(b, a, node)
 	poll(b, "the filter comes through", func() bool { return len(a.Peers()[0].Filter) == 1 })
-	pub := a.NewPublisher("/bench")
+	pub := a.NewPublisher("/bench", PublisherOptions{})
 	v := smallEvent()
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -86,7 +86,7 @@ func BenchmarkFanOut(b *testing.B) {
 				sink(b, addr, data.EndpointID{0xff, 0xff, 0xff, 0xff, byte(i)})
 			}
 			poll(b, "all sinks", func() bool { return e.Stats().Peers == sinks })
-			pub := e.NewPublisher("/bench")
+			pub := e.NewPublisher("/bench", PublisherOptions{})
 			v := smallEvent()
 			b.ReportAllocs()
 			for b.Loop() {

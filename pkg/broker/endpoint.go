@@ -29,6 +29,10 @@ var (
 	ErrTopic = errors.New("bad topic")
 	// ErrValue: the value can't be sent.
 	ErrValue = errors.New("bad value")
+	// ErrFull: a publisher that neither waits nor drops found a queue full; nobody got the message.
+	ErrFull = errors.New("queue is full")
+	// ErrWouldBlock: publishing from a callback would have had to wait; nobody got the message.
+	ErrWouldBlock = errors.New("waiting is not possible in a callback")
 	// ErrNotFlushed: an endpoint was closed before everything queued for its peers had been written.
 	ErrNotFlushed = errors.New("messages were not delivered")
 )
@@ -138,6 +142,10 @@ func (e *Endpoint) SetWants(prefixes []string) {
 // Subscribe makes a subscriber of all topics that begin with one of the prefixes. When it returns, messages that come later are seen.
 // A zero limit means that of Options.SubscriberQueue.
 func (e *Endpoint) Subscribe(prefixes []string, limit QueueLimit) (*Subscriber, error) {
+	return e.subscribe(prefixes, limit, false)
+}
+
+func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub bool) (*Subscriber, error) {
 	if limit == (QueueLimit{}) {
 		limit = e.opt.SubscriberQueue
 	}
@@ -147,6 +155,7 @@ func (e *Endpoint) Subscribe(prefixes []string, limit QueueLimit) (*Subscriber, 
 		}
 	}
 	s := newSubscriber(e, prefixes, limit.forSubscriber())
+	s.hub = hub
 	open := false
 	e.change(func() {
 		if open = !e.mu.closing; open {

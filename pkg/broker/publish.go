@@ -12,8 +12,8 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
-// Publish sends a value to every peer that wants the topic. It never waits: a full queue of a peer does what Options.PeerQueue says.
-// Topics that are empty, too long or below "<$>" are refused.
+// Publish sends a value to every peer that wants the topic, and to the endpoint's own Hubs. It never waits: a full queue of a peer does
+// what Options.PeerQueue says. Topics that are empty, too long or below "<$>" are refused.
 func (e *Endpoint) Publish(name string, v data.Value) error {
 	s := e.routes.Load()
 	if s.closed {
@@ -23,29 +23,33 @@ func (e *Endpoint) Publish(name string, v data.Value) error {
 	if err != nil {
 		return err
 	}
-	return e.send(context.Background(), false, o, v)
+	return e.send(context.Background(), &unasked, o, v)
 }
 
-// send queues a value for all peers of a route. If asked to, it waits for room in their queues.
-func (e *Endpoint) send(ctx context.Context, wait bool, o *ownRoute, v data.Value) error {
+// send queues a value for all peers and local consumers of a route, in the way that the publisher asked for.
+func (e *Endpoint) send(ctx context.Context, how *sending, o *ownRoute, v data.Value) error {
 	e.counters.processed[wire.TypeData].Add(1)
-	if len(o.peers) == 0 {
+	local := how.local(o)
+	if len(o.peers)+len(local) == 0 {
 		return nil
 	}
 	size, err := e.checkValue(o.topic, v)
 	if err != nil {
 		return err
 	}
+	if err := how.admit(ctx, e, o.peers, local, wire.FrameHeader+len(o.data)+size); err != nil {
+		return err
+	}
 	var head, payload []byte
-	if size > peering.ShareAbove {
+	if len(o.peers) > 0 && size > peering.ShareAbove {
 		head, payload = sharedFrame(o.data, v, size)
 	}
 	for _, p := range o.peers {
-		if err := p.sendValue(ctx, wait, o.data, head, payload, v, size); err != nil {
+		if err := p.sendValue(ctx, how, o.data, head, payload, v, size); err != nil {
 			return err
 		}
 	}
-	return nil
+	return how.deliver(ctx, e, local, o.topic, v)
 }
 
 // sharedFrame encodes a large value once for all queues.
@@ -55,39 +59,25 @@ func sharedFrame(header []byte, v data.Value, size int) (head, payload []byte) {
 }
 
 // sendValue queues a value for one peer, from the shared payload if there is one.
-func (p *peer) sendValue(ctx context.Context, wait bool, header, head, payload []byte, v data.Value, size int) error {
+func (p *peer) sendValue(ctx context.Context, how *sending, header, head, payload []byte, v data.Value, size int) error {
 	for {
 		var r peering.Result
 		if payload != nil {
-			r = p.Queue.AppendShared(peering.LaneData, head, payload, wait)
+			r = p.Queue.AppendShared(peering.LaneData, head, payload, how.asked)
 		} else {
-			r = p.Queue.AppendValue(header, v, size, wait)
+			r = p.Queue.AppendValue(header, v, size, how.asked)
 		}
 		switch r {
 		case peering.Queued:
 			return nil
 		case peering.Full:
-			if err := p.room(ctx, wire.FrameHeader+len(header)+size); err != nil {
+			if again, err := how.full(ctx, p, wire.FrameHeader+len(header)+size); !again {
 				return err
 			}
 		default:
 			p.settle(r, false)
 			return nil
 		}
-	}
-}
-
-// room waits until the peer's queue has room for a frame or takes no more.
-func (p *peer) room(ctx context.Context, size int) error {
-	ch := p.Queue.Room(size)
-	if ch == nil {
-		return nil
-	}
-	select {
-	case <-ch:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -131,7 +121,7 @@ func (e *Endpoint) PublishTo(id data.EndpointID, name string, v data.Value) erro
 	if size > peering.ShareAbove {
 		head, payload = sharedFrame(header, v, size)
 	}
-	return p.sendValue(context.Background(), false, header, head, payload, v, size)
+	return p.sendValue(context.Background(), &unasked, header, head, payload, v, size)
 }
 
 // PublishLocal delivers a value to the endpoint's own subscribers and to nobody else. Any topic is allowed.
@@ -155,27 +145,4 @@ func (e *Endpoint) deliverLocal(name string, v data.Value) {
 			e.counters.drop(DropSubscriber, uint64(n))
 		}
 	}
-}
-
-// Publisher publishes to one topic and can wait for room in the queues of peers. It needs no Close.
-type Publisher struct {
-	e     *Endpoint
-	topic string
-}
-
-// NewPublisher makes a publisher.
-func (e *Endpoint) NewPublisher(name string) *Publisher { return &Publisher{e, name} }
-
-// Publish is Endpoint.Publish, but while the queue of a peer that wants the topic is full it waits: nothing is dropped because of it.
-// Peers whose connection ends meanwhile are skipped. If the context ends first, some of the peers may have got the message.
-func (p *Publisher) Publish(ctx context.Context, v data.Value) error {
-	s := p.e.routes.Load()
-	if s.closed {
-		return ErrClosed
-	}
-	o, err := s.own(p.topic)
-	if err != nil {
-		return err
-	}
-	return p.e.send(ctx, true, o, v)
 }

@@ -45,7 +45,8 @@ type route struct {
 
 // ownRoute is where a topic goes when this endpoint publishes, with the envelopes up to the payload and without the length.
 type ownRoute struct {
-	route
+	route                       // subs are all local consumers of the topic
+	hubs          []*Subscriber // those of them that see what the endpoint publishes
 	data, command []byte
 }
 
@@ -107,6 +108,12 @@ func (s *snapshot) own(name string) (*ownRoute, error) {
 func (s *snapshot) makeOwn(name string) *ownRoute {
 	b := []byte(name)
 	o := &ownRoute{route: route{topic: string(b), peers: s.remote.AppendMatches(nil, b), stores: s.stores.AppendMatches(nil, b)}}
+	o.subs = s.local.AppendMatches(nil, b)
+	for _, sub := range o.subs {
+		if sub.hub {
+			o.hubs = append(o.hubs, sub)
+		}
+	}
 	o.data = s.header(wire.TypeData, data.EndpointID{}, b)
 	o.command = s.header(wire.TypeCommand, data.EndpointID{}, b)
 	return o

@@ -30,6 +30,7 @@ func (m *Message) size() int { return messageOverhead + m.Value.BinarySize() }
 type Subscriber struct {
 	e     *Endpoint
 	limit QueueLimit
+	hub   bool          // sees what the endpoint itself publishes
 	ready chan struct{} // one slot: there are messages and somebody waits
 	end   chan struct{} // closed with the subscriber
 

@@ -81,7 +81,7 @@ func TestWaitingSubscriber(t *testing.T) {
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	sending.Go(func() {
-		p := a.NewPublisher("/t")
+		p := a.NewPublisher("/t", PublisherOptions{})
 		for i := range n {
 			if err := p.Publish(t.Context(), data.Count(uint64(i))); err != nil {
 				t.Error(err)

@@ -52,7 +52,7 @@ func (s *session) publish(ctx context.Context, text []byte) error {
 		return err
 	}
 	s.held.Store(true)
-	err = s.g.e.NewPublisher(name).Publish(ctx, v)
+	err = s.g.e.NewPublisher(name, broker.PublisherOptions{}).Publish(ctx, v)
 	s.heard.Add(1)
 	s.held.Store(false)
 	if err != nil {

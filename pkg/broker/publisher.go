@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+)
+
+// Full says what a publisher does while one of the endpoint's own queues for the topic is full: that towards a peer, or that of a local
+// consumer with OverflowWait. How fast a peer handles what it has got plays no part.
+type Full uint8
+
+// What a publisher does.
+const (
+	// FullWait waits until there is room or the context ends. In a callback (see Subscriber.Handle) it fails with ErrWouldBlock instead.
+	FullWait Full = iota
+	// FullFail fails with ErrFull, and nobody gets the message.
+	FullFail
+	// FullDrop skips those whose queue is full, and counts the message in Dropped.
+	FullDrop
+)
+
+// PublisherOptions of a Publisher.
+type PublisherOptions struct {
+	Full Full
+}
+
+// Publisher publishes to one topic with flow control. It needs no Close. Its methods may be called from any goroutine; messages of one
+// goroutine stay in order.
+type Publisher struct {
+	e     *Endpoint
+	topic string
+	how   sending
+}
+
+// NewPublisher makes a publisher. Whether the topic is allowed shows when something is published.
+func (e *Endpoint) NewPublisher(name string, o PublisherOptions) *Publisher {
+	return &Publisher{e: e, topic: name, how: sending{asked: true, policy: o.Full}}
+}
+
+// Publish sends a value to every peer that wants the topic and to the endpoint's own Hubs. A queue that is full is treated as the
+// publisher's options say; peers whose connection ends meanwhile are skipped. If the context ends while waiting, some may have got the
+// message.
+func (p *Publisher) Publish(ctx context.Context, v data.Value) error {
+	s := p.e.routes.Load()
+	if s.closed {
+		return ErrClosed
+	}
+	o, err := s.own(p.topic)
+	if err != nil {
+		return err
+	}
+	return p.e.send(ctx, &p.how, o, v)
+}
+
+// Dropped is how many messages did not reach everybody because a queue was full (FullDrop).
+func (p *Publisher) Dropped() uint64 { return p.how.dropped.Load() }
+
+// sending is how somebody publishes.
+type sending struct {
+	asked   bool // full queues are the publisher's business; else each has a policy of its own
+	policy  Full
+	from    *Subscriber // the hub that publishes, which does not get the message itself
+	dropped atomic.Uint64
+}
+
+// unasked leaves full queues to their own policies.
+var unasked sending
+
+// local are the consumers of this endpoint that see the message; the publishing hub may be among them.
+func (h *sending) local(o *ownRoute) []*Subscriber {
+	if h.from != nil {
+		return o.subs
+	}
+	return o.hubs
+}
+
+// admit refuses a message, before anybody has got it, if a queue is full and the publisher can't wait for room.
+func (h *sending) admit(ctx context.Context, e *Endpoint, peers []*peer, local []*Subscriber, size int) error {
+	var refusal error
+	switch {
+	case !h.asked || h.policy == FullDrop:
+		return nil
+	case h.policy == FullFail:
+		refusal = ErrFull
+	case inCallback(ctx, e):
+		refusal = ErrWouldBlock
+	default:
+		return ctx.Err()
+	}
+	for _, p := range peers {
+		if p.Queue.Room(size) != nil {
+			return refusal
+		}
+	}
+	for _, s := range local {
+		if s != h.from && s.mustWait(size) {
+			return refusal
+		}
+	}
+	return nil
+}
+
+// full is called when the queue of a peer has no room; again tells to try once more.
+func (h *sending) full(ctx context.Context, p *peer, size int) (again bool, err error) {
+	switch {
+	case h.policy == FullDrop:
+		h.dropped.Add(1)
+		return false, nil
+	case h.policy == FullFail:
+		return false, ErrFull
+	case inCallback(ctx, p.e):
+		return false, ErrWouldBlock
+	}
+	if err := p.room(ctx, size); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// room waits until the peer's queue has room for a frame or takes no more.
+func (p *peer) room(ctx context.Context, size int) error {
+	ch := p.Queue.Room(size)
+	if ch == nil {
+		return nil
+	}
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// deliver hands a message to local consumers.
+func (h *sending) deliver(ctx context.Context, e *Endpoint, local []*Subscriber, name string, v data.Value) error {
+	if len(local) == 0 {
+		return nil
+	}
+	m := []Message{{Topic: name, Value: v, From: e.opt.ID}}
+	waits := h.asked && h.policy == FullWait && !inCallback(ctx, e)
+	stop := (<-chan struct{})(noWaiting)
+	if waits {
+		stop = ctx.Done()
+	}
+	for _, s := range local {
+		if s == h.from {
+			continue
+		}
+		n := s.push(m, stop)
+		if n == 0 {
+			continue
+		}
+		e.counters.drop(DropSubscriber, uint64(n))
+		if h.asked && s.limit.Overflow == OverflowWait {
+			if waits && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			h.dropped.Add(uint64(n))
+		}
+	}
+	return nil
+}
+
+// mustWait tells whether a message of so many bytes would have to wait for this subscriber.
+func (s *Subscriber) mustWait(size int) bool {
+	if s.limit.Overflow != OverflowWait {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.mu.closed && s.fullLocked(size)
+}
+
+// callbackKey marks the contexts that callbacks of an endpoint get.
+type callbackKey struct{ e *Endpoint }
+
+func inCallback(ctx context.Context, e *Endpoint) bool { return ctx.Value(callbackKey{e}) != nil }
