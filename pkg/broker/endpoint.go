@@ -121,7 +121,7 @@ func (e *Endpoint) publishLocked() {
 	}
 	w := gatherWants(e.opt.Forward, own, e.mu.peers)
 	s := &snapshot{
-		self: e.opt.ID, mode: e.opt.Forward, closed: e.mu.closing, peers: maps.Clone(e.mu.peers), greeting: w.greeting(), mailbox: e.mu.mailbox,
+		self: e.opt.ID, mode: e.opt.Forward, ttl: e.opt.ttl(false), closed: e.mu.closing, peers: maps.Clone(e.mu.peers), greeting: w.greeting(), mailbox: e.mu.mailbox,
 		remote: topic.NewTable(remote), local: topic.NewTable(local), stores: topic.NewTable(stores),
 	}
 	s.cache.routes = make(map[string]*ownRoute)
@@ -149,10 +149,8 @@ func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub bool) (*Su
 	if limit == (QueueLimit{}) {
 		limit = e.opt.SubscriberQueue
 	}
-	for _, p := range prefixes {
-		if len(p) > maxTopic {
-			return nil, fmt.Errorf("%w: prefix of %d bytes", ErrTopic, len(p))
-		}
+	if err := checkPrefixes(prefixes); err != nil {
+		return nil, err
 	}
 	s := newSubscriber(e, prefixes, limit.forSubscriber())
 	s.hub = hub

@@ -19,6 +19,7 @@ const (
 	lostAfter    = 15 * time.Second // endpoints of this project
 	foreignLost  = 60 * time.Second // a stalled C++ endpoint answers no pings
 	probeTimeout = 2 * time.Second  // when the same endpoint knocks at the door
+	measureEvery = 30 * time.Second // the longest time between two pings, which also tell the round trip
 )
 
 // liveness watches a peer with one timer: a ping after silence, and the end after more of it.
@@ -35,6 +36,7 @@ type liveness struct {
 func (l *liveness) start(p *peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.pinged = time.Now()
 	l.mu.timer = time.AfterFunc(pingAfter, func() { l.check(p) })
 }
 
@@ -70,11 +72,11 @@ func (l *liveness) check(p *peer) {
 		return
 	}
 	next := pingAfter - silent
+	if since := now.Sub(l.pinged); next <= 0 && since >= pingAfter || since > measureEvery-pingAfter {
+		l.pinged = now
+		p.lifePing()
+	}
 	if next <= 0 {
-		if now.Sub(l.pinged) >= pingAfter {
-			l.pinged = now
-			p.control(p.frame(wire.TypePing, appendUint64([]byte("LIFE"), randomNonce())))
-		}
 		next = min(pingAfter, limit-silent)
 	}
 	l.mu.Lock()
@@ -91,13 +93,62 @@ func (p *peer) probe() {
 		return
 	}
 	since := time.Now()
-	p.control(p.frame(wire.TypePing, appendUint64([]byte("LIFE"), randomNonce())))
+	p.lifePing()
 	time.AfterFunc(probeTimeout, func() {
 		p.life.probing.Store(false)
 		if p.Heard().Before(since) {
 			p.Fail(&peering.Error{Class: peering.Lost, Peer: p.Peer, Text: "no answer, and the same endpoint has come back"})
 		}
 	})
+}
+
+// lifePing sends a ping to which any answer will do.
+func (p *peer) lifePing() {
+	payload := appendUint64([]byte("LIFE"), randomNonce())
+	p.rtt.sent(payload)
+	p.control(p.frame(wire.TypePing, payload))
+}
+
+// roundTrip measures how long the peer takes to answer pings. It remembers the newest of them.
+type roundTrip struct {
+	mu struct {
+		sync.Mutex
+		pings [4]sentPing
+		next  int
+	}
+	smoothed atomic.Int64 // in nanoseconds; zero while unknown
+}
+
+type sentPing struct {
+	payload string
+	at      time.Time
+}
+
+// sent notes a ping that goes out now.
+func (r *roundTrip) sent(payload []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.pings[r.mu.next] = sentPing{string(payload), time.Now()}
+	r.mu.next = (r.mu.next + 1) % len(r.mu.pings)
+}
+
+// ponged takes an answer. One measurement counts an eighth.
+func (r *roundTrip) ponged(payload []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.mu.pings {
+		ping := &r.mu.pings[i]
+		if ping.payload != string(payload) || ping.at.IsZero() {
+			continue
+		}
+		d := max(int64(time.Since(ping.at)), 1)
+		if old := r.smoothed.Load(); old != 0 {
+			d = max(old+(d-old)/8, 1)
+		}
+		r.smoothed.Store(d)
+		*ping = sentPing{}
+		return
+	}
 }
 
 func randomNonce() uint64 { return rand.Uint64() }

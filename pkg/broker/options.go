@@ -9,6 +9,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
 // ForwardMode says what an endpoint does with messages that are not its own.
@@ -89,6 +90,9 @@ type Options struct {
 	PeerQueue QueueLimit
 	// SubscriberQueue is the limit of subscribers that name none, by default 65536 messages and 32 MiB, dropping the oldest.
 	SubscriberQueue QueueLimit
+	// TTL is how many hops this endpoint's messages may travel, at most 65535: a backstop against cycles, not a way to choose who gets
+	// them. Zero means 64 between nodes of a mesh and 16 towards others, as C++ Broker writes.
+	TTL int
 	// MaxFrame is the largest frame body that is received or sent, by default 64 MiB.
 	MaxFrame int
 	// Logger gets what happens to connections, with peer, topic and code as attributes; nil discards it.
@@ -101,6 +105,9 @@ func (o Options) validate() (Options, error) {
 	}
 	if o.PeerQueue.Overflow > OverflowDropOldest {
 		return o, errors.New("a peer's queue can't wait: its policy is to disconnect or to drop")
+	}
+	if o.TTL < 0 || o.TTL > 1<<16-1 {
+		return o, fmt.Errorf("TTL %d: allowed are 1 to 65535", o.TTL)
 	}
 	if o.MaxFrame < 0 || o.MaxFrame > 1<<31-6 {
 		return o, fmt.Errorf("largest frame of %d bytes: allowed are 1 to 2147483642", o.MaxFrame)
@@ -116,4 +123,21 @@ func (o Options) validate() (Options, error) {
 	}
 	o.PeerQueue = o.PeerQueue.withDefaults(DefaultPeerMessages)
 	return o, nil
+}
+
+// The hops of own messages if Options.TTL doesn't say.
+const (
+	plainTTL   = wire.DefaultTTL
+	stampedTTL = 64
+)
+
+// ttl is the number of hops that an own message starts with.
+func (o *Options) ttl(stamped bool) uint16 {
+	switch {
+	case o.TTL > 0:
+		return uint16(o.TTL)
+	case stamped:
+		return stampedTTL
+	}
+	return plainTTL
 }

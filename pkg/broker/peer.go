@@ -4,13 +4,13 @@ package broker
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
-	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
@@ -27,6 +27,7 @@ type peer struct {
 	*peering.Link
 	e       *Endpoint
 	address string // as dialed, or the remote one
+	log     *slog.Logger
 	dialed  bool
 	gone    chan struct{} // closed when the peer's last event has been raised
 
@@ -40,6 +41,7 @@ type peer struct {
 	filter   topic.Filter // the peer's
 	asked    topic.Filter // the own one, as the peer was told
 	removing bool         // this side ends the peering
+	lost     bool         // the peering broke
 	bye      []byte       // payload of the closing ping
 
 	pings struct {
@@ -48,7 +50,9 @@ type peer struct {
 		waiting map[string]chan struct{}
 	}
 	life     liveness
+	rtt      roundTrip
 	received atomic.Uint64
+	drops    [dropCauses]atomic.Uint64
 	dropping atomic.Int64 // when Changed was last told of drops
 
 	// Owned by the reading goroutine.
@@ -62,7 +66,7 @@ type peer struct {
 func (e *Endpoint) newPeer(est *peering.Established, address string, t *target) *peer {
 	p := &peer{
 		Link: peering.NewLink(est, peering.Limit(e.opt.PeerQueue), e.opt.MaxFrame),
-		e:    e, address: address, target: t, dialed: t != nil, gone: make(chan struct{}), class: ClassForeign,
+		e:    e, address: address, log: e.log.With("peer", est.Peer, "address", address), target: t, dialed: t != nil, gone: make(chan struct{}), class: ClassForeign,
 		state: Connecting, since: time.Now(), cache: make(map[string]*route),
 	}
 	if t != nil {
@@ -82,7 +86,7 @@ func (p *peer) run() (cause error, peered bool) {
 		p.e.registry.Forget(p.Peer)
 		return ErrClosed, false
 	}
-	p.e.log.Debug("connected", "peer", p.Peer, "address", p.address, "role", p.Role)
+	p.log.Debug("connected", "role", p.Role)
 	p.Start(p.announcement())
 	frames, err := p.first()
 	if err == nil {
@@ -127,7 +131,9 @@ func (p *peer) announcement() []byte {
 	if p.e.opt.Forward != ForwardNone {
 		a.Features |= wire.FeatureNode
 	}
-	return p.frame(wire.TypePing, a.Append(nil))
+	payload := a.Append(nil)
+	p.rtt.sent(payload)
+	return p.frame(wire.TypePing, payload)
 }
 
 // first waits for the first frames and learns from them of what class the peer is.
@@ -166,7 +172,7 @@ func (p *peer) register() bool {
 	if !ok {
 		return false
 	}
-	p.e.log.Info("peered", "peer", p.Peer, "address", p.address, "class", p.class, "filter", len(p.Filter))
+	p.log.Info("peered", "code", code.PeerAdded.String(), "class", p.class.String(), "filter", len(p.Filter))
 	p.e.raise(code.EndpointDiscovered, p, "found a new peer in the network")
 	p.e.raise(code.PeerAdded, p, "handshake successful")
 	p.e.news.tell()
@@ -176,8 +182,10 @@ func (p *peer) register() bool {
 // leave takes the peer out of the books and raises its last events.
 func (p *peer) leave(cause error, registered bool) {
 	var removing bool
+	overflow := isClass(cause, peering.Overflow)
 	p.e.change(func() {
 		removing = p.removing
+		p.lost = registered && cause != nil && (overflow || !removing)
 		delete(p.e.mu.conns, p)
 		if p.e.mu.peers[p.Peer] == p {
 			delete(p.e.mu.peers, p.Peer)
@@ -185,23 +193,27 @@ func (p *peer) leave(cause error, registered bool) {
 		if p.target != nil && p.target.peer == p {
 			p.target.peer = nil
 			p.target.settledLocked(Disconnected, cause)
+			if p.lost {
+				p.target.flaps++
+			}
 		}
 	})
+	if p.lost {
+		p.e.counters.lost.Add(1)
+	}
 	p.e.counters.retire(p)
 	if !registered {
 		return
 	}
-	overflow := isClass(cause, peering.Overflow)
-	log := p.e.log.With("peer", p.Peer, "address", p.address)
 	switch {
 	case overflow:
-		log.Warn("peer disconnected: its queue overflowed", "dropped", p.Queue.Stats().Dropped)
+		p.log.Warn("peer disconnected: its queue overflowed", "code", code.PeerRemoved.String(), "dropped", p.Queue.Stats().Dropped)
 		p.e.raise(code.PeerRemoved, p, "removed connection to remote peer (caf::sec::backpressure_overflow)")
 	case removing || cause == nil:
-		log.Info("peer removed")
+		p.log.Info("peer removed", "code", code.PeerRemoved.String())
 		p.e.raise(code.PeerRemoved, p, "removed connection to remote peer")
 	default:
-		log.Info("peer lost", "error", cause)
+		p.log.Info("peer lost", "code", code.PeerLost.String(), "class", classOf(cause), "error", cause)
 		p.e.raise(code.PeerLost, p, "lost connection to remote peer")
 	}
 	p.e.raise(code.EndpointUnreachable, p, "lost the last path")
@@ -238,6 +250,7 @@ func (p *peer) ping() (pong <-chan struct{}, end func()) {
 	payload := string(appendUint64([]byte("SYNC"), p.pings.next))
 	p.pings.waiting[payload] = ch
 	p.pings.Unlock()
+	p.rtt.sent([]byte(payload))
 	p.control(p.frame(wire.TypePing, []byte(payload)))
 	return ch, func() {
 		p.pings.Lock()
@@ -254,10 +267,10 @@ func (p *peer) settle(r peering.Result, command bool) {
 		if command {
 			cause = DropCommandQueue
 		}
-		p.e.counters.drop(cause, 1)
+		p.drop(cause, 1)
 		p.tellDrops()
 	case peering.Overflowed:
-		p.e.counters.drop(DropPeerQueue, 1)
+		p.drop(DropPeerQueue, 1)
 		p.Fail(&peering.Error{Class: peering.Overflow, Peer: p.Peer, Text: "the queue for the peer overflowed"})
 	}
 }
@@ -266,21 +279,7 @@ func (p *peer) settle(r peering.Result, command bool) {
 func (p *peer) tellDrops() {
 	now := time.Now().UnixNano()
 	if last := p.dropping.Load(); now-last > int64(time.Minute) && p.dropping.CompareAndSwap(last, now) {
-		p.e.log.Warn("messages to a peer are dropped", "peer", p.Peer, "address", p.address)
+		p.log.Warn("messages to a peer are dropped")
 		p.e.news.tell()
 	}
-}
-
-// raise raises a status event about the peer.
-func (e *Endpoint) raise(s code.Status, p *peer, text string) {
-	e.mu.Lock()
-	retry := p.retry
-	e.mu.Unlock()
-	var context data.Value
-	if s == code.EndpointDiscovered || s == code.EndpointUnreachable {
-		context = endpointInfo(p.Peer, "", 0)
-	} else {
-		context = endpointInfo(p.Peer, p.address, retry)
-	}
-	e.PublishLocal(topic.Statuses, data.Vector(data.String("status"), data.Enum(s.String()), context, data.String(text)))
 }

@@ -5,7 +5,9 @@ package broker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -83,11 +85,19 @@ type PeerInfo struct {
 	// LastError is why the last attempt failed or the last connection was lost. It stays after a later success.
 	LastError     PeerErrorClass
 	LastErrorText string
-	// Of the queue towards the peer, and of data messages and commands in both directions.
+	// Of the queue towards the peer, and of data messages and commands in both directions, since the connection stands.
 	QueuedMessages, QueuedBytes int
 	Dropped, Sent, Received     uint64
+	// Drops are the messages from the peer and for it that were discarded, by cause, without the causes that didn't occur. Dropped
+	// also counts what waited when the connection ended.
+	Drops map[DropCause]uint64
 	// Filter is what the peer asks for.
 	Filter []string
+	// RTT is how long the peer takes to answer a ping, smoothed over the last of them; zero while unknown. It is measured at least
+	// every 30 s and contains what either end takes to get at the ping, so it is what a message would take at best.
+	RTT time.Duration
+	// Flaps is how often a peering with this address was lost, since it is dialed. It stays zero for accepted peers.
+	Flaps uint64
 }
 
 // Peers describes every connection and every dialed address, by address.
@@ -114,7 +124,7 @@ func (e *Endpoint) Peers() []PeerInfo {
 }
 
 func (t *target) infoLocked() PeerInfo {
-	info := PeerInfo{Name: t.opt.Name, Address: t.address, Dialed: true, State: t.state, Since: t.since}
+	info := PeerInfo{Name: t.opt.Name, Address: t.address, Dialed: true, State: t.state, Since: t.since, Flaps: t.flaps}
 	if t.lastErr != nil {
 		info.LastError, info.LastErrorText = classOf(t.lastErr), t.lastErr.Error()
 	}
@@ -133,6 +143,50 @@ func (p *peer) infoLocked(info *PeerInfo) {
 	info.QueuedMessages, info.QueuedBytes, info.Dropped, info.Sent = st.Messages, st.Bytes, st.Dropped, st.Written
 	info.Received = p.received.Load()
 	info.Filter = slices.Clone(p.filter)
+	info.RTT = time.Duration(p.rtt.smoothed.Load())
+	for cause := range dropCauses {
+		if n := p.drops[cause].Load(); n > 0 {
+			if info.Drops == nil {
+				info.Drops = make(map[DropCause]uint64)
+			}
+			info.Drops[cause] = n
+		}
+	}
+}
+
+// PeerAll is Peer for several addresses at once. It waits for all of them, and answers the IDs of those that are peered, by address as
+// it was given, with the errors of the others joined.
+func (e *Endpoint) PeerAll(ctx context.Context, addresses []string, o PeerOptions) (map[string]data.EndpointID, error) {
+	type dialing struct {
+		t       *target
+		created bool
+	}
+	all, failures := make(map[string]dialing), make(map[string]error)
+	for _, address := range addresses {
+		if _, twice := all[address]; twice || failures[address] != nil {
+			continue
+		}
+		t, created, err := e.dial(address, o)
+		if err != nil {
+			failures[address] = err
+			continue
+		}
+		all[address] = dialing{t, created}
+	}
+	ids := make(map[string]data.EndpointID)
+	for address, d := range all {
+		id, err := e.await(ctx, d.t, d.created)
+		if err != nil {
+			failures[address] = err
+			continue
+		}
+		ids[address] = id
+	}
+	var errs []error
+	for _, address := range slices.Sorted(maps.Keys(failures)) {
+		errs = append(errs, fmt.Errorf("peer %s: %w", address, failures[address]))
+	}
+	return ids, errors.Join(errs...)
 }
 
 // AwaitPeer waits until an endpoint is peered.

@@ -56,6 +56,34 @@ func (p *Publisher) Publish(ctx context.Context, v data.Value) error {
 	return p.e.send(ctx, &p.how, o, v)
 }
 
+// PublishBatch publishes values in order. It stops at the first that fails; the error says which, and those before it have been
+// published.
+func (p *Publisher) PublishBatch(ctx context.Context, vs []data.Value) error {
+	for i := range vs {
+		if err := p.Publish(ctx, vs[i]); err != nil {
+			return batchError(i, len(vs), err)
+		}
+	}
+	return nil
+}
+
+// Capacity is how many messages may wait for each peer (Options.PeerQueue); bytes are limited too.
+func (p *Publisher) Capacity() int { return p.e.opt.PeerQueue.Messages }
+
+// Buffered is how many messages wait for the slowest of the peers that want the topic now. They may come from anybody, not from this
+// publisher alone. What has been handed to the operating system does not count.
+func (p *Publisher) Buffered() int {
+	o, err := p.e.routes.Load().own(p.topic)
+	if err != nil {
+		return 0
+	}
+	most := 0
+	for _, peer := range o.peers {
+		most = max(most, peer.Queue.Stats().Messages)
+	}
+	return most
+}
+
 // Dropped is how many messages did not reach everybody because a queue was full (FullDrop).
 func (p *Publisher) Dropped() uint64 { return p.how.dropped.Load() }
 
@@ -174,8 +202,3 @@ func (s *Subscriber) mustWait(size int) bool {
 	defer s.mu.Unlock()
 	return !s.mu.closed && s.fullLocked(size)
 }
-
-// callbackKey marks the contexts that callbacks of an endpoint get.
-type callbackKey struct{ e *Endpoint }
-
-func inCallback(ctx context.Context, e *Endpoint) bool { return ctx.Value(callbackKey{e}) != nil }

@@ -261,7 +261,7 @@ func (p *peer) update(en *entry) error {
 	p.e.change(func() { p.filter = topic.NewFilter(filter...) })
 	p.routes = p.e.routes.Load()
 	clear(p.cache)
-	p.e.log.Debug("filter", "peer", p.Peer, "entries", len(filter))
+	p.log.Debug("filter", "entries", len(filter))
 	return nil
 }
 
@@ -288,6 +288,7 @@ func (p *peer) ponged(payload []byte) {
 		p.Close()
 		return
 	}
+	p.rtt.ponged(payload)
 	p.pings.Lock()
 	defer p.pings.Unlock()
 	if ch := p.pings.waiting[string(payload)]; ch != nil {
@@ -299,7 +300,7 @@ func (p *peer) ponged(payload []byte) {
 // bad counts a frame that can't be used, and says so at most once a minute.
 func (p *peer) bad(cause DropCause, err error) {
 	p.e.counters.drop(cause, 1)
-	p.badData.log(func() { p.e.log.Warn("bad message dropped", "peer", p.Peer, "cause", cause, "error", err) })
+	p.badData.log(func() { p.log.Warn("bad message dropped", "cause", cause.String(), "error", err) })
 }
 
 // throttle lets one log line through for each interval. It belongs to one goroutine.

@@ -19,6 +19,7 @@ const maxCachedTopics = 4096
 type snapshot struct {
 	self   data.EndpointID
 	mode   ForwardMode
+	ttl    uint16 // of own messages
 	closed bool
 	peers  map[data.EndpointID]*peer
 	remote *topic.Table[*peer]
@@ -121,7 +122,7 @@ func (s *snapshot) makeOwn(name string) *ownRoute {
 
 // header is an envelope of this endpoint without length and payload. The topic is not too long.
 func (s *snapshot) header(t wire.Type, receiver data.EndpointID, name []byte) []byte {
-	e := wire.Envelope{Sender: s.self, Receiver: receiver, Type: t, TTL: wire.DefaultTTL, Topic: name}
+	e := wire.Envelope{Sender: s.self, Receiver: receiver, Type: t, TTL: s.ttl, Topic: name}
 	b, _ := wire.AppendFrame(nil, &e)
 	return b[wire.FrameHeader:]
 }

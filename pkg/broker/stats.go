@@ -42,19 +42,27 @@ type Stats struct {
 	BytesIn, BytesOut uint64
 	// Peers is the number of peerings that stand, Subscribers that of subscribers.
 	Peers, Subscribers int
-	// HandshakesFailed counts accepted connections, DialsFailed attempts that did not become a peering.
-	HandshakesFailed, DialsFailed uint64
+	// HandshakesFailed counts accepted connections, DialsFailed attempts that did not become a peering; PeeringsLost counts peerings
+	// that broke.
+	HandshakesFailed, DialsFailed, PeeringsLost uint64
 }
 
 type counters struct {
 	processed                     [wire.TypePong + 1]atomic.Uint64
 	dropped                       [dropCauses]atomic.Uint64
 	handshakesFailed, dialsFailed atomic.Uint64
+	lost                          atomic.Uint64 // peerings
 	bytesIn, bytesOut             atomic.Uint64 // of connections that have ended
 	refusal                       sharedThrottle
 }
 
 func (c *counters) drop(cause DropCause, n uint64) { c.dropped[cause].Add(n) }
+
+// drop counts discarded messages that came from the peer or were meant for it.
+func (p *peer) drop(cause DropCause, n uint64) {
+	p.drops[cause].Add(n)
+	p.e.counters.drop(cause, n)
+}
 
 func (c *counters) count(counts *[wire.TypePong + 1]uint64) {
 	for t, n := range counts {
@@ -75,7 +83,7 @@ func (e *Endpoint) Stats() Stats {
 	c := &e.counters
 	s := Stats{
 		Processed: make(map[string]uint64), Dropped: make(map[DropCause]uint64),
-		HandshakesFailed: c.handshakesFailed.Load(), DialsFailed: c.dialsFailed.Load(),
+		HandshakesFailed: c.handshakesFailed.Load(), DialsFailed: c.dialsFailed.Load(), PeeringsLost: c.lost.Load(),
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 	}
 	for t := wire.TypeData; t <= wire.TypePong; t++ {

@@ -5,10 +5,12 @@ package broker
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net"
 	"strconv"
 	"time"
 
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 )
@@ -17,12 +19,14 @@ import (
 type StatusEvent struct {
 	// Error tells that Code names an error and not a status.
 	Error bool
-	// Code is the name of a status ("peer_added") or an error ("peer_unavailable").
+	// Code is the name of a status ("peer_added", see code.Status) or an error ("peer_unavailable", see code.Code).
 	Code string
-	// ID, Address and Retry tell which peer, as far as that is known.
+	// ID, Address and Retry tell which peer, as far as that is known. Address and Retry are those of PeerOptions if this side dialed,
+	// Retry in whole seconds; else the remote address and zero.
 	ID      data.EndpointID
 	Address string
 	Retry   time.Duration
+	// Message is the reference's text.
 	Message string
 }
 
@@ -70,6 +74,68 @@ func (s *StatusSubscriber) Get(ctx context.Context) (StatusEvent, error) {
 
 // Close ends the subscription.
 func (s *StatusSubscriber) Close() { s.sub.Close() }
+
+// Poll takes the next event if there is one.
+func (s *StatusSubscriber) Poll() (StatusEvent, bool) {
+	for m, ok := s.sub.Poll(); ok; m, ok = s.sub.Poll() {
+		if ev, err := ParseStatus(m.Value); err == nil {
+			return ev, true
+		}
+	}
+	return StatusEvent{}, false
+}
+
+// Available is the number of queued events.
+func (s *StatusSubscriber) Available() int { return s.sub.Available() }
+
+// Dropped is how many events were discarded because the queue was full.
+func (s *StatusSubscriber) Dropped() uint64 { return s.sub.Dropped() }
+
+// All yields events until the context ends, or the subscriber is closed and has nothing queued any more.
+func (s *StatusSubscriber) All(ctx context.Context) iter.Seq[StatusEvent] {
+	return func(yield func(StatusEvent) bool) {
+		for m := range s.sub.All(ctx) {
+			if ev, err := ParseStatus(m.Value); err == nil && !yield(ev) {
+				return
+			}
+		}
+	}
+}
+
+// Handle calls f for each event as Subscriber.Handle does for messages.
+func (s *StatusSubscriber) Handle(ctx context.Context, f func(ctx context.Context, ev StatusEvent)) error {
+	return s.sub.Handle(ctx, func(ctx context.Context, m Message) {
+		if ev, err := ParseStatus(m.Value); err == nil {
+			f(ctx, ev)
+		}
+	})
+}
+
+// raise raises a status event about a peer.
+func (e *Endpoint) raise(s code.Status, p *peer, text string) {
+	ev := StatusEvent{Code: s.String(), ID: p.Peer, Message: text}
+	if s != code.EndpointDiscovered && s != code.EndpointUnreachable {
+		e.mu.Lock()
+		ev.Address, ev.Retry = p.address, p.retry
+		e.mu.Unlock()
+	}
+	e.PublishLocal(topic.Statuses, ev.Value())
+}
+
+// raiseError raises an error event about an endpoint or an address.
+func (e *Endpoint) raiseError(c code.Code, about StatusEvent, text string) {
+	about.Error, about.Code, about.Message = true, c.String(), text
+	e.PublishLocal(topic.Errors, about.Value())
+}
+
+// Value is the event as subscribers of the topics "<$>/local/data/statuses" and "<$>/local/data/errors" receive it.
+func (s StatusEvent) Value() data.Value {
+	context, text := endpointInfo(s.ID, s.Address, s.Retry), data.String(s.Message)
+	if s.Error {
+		return data.Vector(data.String("error"), data.Enum(s.Code), data.Vector(context, text))
+	}
+	return data.Vector(data.String("status"), data.Enum(s.Code), context, text)
+}
 
 // endpointInfo is the context of an event. An empty address stands for none.
 func endpointInfo(id data.EndpointID, address string, retry time.Duration) data.Value {

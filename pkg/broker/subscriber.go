@@ -4,7 +4,6 @@ package broker
 
 import (
 	"context"
-	"iter"
 	"sync"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -34,7 +33,9 @@ type Subscriber struct {
 	ready chan struct{} // one slot: there are messages and somebody waits
 	end   chan struct{} // closed with the subscriber
 
-	filter topic.Filter // guarded by the endpoint's mutex
+	// Guarded by the endpoint's mutex: what was asked for, and the shortest filter that says the same.
+	prefixes []string
+	filter   topic.Filter
 
 	mu struct {
 		sync.Mutex
@@ -49,7 +50,9 @@ type Subscriber struct {
 }
 
 func newSubscriber(e *Endpoint, prefixes []string, limit QueueLimit) *Subscriber {
-	return &Subscriber{e: e, limit: limit, filter: topic.NewFilter(prefixes...), ready: make(chan struct{}, 1), end: make(chan struct{})}
+	s := &Subscriber{e: e, limit: limit, ready: make(chan struct{}, 1), end: make(chan struct{})}
+	s.wantLocked(prefixes)
+	return s
 }
 
 // Get waits for the next message. After Close it answers what is still queued and then ErrClosed.
@@ -127,23 +130,6 @@ func (s *Subscriber) Dropped() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mu.dropped
-}
-
-// All yields messages until the context ends or the subscriber is closed.
-func (s *Subscriber) All(ctx context.Context) iter.Seq[Message] {
-	return func(yield func(Message) bool) {
-		for {
-			m, err := s.Get(ctx)
-			if err != nil || !yield(m) {
-				return
-			}
-		}
-	}
-}
-
-// SetPrefixes replaces what the subscriber wants, and peers are told. Messages that are queued stay.
-func (s *Subscriber) SetPrefixes(prefixes []string) {
-	s.e.change(func() { s.filter = topic.NewFilter(prefixes...) })
 }
 
 // Close ends the subscription; peers are told. Queued messages can still be read.

@@ -11,7 +11,6 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
-	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 )
 
 const (
@@ -46,7 +45,8 @@ type target struct {
 	state    PeerState
 	since    time.Time
 	lastErr  error
-	finished bool // no further attempt is made
+	flaps    uint64 // how often a peering was lost
+	finished bool   // no further attempt is made
 }
 
 // dial starts dialing an address, or joins what is under way.
@@ -93,6 +93,11 @@ func (e *Endpoint) Peer(ctx context.Context, address string, o PeerOptions) (dat
 	if err != nil {
 		return data.EndpointID{}, err
 	}
+	return e.await(ctx, t, created)
+}
+
+// await waits for the outcome of dialing an address; own tells that it was begun for this caller.
+func (e *Endpoint) await(ctx context.Context, t *target, own bool) (data.EndpointID, error) {
 	for {
 		news := e.news.wait()
 		id, finished, err := t.outcome()
@@ -102,7 +107,7 @@ func (e *Endpoint) Peer(ctx context.Context, address string, o PeerOptions) (dat
 		select {
 		case <-news:
 		case <-ctx.Done():
-			if created {
+			if own {
 				t.giveUp()
 			}
 			if err != nil {
@@ -231,10 +236,8 @@ func (t *target) failed(opt PeerOptions, err error) {
 	t.finished = t.finished || opt.Retry <= 0
 	t.e.mu.Unlock()
 	t.e.counters.dialsFailed.Add(1)
-	var pe *peering.Error
-	errors.As(err, &pe)
-	t.e.log.Debug("dial failed", "address", t.address, "class", classOf(err), "error", err)
-	t.e.raiseError(code.PeerUnavailable, endpointInfo(data.EndpointID{}, t.address, opt.Retry), "unable to connect to remote peer")
+	t.e.log.Debug("dial failed", "address", t.address, "code", code.PeerUnavailable.String(), "class", classOf(err), "error", err)
+	t.e.raiseError(code.PeerUnavailable, StatusEvent{Address: t.address, Retry: opt.Retry}, "unable to connect to remote peer")
 	t.e.news.tell()
 }
 
@@ -277,6 +280,9 @@ func (t *target) adopt(redundant *peering.Error) time.Duration {
 	if t.peer == p {
 		t.peer = nil
 		t.settledLocked(Disconnected, nil)
+		if p.lost {
+			t.flaps++
+		}
 	}
 	t.e.mu.Unlock()
 	return max(time.Since(started), 1)
@@ -288,9 +294,4 @@ func classOf(err error) PeerErrorClass {
 		return pe.Class
 	}
 	return ""
-}
-
-// raiseError raises an error event.
-func (e *Endpoint) raiseError(c code.Code, context data.Value, text string) {
-	e.PublishLocal(topic.Errors, data.Vector(data.String("error"), data.Enum(c.String()), data.Vector(context, data.String(text))))
 }

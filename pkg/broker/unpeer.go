@@ -4,9 +4,7 @@ package broker
 
 import (
 	"context"
-
 	"fmt"
-
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
@@ -42,7 +40,7 @@ func (e *Endpoint) Unpeer(ctx context.Context, address string) error {
 	}
 	e.mu.Unlock()
 	if t == nil && p == nil {
-		e.raiseError(code.PeerInvalid, endpointInfo(data.EndpointID{}, address, 0), "cannot unpeer from unknown peer")
+		e.raiseError(code.PeerInvalid, StatusEvent{Address: address}, "cannot unpeer from unknown peer")
 		return fmt.Errorf("unpeer %s: %w", address, code.PeerInvalid)
 	}
 	e.news.tell()
@@ -62,7 +60,7 @@ func (e *Endpoint) UnpeerID(ctx context.Context, id data.EndpointID) error {
 	}
 	e.mu.Unlock()
 	if p == nil {
-		e.raiseError(code.PeerInvalid, endpointInfo(id, "", 0), "cannot unpeer from unknown peer")
+		e.raiseError(code.PeerInvalid, StatusEvent{ID: id}, "cannot unpeer from unknown peer")
 		return fmt.Errorf("unpeer %s: %w", id, code.PeerInvalid)
 	}
 	return e.unpeer(ctx, dialed, p)
@@ -109,82 +107,7 @@ func (p *peer) bid() {
 	p.Queue.Seal()
 	p.Queue.Last(frame)
 	p.life.endWithin(closeTimeout, func() {
-		p.e.log.Warn("peer did not answer the closing ping", "peer", p.Peer, "address", p.address)
+		p.log.Warn("peer did not answer the closing ping")
 		p.Fail(nil)
 	})
-}
-
-// Close ends the endpoint: it stops listening and dialing, ends all peerings with the closing handshake at once, and waits for all its
-// goroutines. Peers that don't answer within 3 s, or until the context ends, are cut off; if messages for them were lost that way, the
-// error is ErrNotFlushed. Subscribers can still read what they have. Later calls wait for the first one and answer the same.
-func (e *Endpoint) Close(ctx context.Context) error {
-	e.mu.Lock()
-	first := !e.mu.closing
-	if first {
-		e.mu.closing = true
-		e.publishLocked()
-	}
-	listeners := e.mu.listeners
-	var conns []*peer
-	for p := range e.mu.conns {
-		conns = append(conns, p)
-	}
-	e.mu.Unlock()
-	if !first {
-		<-e.closed
-		return e.mu.closeErr
-	}
-	e.news.tell()
-	e.registry.Shutdown()
-	for _, l := range listeners {
-		l.Close()
-	}
-	lost := e.closePeers(ctx, conns)
-	e.cancel()
-	e.running.Wait()
-	e.finish()
-	if lost > 0 {
-		e.mu.closeErr = fmt.Errorf("close: %w: %d in the queues of peers", ErrNotFlushed, lost)
-	}
-	close(e.closed)
-	e.news.tell()
-	return e.mu.closeErr
-}
-
-// closePeers ends all connections and answers how many messages could not be written.
-func (e *Endpoint) closePeers(ctx context.Context, conns []*peer) (lost int) {
-	e.mu.Lock()
-	for _, t := range e.mu.targets {
-		t.cancel()
-	}
-	e.mu.Unlock()
-	for _, p := range conns {
-		p.bid()
-	}
-	for _, p := range conns {
-		select {
-		case <-p.gone:
-		case <-ctx.Done():
-			lost += p.Queue.Stats().Messages
-			p.Fail(nil)
-			<-p.gone
-		}
-	}
-	return lost
-}
-
-// finish ends the subscribers and what is left of the stores.
-func (e *Endpoint) finish() {
-	var subs []*Subscriber
-	e.change(func() {
-		for s := range e.mu.subs {
-			subs = append(subs, s)
-		}
-		clear(e.mu.subs)
-		clear(e.mu.stores)
-		e.mu.listeners = nil
-	})
-	for _, s := range subs {
-		s.finish()
-	}
 }
