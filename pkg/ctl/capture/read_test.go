@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package capture
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/gopacket/gopacket/layers"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
+)
+
+// Every frame of every recorded conversation comes out, in order and readable,
+// whatever the link and however TCP cuts it.
+func TestRecordings(t *testing.T) {
+	forms := []form{
+		{link: layers.LinkTypeEthernet}, {link: layers.LinkTypeEthernet, v6: true, ng: true}, {link: layers.LinkTypeNull},
+		{link: layers.LinkTypeLoop, v6: true}, {link: layers.LinkTypeLinuxSLL}, {link: layers.LinkTypeLinuxSLL2, v6: true},
+		{link: layers.LinkTypeLinuxSLL2, ng: true}, {link: layers.LinkTypeRaw}, {link: layers.LinkTypeRaw, v6: true},
+	}
+	for i, r := range recordings(t) {
+		o, size := forms[i%len(forms)], []int{1, 7, 100, 1400, 60000}[i%5]
+		f := newFlow(4000).open().send(true, size, r.ways[1]).send(false, size, r.ways[0]).close()
+		events, s := read(t, o.capture(t, f))
+		for i, back := range []bool{false, true} {
+			got, notes := shown(events, back)
+			if err := same(got, frames(t, r.ways[i])); err != nil {
+				t.Errorf("%s, side %d, %+v: %v", r.name, i, o, err)
+			}
+			if len(notes) > 0 {
+				t.Errorf("%s: notes %q", r.name, notes)
+			}
+		}
+		if s.Bad != 0 || s.Connections != 1 || s.Frames != len(events) || s.Gaps+s.Lost+s.Skipped+s.NoTCP != 0 || s.Packets != len(f.segments) {
+			t.Errorf("%s: %+v", r.name, s)
+		}
+	}
+}
+
+// What frames hold is decoded.
+func TestContents(t *testing.T) {
+	r := find(t, "zeek8-cluster.to-manager/conn0")
+	events, _ := read(t, form{link: layers.LinkTypeEthernet}.capture(t, newFlow(4000).open().send(true, 900, r.ways[1]).send(false, 900, r.ways[0])))
+	seen := map[wire.Type]int{}
+	for _, e := range events {
+		seen[e.Type]++
+		switch e.Type {
+		case wire.TypeHello:
+			if _, ok := e.Handshake.(*wire.Hello); !ok {
+				t.Errorf("hello is %T", e.Handshake)
+			}
+		case wire.TypeData:
+			if e.Value.IsNone() || len(e.Envelope.Topic) == 0 {
+				t.Errorf("data: %+v", e.Envelope)
+			}
+		case wire.TypeCommand:
+			if e.Command == nil || !strings.Contains(string(e.Envelope.Topic), "/<$>/data/") {
+				t.Errorf("command on %s: %v", e.Envelope.Topic, e.Err)
+			}
+		case wire.TypePing:
+			if string(e.Envelope.Topic) != topic.Reserved {
+				t.Errorf("ping on %s", e.Envelope.Topic)
+			}
+		}
+		if e.From.Port() != 4000 && e.To.Port() != 4000 || e.Conn != 1 || e.Time.Before(started) {
+			t.Errorf("%v > %v, connection %d at %v", e.From, e.To, e.Conn, e.Time)
+		}
+	}
+	for _, want := range []wire.Type{wire.TypeHello, wire.TypeProbe, wire.TypeVersionSelect, wire.TypeData, wire.TypeCommand, wire.TypePing, wire.TypePong} {
+		if seen[want] == 0 {
+			t.Errorf("no %v among %v", want, seen)
+		}
+	}
+}
+
+// Packets out of order and repeated make no difference.
+func TestDisorder(t *testing.T) {
+	r := find(t, "zeek8-cluster.to-logger-1/conn0")
+	random := rand.New(rand.NewPCG(1, 2))
+	f := newFlow(4000).open().send(true, 300, r.ways[1]).send(false, 300, r.ways[0])
+	body := f.segments[2:]
+	for i := 0; i+4 <= len(body); i += 4 {
+		random.Shuffle(4, func(a, b int) { body[i+a], body[i+b] = body[i+b], body[i+a] })
+	}
+	f.segments = append(f.segments[:len(f.segments):len(f.segments)], body[3], body[10])
+	events, s := read(t, form{link: layers.LinkTypeLinuxSLL}.capture(t, f.close()))
+	for i, back := range []bool{false, true} {
+		got, _ := shown(events, back)
+		if err := same(got, frames(t, r.ways[i])); err != nil {
+			t.Errorf("side %d: %v", i, err)
+		}
+	}
+	if s.Gaps != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A capture that begins in the middle shows every frame that is whole in it.
+func TestMidway(t *testing.T) {
+	r := find(t, "zeek8-cluster.to-manager/conn1")
+	for _, cut := range []int{1, 3, 200, 400, 555, 1000} {
+		f := newFlow(4000).send(true, 500, r.ways[1][cut:]).send(false, 500, r.ways[0][cut:])
+		events, s := read(t, form{link: layers.LinkTypeRaw}.capture(t, f))
+		for i, back := range []bool{false, true} {
+			all := frames(t, r.ways[i])
+			begin := 0
+			for len(all) > 0 && begin < cut {
+				begin += wire.FrameHeader + len(all[0])
+				all = all[1:]
+			}
+			// What remains of a handshake has no mark, except its magic number.
+			for len(all) > 0 && len(all[0]) < wire.HeaderSize && !(len(all[0]) > 5 && string(all[0][1:5]) == "ZEEK") {
+				all = all[1:]
+			}
+			got, _ := shown(events, back)
+			if err := same(got, all); err != nil {
+				t.Errorf("cut at %d, side %d: %v", cut, i, err)
+			}
+		}
+		if s.Connections != 1 || s.Bad != 0 {
+			t.Errorf("cut at %d: %+v", cut, s)
+		}
+	}
+}
+
+// A lost packet costs the frames in it, and is said.
+func TestGap(t *testing.T) {
+	r := find(t, "zeek8-cluster.to-manager/conn1")
+	all := frames(t, r.ways[0])
+	for _, lost := range []int{1, 2, 5, 9} {
+		f := newFlow(4000).open().send(true, 400, r.ways[1]).send(false, 400, r.ways[0]).close()
+		at := 0
+		for ; f.segments[at].syn || f.segments[at].back; at++ {
+		}
+		at += lost
+		f.segments = append(f.segments[:at:at], f.segments[at+1:]...)
+		events, s := read(t, form{link: layers.LinkTypeEthernet}.capture(t, f))
+		got, notes := shown(events, false)
+		if !strings.Contains(strings.Join(notes, "|"), "400 bytes are missing") || s.Gaps != 1 || s.Lost != 400 {
+			t.Errorf("segment %d: %q, %+v", lost, notes, s)
+		}
+		from, to, touched := lost*400, (lost+1)*400, 0
+		offset := 0
+		for _, body := range all {
+			end := offset + wire.FrameHeader + len(body)
+			if offset < to && end > from {
+				touched++
+			}
+			offset = end
+		}
+		if len(got) != len(all)-touched || s.Bad != 0 {
+			t.Errorf("segment %d: %d frames of %d, %d of which were touched; bad %d", lost, len(got), len(all), touched, s.Bad)
+		}
+	}
+}
+
+// Other protocols are told apart and not shown.
+func TestOthers(t *testing.T) {
+	tls := append([]byte{0x16, 3, 1, 0, 200}, make([]byte, 200)...)
+	appData := append([]byte{0x17, 3, 3, 1, 0}, bytes.Repeat([]byte{0xab}, 256)...)
+	noise := make([]byte, 800<<10)
+	rand.NewChaCha8([32]byte{1}).Read(noise)
+	flows := []*tcpFlow{
+		newFlow(4001).open().send(false, 500, tls).send(true, 500, tls).close(),
+		newFlow(4002).send(true, 500, appData),
+		newFlow(4003).open().send(false, 500, []byte("GET /v1/messages/json HTTP/1.1\r\n\r\n")).close(),
+		newFlow(4004).open().send(true, 500, append(make([]byte, 32), "broker.v2"...)),
+		newFlow(4005).open().send(false, 500, []byte("SSH-2.0-OpenSSH_9.6\r\n")),
+		newFlow(4006).send(false, 60000, noise),
+		newFlow(4007).open().close(),
+	}
+	events, s := read(t, form{link: layers.LinkTypeEthernet}.capture(t, flows...))
+	want := map[string]int{"TLS": 2, "HTTP": 1, "Broker before 2.3": 1, "something else": 3}
+	for name, n := range want {
+		if s.Others[name] != n {
+			t.Errorf("%s: %d, want %d", name, s.Others[name], n)
+		}
+	}
+	if len(events) != 2 || events[0].Note != "TLS: its content can't be seen" || events[1].From.Port() != 9999 || s.Connections+s.Frames != 0 {
+		t.Errorf("%v, %+v", events, s)
+	}
+}
+
+// A frame that can't be read is shown as such, and those after it are shown.
+func TestBadFrames(t *testing.T) {
+	r := find(t, "pubsub.connecting-is-originator/conn0")
+	bad := append([]byte{0, 0, 0, 40}, make([]byte, 40)...)
+	whole := append(append(bytes.Clone(r.ways[0]), bad...), r.ways[0][len(r.ways[0])-111:]...)
+	n := len(frames(t, r.ways[0]))
+	tail := r.ways[0]
+	for _, f := range frames(t, r.ways[0])[:n-1] {
+		tail = tail[wire.FrameHeader+len(f):]
+	}
+	whole = append(append(append(bytes.Clone(r.ways[0]), bad...), 0, 0, 0, 0), tail...)
+	events, s := read(t, form{link: layers.LinkTypeEthernet}.capture(t, newFlow(4000).open().send(true, 1000, r.ways[1]).send(false, 1000, whole).close()))
+	got, _ := shown(events, false)
+	if len(got) != n+2 || s.Bad != 1 || s.Skipped != 0 {
+		t.Errorf("%d frames after %d: %+v", len(got), n, s)
+	}
+	huge := append(bytes.Clone(r.ways[0]), 0x7f, 0xff, 0xff, 0xff, 1, 2, 3)
+	events, s = read(t, form{link: layers.LinkTypeEthernet}.capture(t, newFlow(4000).open().send(false, 1000, huge)))
+	if last := events[len(events)-1]; last.Note != "the capture ends within a frame" || s.Bad != 1 {
+		t.Errorf("%+v: %+v", last, s)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	r := find(t, "pubsub.connecting-is-originator/conn0")
+	raw := form{link: layers.LinkTypeEthernet}.capture(t, newFlow(4000).open().send(false, 1000, r.ways[0]))
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write(raw); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	if events, _ := read(t, zipped.Bytes()); len(events) != len(frames(t, r.ways[0])) {
+		t.Errorf("compressed: %d events", len(events))
+	}
+	if _, s := read(t, raw[:len(raw)-5]); !s.Truncated {
+		t.Errorf("cut off: %+v", s)
+	}
+	ieee := form{link: layers.LinkTypeEthernet}.capture(t)
+	ieee[20] = 105
+	for name, b := range map[string][]byte{"nothing": nil, "three bytes": {1, 2, 3}, "text": []byte("these are no packets at all"), "another link": ieee} {
+		if _, err := Read(t.Context(), bytes.NewReader(b), nil); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Read(t.Context(), io.MultiReader(bytes.NewReader(raw), failing{}), func(Event) error { return nil }); !errors.Is(err, errFailing) {
+		t.Errorf("a reader that fails: %v", err)
+	}
+	n := 0
+	if _, err := Read(t.Context(), bytes.NewReader(raw), func(Event) error { n++; return io.ErrClosedPipe }); !errors.Is(err, io.ErrClosedPipe) || n != 1 {
+		t.Errorf("stopped after %d: %v", n, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Read(ended, bytes.NewReader(raw), func(Event) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("ended: %v", err)
+	}
+}
+
+var errFailing = errors.New("failing")
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errFailing }
