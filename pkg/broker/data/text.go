@@ -10,8 +10,7 @@ import (
 // String is the text form that the reference prints in logs: nil, T, F,
 // numbers (reals with six decimals), bytes as they are, addresses, networks
 // and ports as usual, times in nanoseconds, {sets}, {tables -> values} and
-// (vectors). Sets and tables come in ascending order. It can't be read back;
-// [Value.Text] can.
+// (vectors). Sets and tables come in ascending order. It can't be parsed back.
 func (v Value) String() string {
 	switch v.Kind() {
 	case KindNone:
@@ -19,16 +18,16 @@ func (v Value) String() string {
 	case KindString, KindEnum:
 		return v.s
 	default:
-		return string(v.AppendString(nil))
+		return string(v.AppendText(nil))
 	}
 }
 
-// AppendString appends what [Value.String] answers.
-func (v Value) AppendString(dst []byte) []byte {
-	return appendString(dst, inOrder(v))
+// AppendText appends what [Value.String] answers.
+func (v Value) AppendText(dst []byte) []byte {
+	return appendText(dst, inOrder(v))
 }
 
-func appendString(dst []byte, v Value) []byte {
+func appendText(dst []byte, v Value) []byte {
 	switch v.Kind() {
 	case KindNone:
 		return append(dst, "nil"...)
@@ -89,9 +88,15 @@ func appendSubnet(dst []byte, v Value) []byte {
 func appendElements(dst []byte, v Value) []byte {
 	r := v.Reader()
 	for i := 0; r.Len() > 0; i++ {
-		dst = append(dst, separator(v.Kind(), i)...)
+		switch {
+		case i == 0:
+		case v.Kind() == KindTable && i%2 == 1:
+			dst = append(dst, " -> "...)
+		default:
+			dst = append(dst, ", "...)
+		}
 		e, _ := r.Next()
-		dst = appendString(dst, e)
+		dst = appendText(dst, e)
 	}
 	return dst
 }

@@ -15,11 +15,16 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/jsonwire"
 )
 
 // keptBuffer is the largest buffer that deliver keeps for the next message.
 const keptBuffer = 1 << 20
+
+// fragment is how much of a message is written at once: between two fragments there is room for pings, and each that a client takes is a
+// sign of life.
+const fragment = 1 << 20
 
 // listen publishes what the client sends.
 func (s *session) listen(ctx context.Context) error {
@@ -32,83 +37,75 @@ func (s *session) listen(ctx context.Context) error {
 			return ctx.Err()
 		}
 		s.received.Add(1)
+		if err := s.hold(func() error { return s.rate.pass(ctx, len(text)) }); err != nil {
+			return err
+		}
 		if err := s.publish(ctx, text); err != nil {
 			if ctx.Err() != nil || errors.Is(err, broker.ErrClosed) {
 				return errStopped
 			}
-			answer := jsonwire.AppendError(nil, code.DeserializationFailed.String(), complaint(n, err))
-			if err := s.write(answer); err != nil {
+			if err := s.write(s.answer(n, err)); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// publish gives a message to everybody but its sender. While the queue of a
-// peer is full, the client has to wait.
+// hold does what the client has to wait for. Meanwhile its answers to pings can't be heard.
+func (s *session) hold(f func() error) error {
+	s.held.Store(true)
+	err := f()
+	s.heard.Add(1)
+	s.held.Store(false)
+	return err
+}
+
+// errDenied is about a topic that the client may not publish to.
+var errDenied = errors.New("not allowed to publish to")
+
+// publish gives a message to everybody but its sender. While the queue of a peer is full, the client has to wait.
 func (s *session) publish(ctx context.Context, text []byte) error {
 	name, v, err := jsonwire.ParseMessage(text)
 	if err != nil {
 		return err
 	}
-	s.held.Store(true)
-	err = s.g.e.NewPublisher(name, broker.PublisherOptions{}).Publish(ctx, v)
-	s.heard.Add(1)
-	s.held.Store(false)
-	if err != nil {
+	if l := s.g.o.Limits.Depth; l < data.MaxDepth && v.Depth() > l {
+		return fmt.Errorf("nested too deeply, want at most %d levels", l)
+	}
+	if err := s.manners.takes(v); err != nil {
 		return err
 	}
-	s.g.e.PublishLocal(name, v)
-	s.g.passOn(s, name, v)
-	return nil
+	if !s.may.mayPublish(name) {
+		return fmt.Errorf("%w %.70q", errDenied, name)
+	}
+	return s.hold(func() error { return s.hub.Publish(ctx, name, v) })
 }
 
-// complaint says what was wrong with the n-th message. It begins as C++
-// Broker's server had it.
-func complaint(n int, err error) string {
-	class := jsonwire.ClassValue
-	if e := (*jsonwire.Error)(nil); errors.As(err, &e) {
-		class = e.Class
+// answer says why the n-th message was not published.
+func (s *session) answer(n int, err error) []byte {
+	if errors.Is(err, errDenied) {
+		return jsonwire.AppendError(nil, permissionDenied, fmt.Sprintf("input #%d: %v", n, err))
 	}
-	switch class {
-	case jsonwire.ClassSyntax:
-		return fmt.Sprintf("input #%d contained malformed JSON -> %s", n, err)
-	case jsonwire.ClassObject:
-		return fmt.Sprintf("input #%d expected a JSON object", n)
-	case jsonwire.ClassDuplicate:
-		return fmt.Sprintf("input #%d caused an internal error -> %s", n, err)
-	default:
-		return fmt.Sprintf("input #%d contained invalid data -> %s", n, err)
-	}
+	return jsonwire.AppendError(nil, code.DeserializationFailed.String(), s.manners.complaint(n, err))
 }
 
-// collect queues for the client what peers have sent. What was published
-// locally is the client's own, or comes from another client by passOn.
+// collect moves what arrives for the client into its queue. It never blocks, so that nobody waits for the client.
 func (s *session) collect(ctx context.Context) error {
-	self := s.g.e.ID()
 	var batch [64]broker.Message
 	for {
-		n, err := s.sub.GetBatch(ctx, batch[:])
+		n, err := s.hub.GetBatch(ctx, batch[:])
 		if err != nil {
 			return errStopped // the endpoint is closed, or the session has ended already
 		}
-		for _, m := range batch[:n] {
-			if m.From != self {
-				s.enqueue(item{topic: m.Topic, value: m.Value})
+		for i := range batch[:n] {
+			if s.manners.gives(&batch[i], s.named) && !s.queue.push(batch[i]) {
+				return errOverflow
 			}
 		}
 		clear(batch[:n])
-		if s.sub.Dropped() > 0 {
+		if !s.queue.lost(s.hub.Dropped()) {
 			return errOverflow
 		}
-	}
-}
-
-// enqueue lets a message wait for the client, or the client go if it is too
-// slow. It never blocks.
-func (s *session) enqueue(i item) {
-	if !s.queue.push(i) {
-		s.end(errOverflow)
 	}
 }
 
@@ -116,7 +113,7 @@ func (s *session) enqueue(i item) {
 func (s *session) deliver(ctx context.Context) error {
 	var text []byte
 	for ctx.Err() == nil {
-		i, ok := s.queue.pop()
+		m, ok := s.queue.pop()
 		if !ok {
 			select {
 			case <-s.queue.ready:
@@ -124,7 +121,7 @@ func (s *session) deliver(ctx context.Context) error {
 			}
 			continue
 		}
-		text = i.appendText(text[:0])
+		text = jsonwire.AppendMessage(text[:0], m.Topic, m.Value)
 		if err := s.write(text); err != nil {
 			return err
 		}
@@ -136,8 +133,7 @@ func (s *session) deliver(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// ping finds out whether the client is still there. Any byte from it is as good
-// as an answer.
+// ping finds out whether the client is still there. Any byte from it is as good as an answer, and so is a fragment that it takes.
 func (s *session) ping(ctx context.Context) error {
 	ticker := time.NewTicker(s.g.o.PingInterval)
 	defer ticker.Stop()
@@ -169,7 +165,7 @@ func (s *session) read() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind != websocket.MessageText {
+	if kind != websocket.MessageText && !s.manners.readsBinary() {
 		return nil, errBinary
 	}
 	return io.ReadAll(listener{r, &s.heard})
@@ -188,5 +184,20 @@ func (l listener) Read(p []byte) (int, error) {
 }
 
 func (s *session) write(text []byte) error {
-	return s.conn.Write(s.io, websocket.MessageText, text)
+	if len(text) <= fragment {
+		return s.conn.Write(s.io, websocket.MessageText, text)
+	}
+	w, err := s.conn.Writer(s.io, websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	for len(text) > 0 {
+		n := min(len(text), fragment)
+		if _, err := w.Write(text[:n]); err != nil {
+			return err
+		}
+		text = text[n:]
+		s.heard.Add(1)
+	}
+	return w.Close()
 }

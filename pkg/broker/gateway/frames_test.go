@@ -4,9 +4,7 @@ package gateway
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"io"
 	"net"
@@ -118,44 +116,6 @@ func (c rawClient) ended() {
 	c.t.Helper()
 	if op, payload, err := c.next(); !errors.Is(err, io.EOF) {
 		c.t.Errorf("received frame %d %q, %v, want the end", op, payload, err)
-	}
-}
-
-// The frames of the recording. The former server ended the connection without
-// a word where ours sends the close frame that the WebSocket standard asks for.
-func TestRecordedFrames(t *testing.T) {
-	g := newGateway(t, newEndpoint(t), Options{Version: recordedVersion})
-	endings := [][]byte{
-		append([]byte{1003 >> 8, 1003 & 0xff}, "binary messages are not part of the protocol"...), // to a binary frame
-		append([]byte{1000 >> 8, 1000 & 0xff}, "bye"...),                                          // the client's own
-	}
-	for i, conn := range readRecording(t, "frames") {
-		c := dialRaw(t, g)
-		for _, s := range conn.steps {
-			payload, err := hex.DecodeString(s.Hex)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch {
-			case s.isAck():
-				op, text, err := c.next()
-				if err != nil || op != opText || !bytes.Contains(text, []byte(`,"version":"`+recordedVersion+`"}`)) {
-					t.Fatalf("received %d %q, %v", op, text, err)
-				}
-			case s.EOF:
-				c.expect(opClose, string(endings[i]))
-				if i == 0 {
-					c.frame(true, opClose, endings[i][:2])
-				}
-				c.ended()
-			case s.Dir == "client" && s.Text != "":
-				c.frame(true, opText, []byte(s.Text))
-			case s.Dir == "client":
-				c.frame(true, byte(s.Op), payload)
-			default:
-				c.expect(byte(s.Op), string(payload))
-			}
-		}
 	}
 }
 

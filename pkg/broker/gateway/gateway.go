@@ -11,71 +11,22 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"regexp"
-	"strings"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/brokermesh/brokermesh/pkg/broker"
-	"github.com/brokermesh/brokermesh/pkg/broker/data"
-	"github.com/brokermesh/brokermesh/pkg/broker/jsonwire"
-	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 )
 
-// Path is where clients connect.
-const Path = "/v1/messages/json"
-
-// Defaults of Options.
-const (
-	DefaultClients  = 100
-	DefaultMessage  = 16 << 20
-	DefaultQueue    = 512
-	DefaultInterval = 5 * time.Second
-)
-
-// helloTime is how long a client may take for its HTTP request, and again to
-// say what it wants.
-const helloTime = 10 * time.Second
-
-// Options of a Gateway. The zero Options are good.
-type Options struct {
-	// TLS protects what Serve listens on; clients need a certificate of its
-	// CA. Nil means plain TCP.
-	TLS *peering.TLS
-	// Version is what clients are told.
-	Version string
-	// Clients is how many there may be at a time, MaxMessage how many bytes a
-	// message of theirs may have, Queue how many messages may wait for one of
-	// them; when more have been waiting for a second, it is let go.
-	Clients, MaxMessage, Queue int
-	// PingInterval is the time between two pings, and that within which a
-	// client has to answer one.
-	PingInterval time.Duration
-	// Logger gets who comes and goes; nil discards it.
-	Logger *slog.Logger
-}
-
-func (o Options) withDefaults() Options {
-	o.Version = cmp.Or(o.Version, "brokermesh")
-	o.Clients = cmp.Or(o.Clients, DefaultClients)
-	o.MaxMessage = cmp.Or(o.MaxMessage, DefaultMessage)
-	o.Queue = cmp.Or(o.Queue, DefaultQueue)
-	o.PingInterval = cmp.Or(o.PingInterval, DefaultInterval)
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return o
-}
-
-// Gateway serves clients of one endpoint. Its methods may be called from any
-// goroutine.
+// Gateway serves clients of one endpoint. Its methods may be called from any goroutine.
 type Gateway struct {
 	e      *broker.Endpoint
 	o      Options
 	server *http.Server
 	addr   net.Addr // of Listen
+	door   atomic.Pointer[doorman]
+	number atomic.Uint64 // sessions begun
 
 	stop    context.Context // ends every session
 	cancel  context.CancelFunc
@@ -85,15 +36,19 @@ type Gateway struct {
 		sync.Mutex
 		closing  bool
 		strange  int // connections that are no sessions yet
-		clients  int
-		sessions map[*session]struct{} // those with a subscription
+		clients  int // places taken
+		sessions map[*session]struct{}
 	}
 }
 
-// New makes a gateway that has no port yet: it is an [http.Handler], and Serve
-// gives it a listener. It must be closed, and before its endpoint.
-func New(e *broker.Endpoint, o Options) *Gateway {
+// New makes a gateway that has no port yet: it is an [http.Handler], and Serve gives it a listener. It must be closed, and before its
+// endpoint. Options that aren't valid are an error.
+func New(e *broker.Endpoint, o Options) (*Gateway, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("options for WebSocket clients: %w", err)
+	}
 	g := &Gateway{e: e, o: o.withDefaults()}
+	g.door.Store(newDoorman(o.Access))
 	g.stop, g.cancel = context.WithCancel(context.Background())
 	g.mu.sessions = make(map[*session]struct{})
 	g.server = &http.Server{
@@ -105,16 +60,19 @@ func New(e *broker.Endpoint, o Options) *Gateway {
 		ConnState:         g.count,
 		ErrorLog:          slog.NewLogLogger(g.o.Logger.Handler(), slog.LevelDebug),
 	}
-	return g
+	return g, nil
 }
 
 // Listen makes a gateway that serves HOST:PORT. Port 0 takes a free one.
 func Listen(e *broker.Endpoint, address string, o Options) (*Gateway, error) {
+	g, err := New(e, o)
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for WebSocket clients: %w", err)
 	}
-	g := New(e, o)
 	g.addr = l.Addr()
 	g.running.Go(func() {
 		if err := g.Serve(l); err != nil {
@@ -124,11 +82,12 @@ func Listen(e *broker.Endpoint, address string, o Options) (*Gateway, error) {
 	return g, nil
 }
 
-// Serve accepts clients until the gateway is closed, which is no error. It
-// closes the listener.
+// Serve accepts clients until the gateway is closed, which is no error. It closes the listener.
 func (g *Gateway) Serve(l net.Listener) error {
 	if g.o.TLS != nil {
 		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: g.security})
+	} else if len(g.o.Access.Tokens) > 0 {
+		g.o.Logger.Warn("tokens of WebSocket clients travel unencrypted", "address", l.Addr())
 	}
 	if err := g.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve WebSocket clients: %w", err)
@@ -142,12 +101,17 @@ func (g *Gateway) security(*tls.ClientHelloInfo) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	switch g.o.ClientCerts {
+	case CertsOptional:
+		c.ClientAuth = tls.VerifyClientCertIfGiven
+	case CertsNone:
+		c.ClientAuth = tls.NoClientCert
+	}
 	c.NextProtos = []string{"http/1.1"}
 	return c, nil
 }
 
-// count bounds the connections that have not become sessions: as many as there
-// may be clients.
+// count bounds the connections that have not become sessions: as many as there may be clients.
 func (g *Gateway) count(c net.Conn, state http.ConnState) {
 	g.mu.Lock()
 	switch state {
@@ -156,7 +120,7 @@ func (g *Gateway) count(c net.Conn, state http.ConnState) {
 	case http.StateHijacked, http.StateClosed:
 		g.mu.strange--
 	}
-	full := state == http.StateNew && g.mu.strange > g.o.Clients
+	full := state == http.StateNew && g.mu.strange > g.o.Limits.Clients
 	g.mu.Unlock()
 	if full {
 		c.Close()
@@ -173,9 +137,8 @@ func (g *Gateway) Clients() int {
 	return g.mu.clients
 }
 
-// Close lets all clients go with code 1001 and returns when they are gone,
-// which takes about a second if one of them doesn't answer. Closing twice is
-// fine.
+// Close lets all clients go with code 1001 and returns when they are gone, which takes about a second if one of them doesn't answer.
+// Closing twice is fine.
 func (g *Gateway) Close() error {
 	g.mu.Lock()
 	g.mu.closing = true
@@ -186,11 +149,29 @@ func (g *Gateway) Close() error {
 	return err
 }
 
+// SetAccess replaces Options.Access. Clients that would be refused now, or that had other rights, are let go with code 1008; they may
+// come back.
+func (g *Gateway) SetAccess(a Access) error {
+	if err := a.validate(); err != nil {
+		return fmt.Errorf("access of WebSocket clients: %w", err)
+	}
+	d := newDoorman(a)
+	g.door.Store(d)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for s := range g.mu.sessions {
+		if who, may, refused := d.admit(s.request); refused != nil || who != s.who || !may.equal(s.may) {
+			s.end(errAccess)
+		}
+	}
+	return nil
+}
+
 // enter takes a place among the clients; false if there is none.
 func (g *Gateway) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.mu.closing || g.mu.clients >= g.o.Clients {
+	if g.mu.closing || g.mu.clients >= g.o.Limits.Clients {
 		return false
 	}
 	g.mu.clients++
@@ -205,50 +186,14 @@ func (g *Gateway) leave() {
 	g.running.Done()
 }
 
-// applicationName is what a client of Zeek's server may call itself.
-var applicationName = regexp.MustCompile(`^[A-Za-z0-9/_.=:*@-]*$`)
-
-// ServeHTTP turns a request into a session and runs it. Who gives an
-// application name expects what Zeek's server does with a wrong path; others
-// get status 404.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	names := r.Header.Values("X-Application-Name")
-	if r.URL.Path != Path && len(names) == 0 {
-		http.Error(w, "invalid path; try "+Path, http.StatusNotFound)
-		return
-	}
-	if !g.enter() {
-		http.Error(w, "too many clients", http.StatusServiceUnavailable)
-		return
-	}
-	defer g.leave()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // any origin: who may come is decided by certificates
-		CompressionMode:    websocket.CompressionDisabled,
-	})
-	if err != nil {
-		return // Accept has answered
-	}
-	defer conn.CloseNow()
-	conn.SetReadLimit(int64(g.o.MaxMessage))
-	s := newSession(g, conn)
-	switch {
-	case r.URL.Path != Path:
-		err = s.run(func(context.Context) error { return s.reject("invalid_uri", "Invalid URI - use "+Path) })
-	case len(names) > 0 && !applicationName.MatchString(names[0]):
-		err = s.run(func(context.Context) error { return s.reject("invalid_application_name", "Invalid X-Application-Name") })
-	default:
-		g.o.Logger.Info("WebSocket client connected", "client", r.RemoteAddr, "application", strings.Join(names, ", "))
-		err = s.run(s.serve)
-	}
-	g.o.Logger.Info("WebSocket client left", "client", r.RemoteAddr, "reason", err, "sent", s.sent.Load(), "received", s.received.Load())
-}
-
-// register lets a session hear the other clients, and unregister ends that.
-func (g *Gateway) register(s *session) {
+// register lets a session be seen. The doorman that has admitted it must still be the one.
+func (g *Gateway) register(s *session, d *doorman) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.mu.sessions[s] = struct{}{}
+	g.mu.Unlock()
+	if g.door.Load() != d {
+		s.end(errAccess)
+	}
 }
 
 func (g *Gateway) unregister(s *session) {
@@ -257,21 +202,30 @@ func (g *Gateway) unregister(s *session) {
 	delete(g.mu.sessions, s)
 }
 
-// passOn hands a client's message to the other clients that want it.
-func (g *Gateway) passOn(from *session, name string, v data.Value) {
-	var to []*session
+// Session is what is known of a client.
+type Session struct {
+	// Number counts the gateway's clients from 0.
+	Number uint64
+	// Address is that of the connection, Application the name that the client gives itself, and Identity how it was let in: "token
+	// NAME", the URI of its certificate, or "anonymous".
+	Address, Application, Identity string
+	Since                          time.Time
+	// Subscriptions are the prefixes that the client asked for; nil before it has.
+	Subscriptions []string
+	// Sent, Received and Dropped count messages: to the client, from it, and those that its full queue has cost it. Queued are
+	// waiting.
+	Sent, Received, Dropped uint64
+	Queued                  int
+}
+
+// Sessions are the clients of this moment, in the order in which they came.
+func (g *Gateway) Sessions() []Session {
 	g.mu.Lock()
+	var all []Session
 	for s := range g.mu.sessions {
-		if s != from && s.filter.Matches(name) {
-			to = append(to, s)
-		}
+		all = append(all, s.view())
 	}
 	g.mu.Unlock()
-	if len(to) == 0 {
-		return
-	}
-	i := item{text: jsonwire.AppendMessage(nil, name, v)}
-	for _, s := range to {
-		s.enqueue(i)
-	}
+	slices.SortFunc(all, func(a, b Session) int { return cmp.Compare(a.Number, b.Number) })
+	return all
 }

@@ -7,78 +7,85 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
-	"github.com/brokermesh/brokermesh/pkg/broker/data"
-	"github.com/brokermesh/brokermesh/pkg/broker/jsonwire"
 )
 
-// maxQueued is how many bytes may wait for a client, and maxLag how long more
-// messages than Options.Queue.
-const (
-	maxQueued = broker.DefaultQueueBytes
-	maxLag    = time.Second
-)
+// maxLag is how long more messages than the limit may wait for a client that would be let go for it.
+const maxLag = time.Second
 
 // keptItems is the largest room that an empty queue keeps.
 const keptItems = 4096
 
-// itemOverhead is what an item counts beside its message, in bytes.
+// itemOverhead is what a message counts beside its value, in bytes.
 const itemOverhead = 64
 
-// item is a message on its way to a client: JSON already if it is shared with
-// other sessions.
-type item struct {
-	text  []byte
-	topic string
-	value data.Value
-}
-
-func (i *item) size() int { return itemOverhead + len(i.text) + len(i.topic) + i.value.BinarySize() }
-
-// appendText appends the message as the client gets it.
-func (i *item) appendText(dst []byte) []byte {
-	if i.text != nil {
-		return append(dst, i.text...)
-	}
-	return jsonwire.AppendMessage(dst, i.topic, i.value)
-}
+func sizeOf(m *broker.Message) int { return itemOverhead + len(m.Topic) + m.Value.BinarySize() }
 
 // queue holds what waits for one client. Adding never blocks.
 type queue struct {
-	limit int           // messages that may wait for long
+	limit broker.QueueLimit
 	ready chan struct{} // one slot: there is something
 
 	mu struct {
 		sync.Mutex
-		items []item
-		head  int
-		bytes int
-		since time.Time // since when more than limit wait; zero: they don't
+		items   []broker.Message
+		head    int
+		bytes   int
+		dropped uint64    // by this queue
+		lost    uint64    // before it
+		since   time.Time // since when more than limit wait; zero: they don't
 	}
 }
 
-func newQueue(limit int) *queue { return &queue{limit: limit, ready: make(chan struct{}, 1)} }
+func newQueue(limit broker.QueueLimit) *queue {
+	return &queue{limit: limit, ready: make(chan struct{}, 1)}
+}
 
-// push adds a message. False means that the client is too slow for it.
-func (q *queue) push(i item) bool {
-	size := i.size()
+// push adds a message, at the cost of others if that is the policy. False means that the client is too slow for it and must go.
+func (q *queue) push(m broker.Message) bool {
+	size := sizeOf(&m)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	waiting := len(q.mu.items) - q.mu.head
-	if waiting > 0 && q.mu.bytes+size > maxQueued || waiting >= q.limit && q.lateLocked() {
-		return false
+	switch q.limit.Overflow {
+	case broker.OverflowDropNewest:
+		if q.fullLocked(size) {
+			q.mu.dropped++
+			return true
+		}
+	case broker.OverflowDropOldest:
+		for q.fullLocked(size) {
+			q.popLocked()
+			q.mu.dropped++
+		}
+	default:
+		waiting := q.waitingLocked()
+		if waiting > 0 && q.mu.bytes+size > q.limit.Bytes || waiting >= q.limit.Messages && q.lateLocked() {
+			q.mu.dropped++
+			return false
+		}
 	}
-	if q.mu.head > 0 && len(q.mu.items) == cap(q.mu.items) && q.mu.head >= waiting {
+	q.addLocked(m, size)
+	return true
+}
+
+func (q *queue) waitingLocked() int { return len(q.mu.items) - q.mu.head }
+
+func (q *queue) fullLocked(size int) bool {
+	waiting := q.waitingLocked()
+	return waiting > 0 && (waiting >= q.limit.Messages || q.mu.bytes+size > q.limit.Bytes)
+}
+
+func (q *queue) addLocked(m broker.Message, size int) {
+	if q.mu.head > 0 && len(q.mu.items) == cap(q.mu.items) && q.mu.head >= q.waitingLocked() {
 		n := copy(q.mu.items, q.mu.items[q.mu.head:])
 		clear(q.mu.items[n:])
 		q.mu.items, q.mu.head = q.mu.items[:n], 0
 	}
-	q.mu.items = append(q.mu.items, i)
+	q.mu.items = append(q.mu.items, m)
 	q.mu.bytes += size
 	select {
 	case q.ready <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 // lateLocked tells whether the queue has been over its limit for too long.
@@ -90,26 +97,45 @@ func (q *queue) lateLocked() bool {
 	return now.Sub(q.mu.since) > maxLag
 }
 
-// pop takes the oldest message if there is one.
-func (q *queue) pop() (item, bool) {
+// lost notes how many messages have not even come here. False means that the client must go for it.
+func (q *queue) lost(n uint64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.mu.head == len(q.mu.items) {
-		return item{}, false
+	q.mu.lost = n
+	return n == 0 || q.limit.Overflow != broker.OverflowDisconnect
+}
+
+// pop takes the oldest message if there is one.
+func (q *queue) pop() (broker.Message, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.waitingLocked() == 0 {
+		return broker.Message{}, false
 	}
-	i := q.mu.items[q.mu.head]
-	q.mu.items[q.mu.head] = item{}
+	return q.popLocked(), true
+}
+
+func (q *queue) popLocked() broker.Message {
+	m := q.mu.items[q.mu.head]
+	q.mu.items[q.mu.head] = broker.Message{}
 	q.mu.head++
-	q.mu.bytes -= i.size()
-	waiting := len(q.mu.items) - q.mu.head
+	q.mu.bytes -= sizeOf(&m)
+	waiting := q.waitingLocked()
 	if waiting == 0 {
 		q.mu.items, q.mu.head = q.mu.items[:0], 0
 		if cap(q.mu.items) > keptItems {
 			q.mu.items = nil
 		}
 	}
-	if waiting < q.limit {
+	if waiting < q.limit.Messages {
 		q.mu.since = time.Time{}
 	}
-	return i, true
+	return m
+}
+
+// state is how many messages wait, and how many were dropped.
+func (q *queue) state() (waiting int, dropped uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waitingLocked(), q.mu.dropped + q.mu.lost
 }

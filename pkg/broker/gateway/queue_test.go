@@ -8,15 +8,20 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
-func text(i int) item { return item{text: fmt.Append(nil, i)} }
+func text(i int) broker.Message { return broker.Message{Topic: fmt.Sprint(i)} }
+
+func limited(messages int, o broker.Overflow) broker.QueueLimit {
+	return broker.QueueLimit{Messages: messages, Bytes: broker.DefaultQueueBytes, Overflow: o}
+}
 
 // Whatever the pattern of coming and going, messages keep their order and the
 // queue its bookkeeping.
 func TestQueueOrder(t *testing.T) {
-	q := newQueue(DefaultQueue)
+	q := newQueue(limited(DefaultQueue, broker.OverflowDisconnect))
 	in, out := 0, 0
 	for round := range 2000 {
 		for range round * 7 % 13 {
@@ -31,8 +36,8 @@ func TestQueueOrder(t *testing.T) {
 				t.Fatalf("round %d: %v with %d messages", round, ok, in-out)
 			}
 			if ok {
-				if string(i.text) != fmt.Sprint(out) {
-					t.Fatalf("message %d is %s", out, i.text)
+				if i.Topic != fmt.Sprint(out) {
+					t.Fatalf("message %d is %s", out, i.Topic)
 				}
 				out++
 			}
@@ -48,7 +53,7 @@ func TestQueueOrder(t *testing.T) {
 
 func TestQueueLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(10)
+		q := newQueue(limited(10, broker.OverflowDisconnect))
 		for i := range 10 {
 			q.push(text(i))
 		}
@@ -72,8 +77,8 @@ func TestQueueLimits(t *testing.T) {
 }
 
 func TestQueueBytes(t *testing.T) {
-	q := newQueue(10)
-	big := item{topic: "/t", value: data.String(string(make([]byte, maxQueued)))}
+	q := newQueue(limited(10, broker.OverflowDisconnect))
+	big := broker.Message{Topic: "/t", Value: data.String(string(make([]byte, broker.DefaultQueueBytes)))}
 	if !q.push(big) {
 		t.Error("no room for a single large message")
 	}

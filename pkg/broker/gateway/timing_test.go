@@ -42,10 +42,13 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 
 // inBubble runs a test with a gateway on pipes. dial connects a client;
 // answering says whether it answers pings.
-func inBubble(t *testing.T, test func(t *testing.T, g *Gateway, dial func(answering bool) client)) {
+func inBubble(t *testing.T, o Options, test func(t *testing.T, g *Gateway, dial func(answering bool) client)) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEndpoint(t)
-		g := New(e, Options{})
+		g, err := New(e, o)
+		if err != nil {
+			t.Fatal(err)
+		}
 		p := pipes{make(chan net.Conn), make(chan struct{})}
 		served := make(chan error, 1)
 		go func() { served <- g.Serve(p) }()
@@ -102,7 +105,7 @@ func (c client) closedWith(want websocket.StatusCode) string {
 }
 
 func TestPingTimeout(t *testing.T) {
-	inBubble(t, func(t *testing.T, g *Gateway, dial func(bool) client) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
 		c := dial(false)
 		c.join(g, "[]")
 		within(t, 5*time.Second, 10*time.Second, func() {
@@ -114,7 +117,7 @@ func TestPingTimeout(t *testing.T) {
 }
 
 func TestAnsweredPings(t *testing.T) {
-	inBubble(t, func(t *testing.T, g *Gateway, dial func(bool) client) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
 		c := dial(true)
 		c.join(g, `["/t"]`)
 		other := dial(true)
@@ -127,7 +130,7 @@ func TestAnsweredPings(t *testing.T) {
 
 // Whoever sends is there, even if pings have to wait behind what is sent.
 func TestSlowSenderIsAlive(t *testing.T) {
-	inBubble(t, func(t *testing.T, g *Gateway, dial func(bool) client) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
 		listener, c := dial(true), dial(false)
 		listener.join(g, `["/t"]`)
 		c.join(g, `[]`)
@@ -156,7 +159,7 @@ func TestSlowSenderIsAlive(t *testing.T) {
 
 // While a client has to wait for a peer, its answers can't be heard.
 func TestHeldClientIsAlive(t *testing.T) {
-	inBubble(t, func(t *testing.T, g *Gateway, dial func(bool) client) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
 		c := dial(false)
 		c.join(g, "[]")
 		hold := func(held bool) {
@@ -173,7 +176,7 @@ func TestHeldClientIsAlive(t *testing.T) {
 }
 
 func TestNoSubscriptions(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *Gateway, dial func(bool) client) {
+	inBubble(t, Options{}, func(t *testing.T, _ *Gateway, dial func(bool) client) {
 		c := dial(true)
 		within(t, helloTime, helloTime, func() { c.closedWith(websocket.StatusPolicyViolation) })
 	})
@@ -182,7 +185,7 @@ func TestNoSubscriptions(t *testing.T) {
 // A client that reads nothing is let go, and holds up neither those who
 // publish nor the others.
 func TestSlowClient(t *testing.T) {
-	inBubble(t, func(t *testing.T, g *Gateway, dial func(bool) client) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
 		slow, quick, writer := dial(true), dial(true), dial(true)
 		slow.join(g, `["/t"]`)
 		quick.join(g, `["/t"]`)
@@ -214,7 +217,7 @@ func TestSlowClient(t *testing.T) {
 
 // The same when it doesn't even read what its end is.
 func TestDeadClient(t *testing.T) {
-	inBubble(t, func(t *testing.T, g *Gateway, dial func(bool) client) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
 		dial(true).join(g, "[]")
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
@@ -225,7 +228,7 @@ func TestDeadClient(t *testing.T) {
 }
 
 func TestCloseWithDeadClients(t *testing.T) {
-	inBubble(t, func(t *testing.T, g *Gateway, dial func(bool) client) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
 		dial(true)
 		dial(true).join(g, `["/t"]`)
 		writer := dial(true)

@@ -26,9 +26,10 @@
 // timestamps are written to the nanosecond instead.
 //
 // Reading takes what the reference takes where no other meaning is possible:
-// integers for reals, numbers like +1, .5 and 1., the bare words nan and inf
-// that C++ endpoints send, \v and raw control bytes in strings, timestamps with
-// zones, timespans in all units (exact to the nanosecond), members in any order
-// and unknown ones besides. It refuses octal and hexadecimal numbers, ports and
-// subnets that are none, and text behind the value.
+// integers for reals, numbers like +1, .5, 1., 0x1f and 0b1, 1e400 for an
+// infinity, the bare words nan and inf that C++ endpoints send, \v and raw
+// control bytes in strings, timestamps with zones, timespans in all units (exact
+// to the nanosecond), members in any order and unknown ones besides. It refuses
+// numbers with redundant zeros in front, which the reference takes for octal,
+// ports and subnets that are none, and text behind the value.
 package jsonwire

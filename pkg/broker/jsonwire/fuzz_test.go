@@ -136,3 +136,20 @@ func FuzzParseMessage(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseSubscriptions(f *testing.F) {
+	for _, s := range []string{`[]`, `["/a",""]`, ` [ "\udcff" ] `, `[1]`, `{}`, `["a"`, `[["a"]]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		prefixes, err := ParseSubscriptions(input)
+		if err != nil {
+			checkError(t, input, err)
+			return
+		}
+		again, err := ParseSubscriptions(AppendSubscriptions(nil, prefixes))
+		if err != nil || !slices.Equal(again, prefixes) {
+			t.Fatalf("%q is read as %q, %v", prefixes, again, err)
+		}
+	})
+}

@@ -27,13 +27,13 @@ func ParseMessage(b []byte) (topic string, v data.Value, err error) {
 	if p.nodes[0].token != tokenObject {
 		return "", data.Value{}, p.fail(ClassObject, 0, "want an object with topic, @data-type and data")
 	}
-	t := p.member(0, "topic")
-	if t < 0 || !p.isString(t) {
-		return "", data.Value{}, p.fail(ClassTopic, max(t, 0), "want a string in the member topic")
-	}
 	v, bad := p.value(0, 0)
 	if bad != nil {
 		return "", data.Value{}, bad
+	}
+	t := p.member(0, "topic")
+	if t < 0 || !p.isString(t) {
+		return "", data.Value{}, p.fail(ClassTopic, max(t, 0), "want a string in the member topic")
 	}
 	return p.text(t), v, nil
 }

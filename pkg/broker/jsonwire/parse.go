@@ -3,6 +3,7 @@
 package jsonwire
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -148,10 +149,11 @@ func (p *parser) payload(k data.Kind, d, depth int) (v data.Value, bad *Error) {
 	case data.KindBoolean:
 		v, ok = data.Boolean(n.token == tokenTrue), n.token == tokenTrue || n.token == tokenFalse
 	case data.KindCount:
-		x, err := strconv.ParseUint(strings.TrimPrefix(p.number(d), "+"), 10, 64)
+		// Base 0 reads what the scanner has let through: it knows no octal numbers.
+		x, err := strconv.ParseUint(strings.TrimPrefix(p.number(d), "+"), 0, 64)
 		v, ok = data.Count(x), err == nil
 	case data.KindInteger:
-		x, err := strconv.ParseInt(p.number(d), 10, 64)
+		x, err := strconv.ParseInt(p.number(d), 0, 64)
 		v, ok = data.Integer(x), err == nil
 	case data.KindReal:
 		v, ok = p.real(d)
@@ -199,7 +201,7 @@ func (p *parser) real(i int) (data.Value, bool) {
 	}
 	text := strings.Replace(p.raw(i), "-nan", "nan", 1)
 	f, err := strconv.ParseFloat(text, 64)
-	return data.Real(f), err == nil
+	return data.Real(f), err == nil || errors.Is(err, strconv.ErrRange) // which is an infinity, as for the reference
 }
 
 // scalar reads the kinds that are written as strings.
@@ -219,7 +221,7 @@ func (p *parser) scalar(k data.Kind, i int) (v data.Value, bad *Error) {
 	case data.KindTimestamp:
 		v, err = data.ParseTimestamp(s)
 	default:
-		v, err = data.ParseTimespan(strings.TrimPrefix(s, " "))
+		v, err = data.ParseTimespan(strings.TrimLeft(s, " "))
 	}
 	if err != nil {
 		return v, p.fail(ClassValue, i, "%s", err)

@@ -148,9 +148,13 @@ func (s *scanner) bare() (msg string) {
 
 // isNumber reports whether s is a decimal number: a sign, digits without a
 // redundant leading zero, a point, an exponent. More than JSON allows, a plus
-// sign and a point without digits on one side of it are.
+// sign and a point without digits on one side of it are, and integers with 0x
+// or 0b in front.
 func isNumber(s string) bool {
 	s = trimSign(s)
+	if digits := basedDigits(s); digits != "" {
+		return len(s) > 2 && strings.Trim(s[2:], digits) == ""
+	}
 	rest := trimDigits(s)
 	digits := len(s) - len(rest)
 	if digits > 1 && s[0] == '0' {
@@ -168,6 +172,21 @@ func isNumber(s string) bool {
 	}
 	exponent := trimSign(rest[1:])
 	return (rest[0] == 'e' || rest[0] == 'E') && exponent != "" && trimDigits(exponent) == ""
+}
+
+// basedDigits are the digits that may follow the 0x or 0b at the front of s;
+// none if it begins otherwise.
+func basedDigits(s string) string {
+	switch {
+	case len(s) < 2 || s[0] != '0':
+		return ""
+	case s[1] == 'x' || s[1] == 'X':
+		return "0123456789abcdefABCDEF"
+	case s[1] == 'b' || s[1] == 'B':
+		return "01"
+	default:
+		return ""
+	}
 }
 
 func trimSign(s string) string {
