@@ -74,6 +74,11 @@ func New(o Options) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker options: %w", err)
 	}
+	if o.TLS != nil {
+		if err := o.TLS.Start(o.Logger); err != nil {
+			return nil, fmt.Errorf("broker options: %w", err)
+		}
+	}
 	e := &Endpoint{opt: o, log: o.Logger, registry: peering.NewRegistry(), closed: make(chan struct{})}
 	e.stop, e.cancel = context.WithCancel(context.Background())
 	e.registry.Clash = e.clash

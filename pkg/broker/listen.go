@@ -32,7 +32,7 @@ func (e *Endpoint) listen(l net.Listener) error {
 		return ErrClosed
 	}
 	e.mu.listeners = append(e.mu.listeners, l)
-	e.running.Go(func() { peering.Serve(l, e.log, e.accept) })
+	e.running.Go(func() { peering.Serve(l, e.log, &e.counters.handshakesCrowded, e.accept) })
 	return nil
 }
 
@@ -51,7 +51,7 @@ func (e *Endpoint) Listeners() []net.Addr {
 func (e *Endpoint) accept(conn net.Conn, done func()) {
 	defer done()
 	remote := conn.RemoteAddr().String()
-	est, err := peering.Negotiate(e.stop, conn, false, e.config(""))
+	est, err := peering.Negotiate(e.stop, conn, false, e.config(PeerOptions{}))
 	if err != nil {
 		e.refused(remote, err)
 		return
@@ -68,8 +68,12 @@ func (e *Endpoint) refused(remote string, err error) {
 	if !errors.As(err, &pe) || e.stop.Err() != nil {
 		return
 	}
-	if pe.Class == peering.Redundant {
+	switch {
+	case pe.Class == peering.Redundant:
 		e.log.Debug("redundant connection", "address", remote, "peer", pe.Peer)
+		return
+	case pe.Text == peering.TextNoWord: // health checks do it all day
+		e.log.Debug("connection without a word", "address", remote)
 		return
 	}
 	e.counters.refusal.log(func() {
@@ -78,9 +82,9 @@ func (e *Endpoint) refused(remote string, err error) {
 }
 
 // config is what a handshake needs to know.
-func (e *Endpoint) config(uri string) peering.Config {
+func (e *Endpoint) config(opt PeerOptions) peering.Config {
 	return peering.Config{
-		Self: e.opt.ID, Registry: e.registry, TLS: e.opt.TLS, ServerURI: uri,
+		Self: e.opt.ID, Registry: e.registry, TLS: e.opt.TLS, ServerURI: opt.ServerURI, ServerName: opt.ServerName,
 		Filter: func() []string { return e.routes.Load().greeting },
 	}
 }

@@ -45,6 +45,8 @@ type Stats struct {
 	// HandshakesFailed counts accepted connections, DialsFailed attempts that did not become a peering; PeeringsLost counts peerings
 	// that broke.
 	HandshakesFailed, DialsFailed, PeeringsLost uint64
+	// HandshakesCrowded counts accepted connections that were closed at once because too many were in the handshake.
+	HandshakesCrowded uint64
 }
 
 type counters struct {
@@ -52,6 +54,7 @@ type counters struct {
 	dropped                       [dropCauses]atomic.Uint64
 	handshakesFailed, dialsFailed atomic.Uint64
 	lost                          atomic.Uint64 // peerings
+	handshakesCrowded             atomic.Uint64
 	bytesIn, bytesOut             atomic.Uint64 // of connections that have ended
 	refusal                       sharedThrottle
 }
@@ -84,7 +87,8 @@ func (e *Endpoint) Stats() Stats {
 	s := Stats{
 		Processed: make(map[string]uint64), Dropped: make(map[DropCause]uint64),
 		HandshakesFailed: c.handshakesFailed.Load(), DialsFailed: c.dialsFailed.Load(), PeeringsLost: c.lost.Load(),
-		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		HandshakesCrowded: c.handshakesCrowded.Load(),
+		BytesIn:           c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 	}
 	for t := wire.TypeData; t <= wire.TypePong; t++ {
 		s.Processed[t.String()] = c.processed[t].Load()

@@ -5,6 +5,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -28,6 +29,8 @@ type PeerOptions struct {
 	Retry time.Duration
 	// ServerURI is the URI that the peer's certificate must carry; empty: any certificate of the CA will do.
 	ServerURI string
+	// ServerName is the host name or IP address that the peer's certificate must be for; empty: any. C++ peers usually have none.
+	ServerName string
 	// Name shows up in PeerInfo.
 	Name string
 }
@@ -203,7 +206,7 @@ func (t *target) begin() PeerOptions {
 
 // attempt dials once and serves the connection to its end. lived is how long the peering stood.
 func (t *target) attempt(opt PeerOptions) (lived time.Duration, err error) {
-	est, err := t.e.dialer.Dial(t.ctx, t.address, t.e.config(opt.ServerURI))
+	est, err := t.e.dialer.Dial(t.ctx, t.address, t.e.config(opt))
 	if err != nil {
 		var pe *peering.Error
 		if errors.As(err, &pe) && pe.Class == peering.Redundant && !pe.Peer.IsZero() {
@@ -232,11 +235,16 @@ func (t *target) failed(opt PeerOptions, err error) {
 		return
 	}
 	t.e.mu.Lock()
+	news := t.lastErr == nil || t.lastErr.Error() != err.Error()
 	t.settledLocked(Disconnected, err)
 	t.finished = t.finished || opt.Retry <= 0
 	t.e.mu.Unlock()
 	t.e.counters.dialsFailed.Add(1)
-	t.e.log.Debug("dial failed", "address", t.address, "code", code.PeerUnavailable.String(), "class", classOf(err), "error", err)
+	level := slog.LevelDebug
+	if news && (isClass(err, peering.TLSFailed) || isClass(err, peering.Incompatible)) {
+		level = slog.LevelWarn // what retrying will hardly mend
+	}
+	t.e.log.Log(t.ctx, level, "dial failed", "address", t.address, "code", code.PeerUnavailable.String(), "class", classOf(err), "error", err)
 	t.e.raiseError(code.PeerUnavailable, StatusEvent{Address: t.address, Retry: opt.Retry}, "unable to connect to remote peer")
 	t.e.news.tell()
 }

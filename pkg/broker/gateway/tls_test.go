@@ -5,7 +5,6 @@ package gateway
 import (
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"net/http"
 	"testing"
 	"time"
@@ -18,43 +17,45 @@ import (
 )
 
 // authority issues certificates for a test.
-func authority(t *testing.T) (roots *x509.CertPool, issue func(pki.Request) tls.Certificate) {
+func authority(t *testing.T) (a *pki.Authority, issue func(pki.Request) pki.Leaf) {
 	t.Helper()
 	a, err := pki.NewAuthority(rand.Reader, time.Now(), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.Pool(), func(r pki.Request) tls.Certificate {
+	return a, func(r pki.Request) pki.Leaf {
 		t.Helper()
 		leaf, err := a.Issue(rand.Reader, time.Now(), r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := leaf.TLS()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
+		return leaf
 	}
 }
 
 func TestTLS(t *testing.T) {
-	roots, issue := authority(t)
+	a, issue := authority(t)
 	_, foreign := authority(t)
 	node := issue(pki.Request{CommonName: "node", URI: meshtls.NodeURI("ns", "node"), DNSNames: []string{"gateway"}})
-	security := &peering.TLS{Config: func() (*tls.Config, error) {
-		return &tls.Config{Certificates: []tls.Certificate{node}, RootCAs: roots}, nil
-	}}
+	security := &peering.TLS{CertPEM: node.Cert, KeyPEM: node.Key, CAPEM: a.CertPEM()}
 	g := newGateway(t, newEndpoint(t), Options{TLS: security})
-	options := func(certs ...tls.Certificate) *websocket.DialOptions {
+	options := func(leaves ...pki.Leaf) *websocket.DialOptions {
+		var certs []tls.Certificate
+		for _, l := range leaves {
+			c, err := l.TLS()
+			if err != nil {
+				t.Fatal(err)
+			}
+			certs = append(certs, c)
+		}
 		return &websocket.DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "gateway", Certificates: certs},
+			TLSClientConfig: &tls.Config{RootCAs: a.Pool(), ServerName: "gateway", Certificates: certs},
 		}}}
 	}
 	url := "wss://" + g.Addr().String() + Path
 	c := dialAt(t, url, options(issue(pki.ClientRequest("ns"))))
 	c.join(g, "[]")
-	for name, certs := range map[string][]tls.Certificate{
+	for name, certs := range map[string][]pki.Leaf{
 		"no certificate":                nil,
 		"a certificate of another mesh": {foreign(pki.ClientRequest("ns"))},
 	} {

@@ -3,7 +3,6 @@
 package peering
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -96,8 +95,8 @@ func (l *Link) Heard() time.Time { return time.Unix(0, l.heard.Load()) }
 // Fail ends the connection at once, for the given reason unless there is one already. What is queued is lost.
 func (l *Link) Fail(cause error) {
 	l.end(cause, func() {
-		if c, ok := l.Conn.(*tls.Conn); ok {
-			c.NetConn().Close()
+		if l.raw != nil {
+			l.raw.Close()
 		}
 		l.Conn.Close()
 	})

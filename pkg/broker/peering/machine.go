@@ -5,6 +5,7 @@ package peering
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -245,6 +246,8 @@ func (m *Machine) droppedLocked(msg *wire.DropConn, early bool) (Output, []*Mach
 		}
 	case msg.Code == code.ShuttingDown:
 		err.Class = Refused
+	case msg.Code == code.LogicError && strings.HasPrefix(msg.Text, "detected redundant connection"):
+		err.Class = Refused // the peer still believes in a connection that is gone here; that passes
 	}
 	return m.failLocked(err, nil)
 }
@@ -295,6 +298,9 @@ func (m *Machine) resume() (Output, []*Machine) {
 	defer m.reg.mu.Unlock()
 	if m.state != Parked { // its connection ended meanwhile
 		return m.failLocked(&Error{Class: Refused, Text: "connection closed"}, nil)
+	}
+	if m.reg.mu.closing {
+		return m.rejectLocked(&wire.HandshakeError{Code: code.ShuttingDown, Text: "shutting down"})
 	}
 	if e := m.reg.mu.entries[m.peer]; e != nil && e.active == m {
 		return m.originateLocked(), nil

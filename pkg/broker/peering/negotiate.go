@@ -4,13 +4,11 @@ package peering
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -30,8 +28,9 @@ type Config struct {
 	Filter func() []string
 	// TLS is nil for plain TCP.
 	TLS *TLS
-	// ServerURI is the URI that the certificate of a dialed peer must carry; empty for any.
-	ServerURI string
+	// ServerURI is the URI that the certificate of a dialed peer must carry, ServerName the host name or IP address that it must be
+	// for; empty for any.
+	ServerURI, ServerName string
 }
 
 // Established is a connection in operation.
@@ -45,15 +44,19 @@ type Established struct {
 	Rest []byte
 	// URI is the name in the peer's verified certificate, if it has one.
 	URI string
+	// Security is how the connection is protected: "none", "TLS 1.2", "TLS 1.3", or "anonymous TLS 1.2" which authenticates nobody.
+	Security string
+
+	raw net.Conn // below TLS
 }
 
 // Negotiate runs the handshake on a connection that was dialed or accepted. It owns the connection: on failure it is closed and the
 // error is an *Error. The context ends the handshake, not the connection that comes out of it.
 func Negotiate(ctx context.Context, conn net.Conn, dialer bool, cfg Config) (*Established, error) {
-	n := &negotiation{conn: conn, deadline: time.Now().Add(HandshakeTimeout), resumed: make(chan Output, 1)}
+	n := &negotiation{conn: conn, raw: conn, dialer: dialer, security: "none", deadline: time.Now().Add(HandshakeTimeout), resumed: make(chan Output, 1)}
 	conn.SetDeadline(n.deadline)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	est, err := n.run(dialer, cfg)
+	est, err := n.run(ctx, cfg)
 	if !stop() && err == nil {
 		n.machine.Forget()
 		err = &Error{Class: Timeout, Text: "handshake", Err: context.Cause(ctx)}
@@ -71,34 +74,41 @@ func Negotiate(ctx context.Context, conn net.Conn, dialer bool, cfg Config) (*Es
 
 // negotiation is one handshake on a socket. It belongs to the goroutine that runs it; only resumed is written by others.
 type negotiation struct {
-	conn     net.Conn
-	machine  *Machine
-	deadline time.Time
-	buf      []byte
-	started  bool // the first frame has come
-	resumed  chan Output
+	conn, raw     net.Conn // raw is below TLS
+	dialer        bool
+	uri, security string
+	machine       *Machine
+	deadline      time.Time
+	buf           []byte
+	started       bool // the first frame has come
+	resumed       chan Output
 }
 
-func (n *negotiation) run(dialer bool, cfg Config) (*Established, error) {
-	uri, err := n.secure(dialer, cfg)
-	if err != nil {
-		return nil, err
+func (n *negotiation) run(ctx context.Context, cfg Config) (*Established, error) {
+	if cfg.TLS != nil {
+		if err := n.secure(ctx, cfg); err != nil {
+			return nil, err
+		}
 	}
-	n.machine = NewMachine(cfg.Self, dialer, cfg.Registry, cfg.Filter, n.wake)
+	n.machine = NewMachine(cfg.Self, n.dialer, cfg.Registry, cfg.Filter, n.wake)
+	var err error
 	out := Output{Frames: n.machine.Start()}
 	for {
+		// Each frame is a write, and over TLS a record, of its own: the reference stops reading at originator_ack, and would not
+		// notice what its TLS library has read beyond it.
 		for _, f := range out.Frames {
 			if _, err := n.conn.Write(f); err != nil {
+				err = n.lastWords(err)
 				n.machine.Abort()
-				return nil, ioError("handshake", err)
+				return nil, err
 			}
 		}
 		switch out.State {
 		case Done:
-			return n.established(uri), nil
+			return n.established(), nil
 		case Failed:
 			if len(out.Frames) > 0 {
-				n.linger()
+				linger(n.conn)
 			}
 			return nil, out.Err
 		}
@@ -109,41 +119,11 @@ func (n *negotiation) run(dialer bool, cfg Config) (*Established, error) {
 	}
 }
 
-func (n *negotiation) established(uri string) *Established {
-	est := &Established{Conn: n.conn, URI: uri, Rest: n.buf}
+func (n *negotiation) established() *Established {
+	est := &Established{Conn: n.conn, URI: n.uri, Security: n.security, Rest: n.buf, raw: n.raw}
 	est.Peer, est.Role = n.machine.Peer()
 	est.Filter, est.Announced = n.machine.Filters()
 	return est
-}
-
-// secure does the TLS handshake if there is one and puts the TLS connection in the place of the plain one.
-func (n *negotiation) secure(dialer bool, cfg Config) (uri string, err error) {
-	if cfg.TLS == nil {
-		return "", nil
-	}
-	var conn *tls.Conn
-	if dialer {
-		c, err := cfg.TLS.client(cfg.ServerURI)
-		if err != nil {
-			return "", &Error{Class: TLSFailed, Text: "own TLS files", Err: err}
-		}
-		conn = tls.Client(n.conn, c)
-	} else {
-		c, err := cfg.TLS.Server()
-		if err != nil {
-			return "", &Error{Class: TLSFailed, Text: "own TLS files", Err: err}
-		}
-		conn = tls.Server(n.conn, c)
-	}
-	if err := conn.Handshake(); err != nil {
-		class := TLSFailed
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			class = Timeout
-		}
-		return "", &Error{Class: class, Text: "TLS handshake", Err: err}
-	}
-	n.conn = conn
-	return verifiedURI(conn), nil
 }
 
 // wake is called from another goroutine while this one waits for a frame of the peer: it interrupts the read.
@@ -189,7 +169,7 @@ func (n *negotiation) frame() ([]byte, error) {
 		return nil, nil
 	}
 	if !n.started {
-		if err := stranger(n.buf); err != nil {
+		if err := stranger(n.buf, n.dialer); err != nil {
 			return nil, err
 		}
 		n.started = true
@@ -209,47 +189,11 @@ func (n *negotiation) frame() ([]byte, error) {
 	return body, nil
 }
 
-// stranger recognises by the first four bytes who is no Broker endpoint of this protocol.
-func stranger(b []byte) error {
-	switch {
-	case string(b[:4]) == "GET ":
-		return &Error{Class: Incompatible, Text: "the peer speaks HTTP (a WebSocket client at the native port?)"}
-	case b[0] == 0x15 && b[1] == 3, b[0] == 0x16 && b[1] == 3:
-		return &Error{Class: TLSFailed, Text: "the peer speaks TLS, this end does not"}
-	case binary.BigEndian.Uint32(b) == 0:
-		return &Error{Class: Incompatible, Text: "the peer speaks BASP, the protocol of Broker before version 2.3"}
-	}
-	return nil
-}
-
 // linger lets the peer read a refusal: what it still sends is read and thrown away for a moment.
-func (n *negotiation) linger() {
-	type halfCloser interface{ CloseWrite() error }
-	if c, ok := n.conn.(halfCloser); ok && c.CloseWrite() == nil {
-		n.conn.SetReadDeadline(time.Now().Add(lingerTimeout))
-		io.CopyN(io.Discard, n.conn, 1<<20)
+func linger(conn net.Conn) {
+	if c, ok := conn.(interface{ CloseWrite() error }); ok && c.CloseWrite() != nil {
+		return
 	}
-}
-
-func (n *negotiation) readError(err error) error {
-	if errors.Is(err, io.EOF) {
-		return &Error{Class: Refused, Text: "connection closed during the handshake"}
-	}
-	return ioError("handshake", err)
-}
-
-// ioError classifies an error of a socket.
-func ioError(act string, err error) *Error {
-	class := Lost
-	var timeout net.Error
-	var dns *net.DNSError
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
-		class = Refused
-	case errors.As(err, &dns), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
-		class = Unreachable
-	case errors.As(err, &timeout) && timeout.Timeout():
-		class = Timeout
-	}
-	return &Error{Class: class, Text: act, Err: err}
+	conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+	io.CopyN(io.Discard, conn, 1<<20)
 }

@@ -36,11 +36,16 @@ func NewRegistry() *Registry {
 	return r
 }
 
-// Shutdown refuses every later registration with "shutting down".
+// Shutdown refuses every later registration, and the parked ones, with "shutting down".
 func (r *Registry) Shutdown() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.mu.closing = true
+	var parked []*Machine
+	for _, e := range r.mu.entries {
+		parked, e.parked = append(parked, e.parked...), nil
+	}
+	r.mu.Unlock()
+	r.wakeAll(parked)
 }
 
 // Forget removes an endpoint whose link has ended, so that the next connection to it is accepted.

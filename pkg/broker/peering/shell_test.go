@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -95,7 +96,7 @@ func TestParkedOnSockets(t *testing.T) {
 		l := listen(t)
 		cfg := config(below)
 		results := make(chan error, 2)
-		go Serve(l, slog.New(slog.DiscardHandler), func(c net.Conn, done func()) {
+		go Serve(l, slog.New(slog.DiscardHandler), new(atomic.Uint64), func(c net.Conn, done func()) {
 			defer done()
 			est, err := Negotiate(t.Context(), c, false, cfg)
 			if err == nil {
@@ -157,7 +158,7 @@ func TestServeLimit(t *testing.T) {
 	began := make(chan func(), MaxHandshakes+1)
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		Serve(l, slog.New(slog.DiscardHandler), func(c net.Conn, done func()) {
+		Serve(l, slog.New(slog.DiscardHandler), new(atomic.Uint64), func(c net.Conn, done func()) {
 			defer c.Close()
 			began <- done
 			io.Copy(io.Discard, c)
@@ -193,7 +194,7 @@ func TestServeLimit(t *testing.T) {
 // TestDialAddresses tries every address of a name.
 func TestDialAddresses(t *testing.T) {
 	l := listen(t)
-	go Serve(l, slog.New(slog.DiscardHandler), func(c net.Conn, done func()) {
+	go Serve(l, slog.New(slog.DiscardHandler), new(atomic.Uint64), func(c net.Conn, done func()) {
 		defer done()
 		if est, err := Negotiate(t.Context(), c, false, config(below)); err == nil {
 			est.Conn.Close()

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package peering
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
+)
+
+// headConn is a connection whose first bytes can be looked at, before they are read by TLS or after it has failed.
+type headConn struct {
+	net.Conn
+	head  []byte // the first bytes that were received, at most quoted
+	ahead []byte // of those, the ones that Read has still to give out
+}
+
+// peek waits for n bytes, n at most quoted.
+func (c *headConn) peek(n int) error {
+	b := make([]byte, quoted)
+	got, err := io.ReadAtLeast(c.Conn, b, n)
+	c.head, c.ahead = b[:got], b[:got]
+	return err
+}
+
+// Read reads, and remembers the first bytes.
+func (c *headConn) Read(b []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(b, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
+	n, err := c.Conn.Read(b)
+	if room := quoted - len(c.head); room > 0 {
+		c.head = append(c.head, b[:min(room, n)]...)
+	}
+	return n, err
+}
+
+// secured is a connection over TLS of either mode.
+type secured interface {
+	net.Conn
+	HandshakeContext(ctx context.Context) error
+}
+
+// secure does the TLS handshake and puts the TLS connection in the place of the plain one.
+func (n *negotiation) secure(ctx context.Context, cfg Config) error {
+	head := &headConn{Conn: n.raw}
+	if !n.dialer {
+		err := head.peek(5)
+		if len(head.head) == 0 {
+			return n.readError(err)
+		}
+		if err := strangerTLS(head.head, false); err != nil {
+			refuseStranger(n.raw, err.(*Error))
+			return err
+		}
+	}
+	conn, err := n.wrap(head, cfg)
+	if err != nil {
+		return err
+	}
+	if err := conn.HandshakeContext(ctx); err != nil {
+		err = n.secureError(head.head, err, cfg)
+		if !n.dialer {
+			linger(n.raw) // so that the alert arrives
+		}
+		return err
+	}
+	n.conn = conn
+	if c, ok := conn.(*tls.Conn); ok {
+		state := c.ConnectionState()
+		n.security = tls.VersionName(state.Version)
+		if names := meshtls.URIs(state); len(names) > 0 {
+			n.uri = names[0]
+		}
+	}
+	return nil
+}
+
+// wrap makes the TLS connection of the configured mode.
+func (n *negotiation) wrap(conn net.Conn, cfg Config) (secured, error) {
+	if cfg.TLS.Anonymous {
+		return nil, &Error{Class: TLSFailed, Text: "anonymous TLS is not available"}
+	}
+	var c *tls.Config
+	var err error
+	if n.dialer {
+		c, err = cfg.TLS.client(cfg.ServerURI, cfg.ServerName)
+	} else {
+		c, err = cfg.TLS.Server()
+	}
+	if err != nil {
+		return nil, &Error{Class: TLSFailed, Text: "own TLS files", Err: err}
+	}
+	if n.dialer {
+		return tls.Client(conn, c), nil
+	}
+	return tls.Server(conn, c), nil
+}
+
+// secureError says why a TLS handshake failed. head is what the peer sent first.
+func (n *negotiation) secureError(head []byte, err error, cfg Config) error {
+	e := &Error{Class: TLSFailed, Text: "TLS handshake", Err: err}
+	if n.dialer && len(head) > 0 {
+		if err := strangerTLS(head, true); err != nil {
+			return err
+		}
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		e.Class = Timeout
+	case len(head) == 0 && hungUp(err):
+		e.Text = "the peer hung up on TLS (does it speak it?)"
+	case strings.Contains(err.Error(), "didn't provide a certificate"), strings.Contains(err.Error(), "no cipher suite supported by both"):
+		e.Text = "TLS handshake (a dialer in Zeek's default mode has no certificate, and is not let in here)"
+	default:
+		if alert := alertError(err); alert != nil {
+			e = alert
+			if n.dialer && strings.Contains(e.Text, "handshake failure") {
+				e.Text += " (so answers a listener in Zeek's default mode, which is anonymous TLS)"
+			}
+		}
+	}
+	return e
+}
+
+// alertError is for an error that is an alert of the peer; nil for any other.
+func alertError(err error) *Error {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return nil
+	}
+	return &Error{Class: TLSFailed, Remote: true, Text: "TLS alert: " + strings.TrimPrefix(op.Err.Error(), "tls: "), Err: nil}
+}
+
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// lastWords looks for the reason when the peer no longer takes what is written: it may have sent a refusal before it hung up.
+func (n *negotiation) lastWords(write error) error {
+	n.conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+	out, err := n.next()
+	e := (*Error)(nil)
+	switch {
+	case err == nil && out.State == Failed:
+		return out.Err
+	case errors.As(err, &e) && e.Class != Lost && e.Class != Timeout:
+		return e
+	}
+	return ioError("handshake", write)
+}
+
+// readError says why nothing more came, and as far as possible what the peer may be.
+func (n *negotiation) readError(err error) error {
+	alert := alertError(err)
+	fresh := !n.started && len(n.buf) == 0
+	switch {
+	case alert != nil:
+		return alert
+	case fresh && hungUp(err) && n.dialer && n.conn == n.raw:
+		return &Error{Class: Refused, Text: "the listener hung up without a word (does it want TLS?)"}
+	case fresh && hungUp(err) && n.dialer:
+		return &Error{Class: Refused, Text: "the listener hung up without a word"}
+	case fresh && hungUp(err):
+		return &Error{Class: Refused, Text: TextNoWord}
+	case !n.started && hungUp(err):
+		return &Error{Class: Incompatible, Text: named(n.buf, TextNotBroker)}
+	case hungUp(err):
+		return &Error{Class: Refused, Text: "connection closed during the handshake"}
+	case errors.Is(err, os.ErrDeadlineExceeded) && fresh && !n.dialer:
+		return &Error{Class: Timeout, Text: TextSilent}
+	case errors.Is(err, os.ErrDeadlineExceeded) && fresh:
+		return &Error{Class: Timeout, Text: "the listener said nothing"}
+	}
+	return ioError("handshake", err)
+}
+
+// ioError classifies an error of a socket.
+func ioError(act string, err error) *Error {
+	class := Lost
+	var timeout net.Error
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
+		class = Refused
+	case errors.As(err, &dns), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
+		class = Unreachable
+	case errors.As(err, &timeout) && timeout.Timeout():
+		class = Timeout
+	}
+	return &Error{Class: class, Text: act, Err: err}
+}
