@@ -9,17 +9,19 @@ import (
 	"time"
 
 	"github.com/gopacket/gopacket/layers"
+
+	"github.com/brokermesh/brokermesh/pkg/ctl/capture/capturetest"
 )
 
 // FuzzRead reads anything as a capture.
 func FuzzRead(f *testing.F) {
 	r := find(f, "pubsub.connecting-is-originator/conn0")
-	flow := newFlow(4000).open().send(true, 200, r.ways[1]).send(false, 200, r.ways[0]).close()
-	for _, o := range []form{
-		{link: layers.LinkTypeEthernet}, {link: layers.LinkTypeEthernet, v6: true, ng: true}, {link: layers.LinkTypeNull},
-		{link: layers.LinkTypeLinuxSLL}, {link: layers.LinkTypeLinuxSLL2}, {link: layers.LinkTypeRaw, v6: true},
+	flow := capturetest.New(4000).Open().Send(true, 200, r.ways[1]).Send(false, 200, r.ways[0]).Close()
+	for _, o := range []capturetest.Form{
+		{Link: layers.LinkTypeEthernet}, {Link: layers.LinkTypeEthernet, V6: true, NG: true}, {Link: layers.LinkTypeNull},
+		{Link: layers.LinkTypeLinuxSLL}, {Link: layers.LinkTypeLinuxSLL2}, {Link: layers.LinkTypeRaw, V6: true},
 	} {
-		f.Add(o.capture(f, flow))
+		f.Add(o.Capture(f, flow))
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, raw []byte) {

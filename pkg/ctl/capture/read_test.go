@@ -14,6 +14,8 @@ import (
 
 	"github.com/gopacket/gopacket/layers"
 
+	"github.com/brokermesh/brokermesh/pkg/ctl/capture/capturetest"
+
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
@@ -21,15 +23,15 @@ import (
 // Every frame of every recorded conversation comes out, in order and readable,
 // whatever the link and however TCP cuts it.
 func TestRecordings(t *testing.T) {
-	forms := []form{
-		{link: layers.LinkTypeEthernet}, {link: layers.LinkTypeEthernet, v6: true, ng: true}, {link: layers.LinkTypeNull},
-		{link: layers.LinkTypeLoop, v6: true}, {link: layers.LinkTypeLinuxSLL}, {link: layers.LinkTypeLinuxSLL2, v6: true},
-		{link: layers.LinkTypeLinuxSLL2, ng: true}, {link: layers.LinkTypeRaw}, {link: layers.LinkTypeRaw, v6: true},
+	forms := []capturetest.Form{
+		{Link: layers.LinkTypeEthernet}, {Link: layers.LinkTypeEthernet, V6: true, NG: true}, {Link: layers.LinkTypeNull},
+		{Link: layers.LinkTypeLoop, V6: true}, {Link: layers.LinkTypeLinuxSLL}, {Link: layers.LinkTypeLinuxSLL2, V6: true},
+		{Link: layers.LinkTypeLinuxSLL2, NG: true}, {Link: layers.LinkTypeRaw}, {Link: layers.LinkTypeRaw, V6: true},
 	}
 	for i, r := range recordings(t) {
 		o, size := forms[i%len(forms)], []int{1, 7, 100, 1400, 60000}[i%5]
-		f := newFlow(4000).open().send(true, size, r.ways[1]).send(false, size, r.ways[0]).close()
-		events, s := read(t, o.capture(t, f))
+		f := capturetest.New(4000).Open().Send(true, size, r.ways[1]).Send(false, size, r.ways[0]).Close()
+		events, s := read(t, o.Capture(t, f))
 		for i, back := range []bool{false, true} {
 			got, notes := shown(events, back)
 			if err := same(got, frames(t, r.ways[i])); err != nil {
@@ -39,7 +41,7 @@ func TestRecordings(t *testing.T) {
 				t.Errorf("%s: notes %q", r.name, notes)
 			}
 		}
-		if s.Bad != 0 || s.Connections != 1 || s.Frames != len(events) || s.Gaps+s.Lost+s.Skipped+s.NoTCP != 0 || s.Packets != len(f.segments) {
+		if s.Bad != 0 || s.Connections != 1 || s.Frames != len(events) || s.Gaps+s.Lost+s.Skipped+s.NoTCP != 0 || s.Packets != len(f.Segments) {
 			t.Errorf("%s: %+v", r.name, s)
 		}
 	}
@@ -48,7 +50,7 @@ func TestRecordings(t *testing.T) {
 // What frames hold is decoded.
 func TestContents(t *testing.T) {
 	r := find(t, "zeek8-cluster.to-manager/conn0")
-	events, _ := read(t, form{link: layers.LinkTypeEthernet}.capture(t, newFlow(4000).open().send(true, 900, r.ways[1]).send(false, 900, r.ways[0])))
+	events, _ := read(t, capturetest.Form{Link: layers.LinkTypeEthernet}.Capture(t, capturetest.New(4000).Open().Send(true, 900, r.ways[1]).Send(false, 900, r.ways[0])))
 	seen := map[wire.Type]int{}
 	for _, e := range events {
 		seen[e.Type]++
@@ -70,7 +72,7 @@ func TestContents(t *testing.T) {
 				t.Errorf("ping on %s", e.Envelope.Topic)
 			}
 		}
-		if e.From.Port() != 4000 && e.To.Port() != 4000 || e.Conn != 1 || e.Time.Before(started) {
+		if e.From.Port() != 4000 && e.To.Port() != 4000 || e.Conn != 1 || e.Time.Before(capturetest.Started) {
 			t.Errorf("%v > %v, connection %d at %v", e.From, e.To, e.Conn, e.Time)
 		}
 	}
@@ -85,13 +87,13 @@ func TestContents(t *testing.T) {
 func TestDisorder(t *testing.T) {
 	r := find(t, "zeek8-cluster.to-logger-1/conn0")
 	random := rand.New(rand.NewPCG(1, 2))
-	f := newFlow(4000).open().send(true, 300, r.ways[1]).send(false, 300, r.ways[0])
-	body := f.segments[2:]
+	f := capturetest.New(4000).Open().Send(true, 300, r.ways[1]).Send(false, 300, r.ways[0])
+	body := f.Segments[2:]
 	for i := 0; i+4 <= len(body); i += 4 {
 		random.Shuffle(4, func(a, b int) { body[i+a], body[i+b] = body[i+b], body[i+a] })
 	}
-	f.segments = append(f.segments[:len(f.segments):len(f.segments)], body[3], body[10])
-	events, s := read(t, form{link: layers.LinkTypeLinuxSLL}.capture(t, f.close()))
+	f.Segments = append(f.Segments[:len(f.Segments):len(f.Segments)], body[3], body[10])
+	events, s := read(t, capturetest.Form{Link: layers.LinkTypeLinuxSLL}.Capture(t, f.Close()))
 	for i, back := range []bool{false, true} {
 		got, _ := shown(events, back)
 		if err := same(got, frames(t, r.ways[i])); err != nil {
@@ -107,8 +109,8 @@ func TestDisorder(t *testing.T) {
 func TestMidway(t *testing.T) {
 	r := find(t, "zeek8-cluster.to-manager/conn1")
 	for _, cut := range []int{1, 3, 200, 400, 555, 1000} {
-		f := newFlow(4000).send(true, 500, r.ways[1][cut:]).send(false, 500, r.ways[0][cut:])
-		events, s := read(t, form{link: layers.LinkTypeRaw}.capture(t, f))
+		f := capturetest.New(4000).Send(true, 500, r.ways[1][cut:]).Send(false, 500, r.ways[0][cut:])
+		events, s := read(t, capturetest.Form{Link: layers.LinkTypeRaw}.Capture(t, f))
 		for i, back := range []bool{false, true} {
 			all := frames(t, r.ways[i])
 			begin := 0
@@ -136,13 +138,13 @@ func TestGap(t *testing.T) {
 	r := find(t, "zeek8-cluster.to-manager/conn1")
 	all := frames(t, r.ways[0])
 	for _, lost := range []int{1, 2, 5, 9} {
-		f := newFlow(4000).open().send(true, 400, r.ways[1]).send(false, 400, r.ways[0]).close()
+		f := capturetest.New(4000).Open().Send(true, 400, r.ways[1]).Send(false, 400, r.ways[0]).Close()
 		at := 0
-		for ; f.segments[at].syn || f.segments[at].back; at++ {
+		for ; f.Segments[at].SYN || f.Segments[at].Back; at++ {
 		}
 		at += lost
-		f.segments = append(f.segments[:at:at], f.segments[at+1:]...)
-		events, s := read(t, form{link: layers.LinkTypeEthernet}.capture(t, f))
+		f.Segments = append(f.Segments[:at:at], f.Segments[at+1:]...)
+		events, s := read(t, capturetest.Form{Link: layers.LinkTypeEthernet}.Capture(t, f))
 		got, notes := shown(events, false)
 		if !strings.Contains(strings.Join(notes, "|"), "400 bytes are missing") || s.Gaps != 1 || s.Lost != 400 {
 			t.Errorf("segment %d: %q, %+v", lost, notes, s)
@@ -168,16 +170,16 @@ func TestOthers(t *testing.T) {
 	appData := append([]byte{0x17, 3, 3, 1, 0}, bytes.Repeat([]byte{0xab}, 256)...)
 	noise := make([]byte, 800<<10)
 	rand.NewChaCha8([32]byte{1}).Read(noise)
-	flows := []*tcpFlow{
-		newFlow(4001).open().send(false, 500, tls).send(true, 500, tls).close(),
-		newFlow(4002).send(true, 500, appData),
-		newFlow(4003).open().send(false, 500, []byte("GET /v1/messages/json HTTP/1.1\r\n\r\n")).close(),
-		newFlow(4004).open().send(true, 500, append(make([]byte, 32), "broker.v2"...)),
-		newFlow(4005).open().send(false, 500, []byte("SSH-2.0-OpenSSH_9.6\r\n")),
-		newFlow(4006).send(false, 60000, noise),
-		newFlow(4007).open().close(),
+	flows := []*capturetest.Flow{
+		capturetest.New(4001).Open().Send(false, 500, tls).Send(true, 500, tls).Close(),
+		capturetest.New(4002).Send(true, 500, appData),
+		capturetest.New(4003).Open().Send(false, 500, []byte("GET /v1/messages/json HTTP/1.1\r\n\r\n")).Close(),
+		capturetest.New(4004).Open().Send(true, 500, append(make([]byte, 32), "broker.v2"...)),
+		capturetest.New(4005).Open().Send(false, 500, []byte("SSH-2.0-OpenSSH_9.6\r\n")),
+		capturetest.New(4006).Send(false, 60000, noise),
+		capturetest.New(4007).Open().Close(),
 	}
-	events, s := read(t, form{link: layers.LinkTypeEthernet}.capture(t, flows...))
+	events, s := read(t, capturetest.Form{Link: layers.LinkTypeEthernet}.Capture(t, flows...))
 	want := map[string]int{"TLS": 2, "HTTP": 1, "Broker before 2.3": 1, "something else": 3}
 	for name, n := range want {
 		if s.Others[name] != n {
@@ -200,13 +202,13 @@ func TestBadFrames(t *testing.T) {
 		tail = tail[wire.FrameHeader+len(f):]
 	}
 	whole = append(append(append(bytes.Clone(r.ways[0]), bad...), 0, 0, 0, 0), tail...)
-	events, s := read(t, form{link: layers.LinkTypeEthernet}.capture(t, newFlow(4000).open().send(true, 1000, r.ways[1]).send(false, 1000, whole).close()))
+	events, s := read(t, capturetest.Form{Link: layers.LinkTypeEthernet}.Capture(t, capturetest.New(4000).Open().Send(true, 1000, r.ways[1]).Send(false, 1000, whole).Close()))
 	got, _ := shown(events, false)
 	if len(got) != n+2 || s.Bad != 1 || s.Skipped != 0 {
 		t.Errorf("%d frames after %d: %+v", len(got), n, s)
 	}
 	huge := append(bytes.Clone(r.ways[0]), 0x7f, 0xff, 0xff, 0xff, 1, 2, 3)
-	events, s = read(t, form{link: layers.LinkTypeEthernet}.capture(t, newFlow(4000).open().send(false, 1000, huge)))
+	events, s = read(t, capturetest.Form{Link: layers.LinkTypeEthernet}.Capture(t, capturetest.New(4000).Open().Send(false, 1000, huge)))
 	if last := events[len(events)-1]; last.Note != "the capture ends within a frame" || s.Bad != 1 {
 		t.Errorf("%+v: %+v", last, s)
 	}
@@ -214,7 +216,7 @@ func TestBadFrames(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	r := find(t, "pubsub.connecting-is-originator/conn0")
-	raw := form{link: layers.LinkTypeEthernet}.capture(t, newFlow(4000).open().send(false, 1000, r.ways[0]))
+	raw := capturetest.Form{Link: layers.LinkTypeEthernet}.Capture(t, capturetest.New(4000).Open().Send(false, 1000, r.ways[0]))
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	if _, err := z.Write(raw); err != nil || z.Close() != nil {
@@ -226,7 +228,7 @@ func TestFormats(t *testing.T) {
 	if _, s := read(t, raw[:len(raw)-5]); !s.Truncated {
 		t.Errorf("cut off: %+v", s)
 	}
-	ieee := form{link: layers.LinkTypeEthernet}.capture(t)
+	ieee := capturetest.Form{Link: layers.LinkTypeEthernet}.Capture(t)
 	ieee[20] = 105
 	for name, b := range map[string][]byte{"nothing": nil, "three bytes": {1, 2, 3}, "text": []byte("these are no packets at all"), "another link": ieee} {
 		if _, err := Read(t.Context(), bytes.NewReader(b), nil); !errors.Is(err, ErrFormat) {

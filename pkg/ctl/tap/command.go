@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tap
+
+import (
+	"fmt"
+
+	"github.com/brokermesh/brokermesh/pkg/store/command"
+)
+
+// commandText is what a store command says.
+func commandText(m *command.Message) string {
+	text := m.Body.Kind().String() + commandFields(m.Body)
+	if m.Seq > 0 {
+		text += fmt.Sprintf(", number %d", m.Seq)
+	}
+	text += ", from " + m.Sender.String()
+	if !m.Receiver.IsZero() {
+		text += " to " + m.Receiver.String()
+	}
+	return text
+}
+
+func commandFields(body command.Command) string {
+	switch c := body.(type) {
+	case *command.Put:
+		return fmt.Sprintf(" %s -> %s%s", Plain(c.Key.String()), Plain(c.Value.String()), expiryText(c.Expiry))
+	case *command.PutUnique:
+		return fmt.Sprintf(" %s -> %s%s, request %d", Plain(c.Key.String()), Plain(c.Value.String()), expiryText(c.Expiry), c.Request)
+	case *command.PutUniqueResult:
+		return fmt.Sprintf(" %t, request %d of %s", c.Inserted, c.Request, c.Who)
+	case *command.Erase:
+		return " " + Plain(c.Key.String())
+	case *command.Expire:
+		return " " + Plain(c.Key.String())
+	case *command.Add:
+		return fmt.Sprintf(" %s + %s (%s)%s", Plain(c.Key.String()), Plain(c.Operand.String()), c.Init, expiryText(c.Expiry))
+	case *command.Subtract:
+		return fmt.Sprintf(" %s - %s%s", Plain(c.Key.String()), Plain(c.Operand.String()), expiryText(c.Expiry))
+	case *command.AttachWriter:
+		return fmt.Sprintf(" after %d, heartbeat every %d ticks", c.Offset, c.Interval)
+	case *command.Keepalive:
+		return fmt.Sprintf(" %d", c.Seq)
+	case *command.CumulativeAck:
+		return fmt.Sprintf(" %d", c.Seq)
+	case *command.Nack:
+		return fmt.Sprintf(" %v", c.Seqs)
+	case *command.AckClone:
+		return fmt.Sprintf(" after %d, heartbeat every %d ticks, %s", c.Offset, c.Interval, count(c.State.Len(), "entry", "entries"))
+	case *command.RetransmitFailed:
+		return fmt.Sprintf(" %d", c.Seq)
+	default:
+		return ""
+	}
+}
+
+func expiryText(e command.Expiry) string {
+	if !e.Set {
+		return ""
+	}
+	return ", expires after " + e.After.String()
+}
