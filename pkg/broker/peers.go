@@ -55,6 +55,9 @@ func (c PeerClass) String() string {
 	return [...]string{"Unknown", "Node", "Client", "Foreign"}[c]
 }
 
+// PeerError is why Peer failed or a connection ended: errors.As finds it in the errors of Peer and PeerAll.
+type PeerError = peering.Error
+
 // PeerErrorClass is the reason of a failed attempt or of a lost connection, in one word. Empty: none.
 type PeerErrorClass = peering.ErrorClass
 

@@ -299,7 +299,7 @@ func (p *peer) ponged(payload []byte) {
 
 // bad counts a frame that can't be used, and says so at most once a minute.
 func (p *peer) bad(cause DropCause, err error) {
-	p.e.counters.drop(cause, 1)
+	p.drop(cause, 1)
 	p.badData.log(func() { p.log.Warn("bad message dropped", "cause", cause.String(), "error", err) })
 }
 
