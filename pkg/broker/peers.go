@@ -91,6 +91,8 @@ type PeerInfo struct {
 	// Of the queue towards the peer, and of data messages and commands in both directions, since the connection stands.
 	QueuedMessages, QueuedBytes int
 	Dropped, Sent, Received     uint64
+	// BytesIn and BytesOut are all bytes of the connection, framing included.
+	BytesIn, BytesOut uint64
 	// Drops are the messages from the peer and for it that were discarded, by cause, without the causes that didn't occur. Dropped
 	// also counts what waited when the connection ended.
 	Drops map[DropCause]uint64
@@ -145,6 +147,7 @@ func (p *peer) infoLocked(info *PeerInfo) {
 	st := p.Queue.Stats()
 	info.QueuedMessages, info.QueuedBytes, info.Dropped, info.Sent = st.Messages, st.Bytes, st.Dropped, st.Written
 	info.Received = p.received.Load()
+	info.BytesIn, info.BytesOut = p.BytesIn.Load(), p.BytesOut.Load()
 	info.Filter = slices.Clone(p.filter)
 	info.RTT = time.Duration(p.rtt.smoothed.Load())
 	for cause := range dropCauses {

@@ -43,6 +43,7 @@ type Subscriber struct {
 		head, n int
 		bytes   int
 		waiting int
+		taken   uint64 // messages that have been queued
 		dropped uint64
 		closed  bool
 		room    chan struct{} // OverflowWait: closed when there is room
@@ -240,5 +241,6 @@ func (s *Subscriber) addLocked(m *Message, size int) {
 	}
 	s.mu.ring[at] = *m
 	s.mu.n++
+	s.mu.taken++
 	s.mu.bytes += size
 }
