@@ -237,7 +237,9 @@ func (t *target) failed(opt PeerOptions, err error) {
 	t.e.mu.Lock()
 	news := t.lastErr == nil || t.lastErr.Error() != err.Error()
 	t.settledLocked(Disconnected, err)
-	t.finished = t.finished || opt.Retry <= 0
+	if opt.Retry <= 0 {
+		t.endLocked() // there is no further attempt: who waits and asks for the peers doesn't see the address any more
+	}
 	t.e.mu.Unlock()
 	t.e.counters.dialsFailed.Add(1)
 	level := slog.LevelDebug
