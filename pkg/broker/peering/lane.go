@@ -5,6 +5,7 @@ package peering
 import (
 	"encoding/binary"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -91,6 +92,13 @@ func (l *lane) space(n int) *chunk {
 	return c
 }
 
+// cut makes what is appended from now on begin a new chunk.
+func (l *lane) cut() {
+	if k := len(l.chunks); k > 0 {
+		l.chunks[k-1].buf = slices.Clip(l.chunks[k-1].buf)
+	}
+}
+
 func (l *lane) added(c *chunk, size int) {
 	c.msgs++
 	l.msgs++
@@ -110,10 +118,10 @@ func (l *lane) dropFirst() {
 	}
 }
 
-// take moves whole chunks of about so many bytes to the batch.
-func (l *lane) take(b *batch, limit int) {
+// take moves whole chunks of about so many bytes to the batch, and none that begins behind the first until frames.
+func (l *lane) take(b *batch, limit int, until uint64) {
 	n := 0
-	for taken := 0; n < len(l.chunks) && taken < limit; n++ {
+	for taken := 0; n < len(l.chunks) && taken < limit && l.out < until; n++ {
 		c := l.chunks[n]
 		taken += len(c.buf) - c.off
 		for _, s := range c.splices {

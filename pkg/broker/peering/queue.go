@@ -4,6 +4,7 @@ package peering
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -70,6 +71,7 @@ type Queue struct {
 		sync.Mutex
 		control, command, data lane
 		update                 []byte // newest routing_update, as a frame
+		links                  links
 		last                   []deferred
 		sleeping               bool // the writer waits for wakeup
 		writing                bool
@@ -136,6 +138,64 @@ func (q *Queue) AppendValue(head []byte, v data.Value, size int, wait bool) Resu
 		c.buf = append(c.buf, head...)
 		c.buf = v.AppendBinary(c.buf)
 		l.added(c, frame)
+	}
+	q.unlockAndWake(l != nil)
+	return r
+}
+
+// Frame is a frame in parts, as Put takes it.
+type Frame struct {
+	// Head is everything before the payload, without the length. Stamp stands between it and the payload, if there is one.
+	Head, Stamp []byte
+	// Payload are the bytes of the payload. They are copied, or kept if Shared: then nobody may change them any more.
+	Payload []byte
+	Shared  bool
+	// Value is the payload if Payload is nil, and Encoded its encoded size.
+	Value   data.Value
+	Encoded int
+}
+
+// Size is the number of bytes of the frame, length included.
+func (f *Frame) Size() int { return 4 + len(f.Head) + len(f.Stamp) + max(len(f.Payload), f.Encoded) }
+
+// Admission tells what Put does with a frame that doesn't fit.
+type Admission uint8
+
+// The admissions.
+const (
+	// ByPolicy does what the queue's limit says.
+	ByPolicy Admission = iota
+	// OrFull answers Full, and nothing happens.
+	OrFull
+	// Always takes the frame all the same: its sender has waited for room and can't wait now.
+	Always
+)
+
+// Put queues a frame.
+func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
+	size := f.Size()
+	q.mu.Lock()
+	l, r := &q.mu.data, Queued
+	if how != Always || to == LaneCommand || q.mu.sealed {
+		l, r = q.admitLocked(to, size, how == OrFull)
+	}
+	if l != nil {
+		inline := size
+		if f.Shared {
+			inline -= len(f.Payload)
+		}
+		c := l.space(inline)
+		c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(size-4))
+		c.buf = append(append(c.buf, f.Head...), f.Stamp...)
+		switch {
+		case f.Shared:
+			c.splices = append(c.splices, splice{len(c.buf), f.Payload})
+		case f.Payload != nil:
+			c.buf = append(c.buf, f.Payload...)
+		default:
+			c.buf = f.Value.AppendBinary(c.buf)
+		}
+		l.added(c, size)
 	}
 	q.unlockAndWake(l != nil)
 	return r
@@ -242,7 +302,7 @@ func (q *Queue) Close() {
 	q.mu.data.clear()
 	q.mu.command.clear()
 	q.mu.control.clear()
-	q.mu.update, q.mu.last = nil, nil
+	q.mu.update, q.mu.last, q.mu.links = nil, nil, links{}
 	q.roomLocked()
 	q.flushedLocked()
 }
@@ -298,7 +358,7 @@ func (q *Queue) Flushed() <-chan struct{} {
 func (q *Queue) flushedLocked() {
 	kept := q.mu.flushes[:0]
 	for _, f := range q.mu.flushes {
-		if q.mu.control.out < f.control || q.mu.data.out < f.data || q.mu.command.out < f.command || q.mu.update != nil {
+		if q.mu.control.out < f.control || q.mu.data.out < f.data || q.mu.command.out < f.command || q.mu.update != nil || len(q.mu.links.waiting) > 0 {
 			kept = append(kept, f)
 			continue
 		}
@@ -358,10 +418,13 @@ func (q *Queue) fillLocked(b *batch) bool {
 	if q.mu.update != nil {
 		b.bufs, q.mu.update = append(b.bufs, q.mu.update), nil
 	}
-	q.mu.control.take(b, takeBytes)
+	q.readyLinksLocked(b)
+	q.mu.control.take(b, takeBytes, math.MaxUint64)
 	b.msgs = 0 // control frames don't count
-	q.mu.command.take(b, takeBytes)
-	q.mu.data.take(b, takeBytes)
+	data, command := q.mu.links.barrier()
+	q.mu.command.take(b, takeBytes, command)
+	q.mu.data.take(b, takeBytes, data)
+	q.readyLinksLocked(b)
 	for len(q.mu.last) > 0 && q.mu.data.out >= q.mu.last[0].data && q.mu.command.out >= q.mu.last[0].command {
 		b.bufs = append(b.bufs, q.mu.last[0].frame)
 		q.mu.last = q.mu.last[1:]

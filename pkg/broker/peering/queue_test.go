@@ -225,7 +225,7 @@ func TestQueueModel(t *testing.T) {
 	}
 }
 
-// randomFrame queues a frame in one of the three ways and answers its bytes.
+// randomFrame queues a frame in one of the ways that there are and answers its bytes.
 func randomFrame(r *rand.Rand, q *Queue) []byte {
 	v := data.String(strings.Repeat("x", r.IntN(100)*r.IntN(100)))
 	head := []byte("head")
@@ -233,11 +233,17 @@ func randomFrame(r *rand.Rand, q *Queue) []byte {
 	whole := binary.BigEndian.AppendUint32(nil, uint32(len(head)+size))
 	whole = append(whole, head...)
 	payload := v.AppendBinary(nil)
-	switch r.IntN(3) {
+	switch r.IntN(6) {
 	case 0:
 		q.AppendShared(LaneData, whole, payload, false)
 	case 1:
 		q.AppendValue(head, v, size, false)
+	case 2:
+		q.Put(LaneData, &Frame{Head: head[:1], Stamp: head[1:], Value: v, Encoded: size}, ByPolicy)
+	case 3:
+		q.Put(LaneData, &Frame{Head: head, Payload: payload}, ByPolicy)
+	case 4:
+		q.Put(LaneData, &Frame{Head: head[:3], Stamp: head[3:], Payload: payload, Shared: true}, ByPolicy)
 	default:
 		q.Append(LaneData, slices.Concat(whole, payload), false)
 	}

@@ -36,11 +36,11 @@ func Union(filters ...Filter) Filter {
 	return NewFilter(all...)
 }
 
-// Public is the filter without the entries that stay on the endpoint: what peers are told.
+// Public is the filter without the entries that stay on the endpoint or are internal: what peers are told.
 func (f Filter) Public() Filter {
 	out := make(Filter, 0, len(f))
 	for _, p := range f {
-		if !IsLocal(p) {
+		if !IsLocal(p) && !IsInternal(p) {
 			out = append(out, p)
 		}
 	}

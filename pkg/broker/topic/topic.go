@@ -13,6 +13,9 @@ const (
 	Reserved = "<$>"
 	// LocalPrefix is in front of topics that never leave an endpoint.
 	LocalPrefix = "<$>/local/"
+	// InternalPrefix is in front of topics that endpoints of this project use among themselves. They are in no filter and go from one
+	// endpoint to another one only.
+	InternalPrefix = "<$>/brokermesh/"
 	// Statuses carries the status events of peerings.
 	Statuses = "<$>/local/data/statuses"
 	// Errors carries the error events of peerings.
@@ -50,4 +53,9 @@ func IsReserved(topic string) bool {
 // IsLocal tells whether a topic never leaves its endpoint.
 func IsLocal[T ~string | ~[]byte](topic T) bool {
 	return len(topic) >= len(LocalPrefix) && string(topic[:len(LocalPrefix)]) == LocalPrefix
+}
+
+// IsInternal tells whether a topic belongs to the endpoints themselves and not to programs.
+func IsInternal[T ~string | ~[]byte](topic T) bool {
+	return len(topic) >= len(InternalPrefix) && string(topic[:len(InternalPrefix)]) == InternalPrefix
 }

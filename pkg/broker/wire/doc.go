@@ -6,6 +6,9 @@
 // is one of the handshake messages (Hello to OriginatorAck); from then on it is an envelope with a topic and a payload. Nothing in a
 // frame tells the two forms apart: the phase of the connection does.
 //
+// Endpoints of this project recognise each other by an Announcement, and then know more: messages with a Stamp, which says where a
+// message comes from, and LinkState, from which the nodes of a mesh learn what it looks like.
+//
 // The package holds no state and does no I/O. Every parser takes bytes from strangers: lengths are checked before anything is
 // allocated, and what is wrong comes back as an error with its offset.
 package wire
@@ -18,7 +21,8 @@ import (
 // Type is the number of a message type.
 type Type uint8
 
-// Message types. The first five travel in envelopes, the others belong to the handshake.
+// Message types. The first five and those from 64 on travel in envelopes, the others belong to the handshake. Types from 64 on are
+// extensions of this project and go only to peers that announced them.
 const (
 	TypeData            Type = 1
 	TypeCommand         Type = 2
@@ -32,12 +36,18 @@ const (
 	TypeOriginatorSyn   Type = 10
 	TypeResponderSynAck Type = 11
 	TypeOriginatorAck   Type = 12
+	// TypeStampedData and TypeStampedCommand are data and commands with a Stamp in front of the payload.
+	TypeStampedData    Type = 64
+	TypeStampedCommand Type = 65
+	// TypeLinkState carries a LinkState.
+	TypeLinkState Type = 66
 )
 
 var typeNames = [...]string{
 	TypeData: "data", TypeCommand: "command", TypeRoutingUpdate: "routing_update", TypePing: "ping", TypePong: "pong",
 	TypeHello: "hello", TypeProbe: "probe", TypeVersionSelect: "version_select", TypeDropConn: "drop_conn",
 	TypeOriginatorSyn: "originator_syn", TypeResponderSynAck: "responder_syn_ack", TypeOriginatorAck: "originator_ack",
+	TypeStampedData: "stamped_data", TypeStampedCommand: "stamped_command", TypeLinkState: "link_state",
 }
 
 // String returns the name that the protocol's documentation uses, for instance "routing_update".

@@ -37,14 +37,14 @@ type Envelope struct {
 	Payload  []byte
 }
 
-// ParseEnvelope reads the header of an envelope. It looks neither at the topic's bytes nor into the payload. The error is an *Error.
+// ParseEnvelope reads the header of an envelope, also of one with an extension's type. It looks neither at the topic's bytes nor into the payload. The error is an *Error.
 func ParseEnvelope(body []byte) (Envelope, error) {
 	if len(body) < HeaderSize {
 		return Envelope{}, &Error{len(body), fmt.Sprintf("envelope has %d bytes, at least %d are needed", len(body), HeaderSize)}
 	}
 	t := Type(body[TypeAt])
-	if t < TypeData || t > TypePong {
-		return Envelope{}, &Error{TypeAt, fmt.Sprintf("message type %d is none of data, command, routing_update, ping, pong", uint8(t))}
+	if (t < TypeData || t > TypePong) && (t < TypeStampedData || t > TypeLinkState) {
+		return Envelope{}, &Error{TypeAt, fmt.Sprintf("message type %d is none of data, command, routing_update, ping, pong, or an extension", uint8(t))}
 	}
 	n := int(binary.BigEndian.Uint16(body[TopicLenAt:]))
 	if n > len(body)-TopicAt {

@@ -8,6 +8,10 @@ import "encoding/binary"
 const (
 	// FeatureNode: the sender is a node of a mesh and forwards. Without it the sender is a leaf.
 	FeatureNode uint64 = 1 << 0
+	// FeatureMesh: the sender is a node that takes part in whole-mesh routing. Between two that say so the link is a link of the mesh.
+	FeatureMesh uint64 = 1 << 1
+	// FeatureStamps: the sender takes stamped data and commands from a node with FeatureMesh.
+	FeatureStamps uint64 = 1 << 2
 )
 
 const (

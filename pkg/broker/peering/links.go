@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package peering
+
+import (
+	"math"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+)
+
+// maxLinks is for how many nodes of a mesh link state may wait.
+const maxLinks = 16384
+
+// links is the link state that waits in a queue: the newest of each node, in the order in which the nodes first came.
+type links struct {
+	waiting []linkFrame
+	at      map[data.EndpointID]int // places in waiting
+}
+
+// linkFrame is a link state, as a frame. With behind it goes out after the first so many data frames and commands and before the
+// later ones; else as soon as possible.
+type linkFrame struct {
+	node          data.EndpointID
+	frame         []byte
+	behind        bool
+	data, command uint64
+}
+
+// LinkState queues the link state of a node, as a frame. One of the same node that still waits is replaced: it would be outdated.
+// Link state goes out before data and commands, and always before those that are queued after it. With behind, for news that a
+// connection has ended, what was queued before stays in front of it: messages that went along the connection while it was up arrive
+// before the news that would make the receiver refuse them.
+func (q *Queue) LinkState(node data.EndpointID, frame []byte, behind bool) Result {
+	q.mu.Lock()
+	defer q.unlockAndWake(true)
+	if q.mu.closed {
+		return Closed
+	}
+	l := &q.mu.links
+	i, ok := l.at[node]
+	if !ok {
+		if len(l.waiting) >= maxLinks {
+			return Overflowed
+		}
+		if l.at == nil {
+			l.at = make(map[data.EndpointID]int)
+		}
+		i = len(l.waiting)
+		l.at[node] = i
+		l.waiting = append(l.waiting, linkFrame{node: node})
+	}
+	w := &l.waiting[i]
+	w.frame = frame
+	if behind {
+		w.behind, w.data, w.command = true, q.mu.data.in, q.mu.command.in
+		q.mu.data.cut()
+		q.mu.command.cut()
+	}
+	return Queued
+}
+
+// readyLinksLocked moves the link state that may go out now to the batch.
+func (q *Queue) readyLinksLocked(b *batch) {
+	l := &q.mu.links
+	if len(l.waiting) == 0 {
+		return
+	}
+	kept := l.waiting[:0]
+	clear(l.at)
+	for _, w := range l.waiting {
+		if w.behind && (q.mu.data.out < w.data || q.mu.command.out < w.command) {
+			l.at[w.node] = len(kept)
+			kept = append(kept, w)
+			continue
+		}
+		b.bufs = append(b.bufs, w.frame)
+	}
+	clear(l.waiting[len(kept):])
+	l.waiting = kept
+}
+
+// barrier tells up to which frame the lanes may go out before link state that waits.
+func (l *links) barrier() (data, command uint64) {
+	data, command = math.MaxUint64, math.MaxUint64
+	for i := range l.waiting {
+		data, command = min(data, l.waiting[i].data), min(command, l.waiting[i].command)
+	}
+	return data, command
+}
