@@ -37,9 +37,11 @@ type Consumer struct {
 // Consumers describes what the endpoint itself asks its peers for, and why: subscribers first, by their prefixes.
 func (e *Endpoint) Consumers() []Consumer {
 	var out []Consumer
+	var subs []*Subscriber // those that the first entries describe
 	e.mu.Lock()
 	for s := range e.mu.subs {
-		out = append(out, s.consumerLocked())
+		subs = append(subs, s)
+		out = append(out, Consumer{Kind: ConsumerSubscriber, Prefixes: slices.Clone(s.prefixes)})
 	}
 	for a := range e.mu.stores {
 		out = append(out, Consumer{Kind: ConsumerStore, Prefixes: []string{a.topic}})
@@ -48,17 +50,18 @@ func (e *Endpoint) Consumers() []Consumer {
 		out = append(out, Consumer{Kind: ConsumerWants, Prefixes: slices.Clone(e.mu.wanted)})
 	}
 	e.mu.Unlock()
+	for i, s := range subs {
+		s.describe(&out[i])
+	}
 	slices.SortFunc(out, func(a, b Consumer) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), slices.Compare(a.Prefixes, b.Prefixes), cmp.Compare(a.Received, b.Received))
 	})
 	return out
 }
 
-// consumerLocked describes the subscriber. The endpoint's mutex is held.
-func (s *Subscriber) consumerLocked() Consumer {
-	c := Consumer{Kind: ConsumerSubscriber, Prefixes: slices.Clone(s.prefixes)}
+// describe fills in the figures of the subscriber's queue.
+func (s *Subscriber) describe(c *Consumer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.Queued, c.Received, c.Dropped = s.mu.n, s.mu.taken, s.mu.dropped
-	return c
 }
