@@ -72,6 +72,8 @@ func TestMetrics(t *testing.T) {
 		`broker_peer_up{peer="` + port(t, b, "broker") + `",peering="a-b"} 1`,
 		`broker_peer_dropped_messages_total{`,
 		`broker_peer_queued_messages{`,
+		`broker_peer_flaps_total{peer="` + port(t, b, "broker") + `",peering="a-b"} 0`,
+		`broker_peer_received_bytes_total{`, `broker_peer_sent_bytes_total{`, "broker_peerings_lost_total 0",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in:\n%s", want, body)

@@ -72,6 +72,7 @@ func (c collector) collectEndpoint(out chan<- prometheus.Metric) {
 	var s broker.Stats
 	if e != nil {
 		s = e.endpoint.Stats()
+		collectDetails(out, e.endpoint.Peers())
 	}
 	for _, kind := range []string{"data", "command", "routing_update", "ping", "pong"} {
 		send(out, processed, prometheus.CounterValue, float64(s.Processed[kind]), strings.ReplaceAll(kind, "_", "-"))
@@ -83,6 +84,7 @@ func (c collector) collectEndpoint(out chan<- prometheus.Metric) {
 	send(out, bytesOut, prometheus.CounterValue, float64(s.BytesOut))
 	send(out, handshakesFailed, prometheus.CounterValue, float64(s.HandshakesFailed))
 	send(out, dialsFailed, prometheus.CounterValue, float64(s.DialsFailed))
+	send(out, peeringsLost, prometheus.CounterValue, float64(s.PeeringsLost))
 	send(out, subscribers, prometheus.GaugeValue, float64(s.Subscribers))
 }
 
