@@ -4,10 +4,13 @@ package broker
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net"
-	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/brokertest"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -15,70 +18,65 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
-// replay is one recorded conversation with this package as one of its sides.
-type replay struct {
-	t    *testing.T
-	conv *brokertest.Conversation
-	side brokertest.Side // of the endpoint under test
-	e    *Endpoint
-	p    *brokertest.Player
-	sub  *Subscriber // of what the recorded side's filter says that the endpoint wants
+// recordings are folders of conversations, each of which is played in both roles.
+var recordings = []struct {
+	dir         string
+	connections int // on which a peering came up
+}{
+	{"wire/testdata/conversations", 17}, // C++ Broker 2.8 and Zeek 8.0
 }
 
 // TestRecordedConversations plays both sides of every conversation, with and without extensions of the protocol.
 func TestRecordedConversations(t *testing.T) {
-	scripts := map[string]func(*replay){"pubsub": (*replay).messages, "zeek-events": (*replay).messages, "filters": (*replay).filters}
-	dirs, err := filepath.Glob("testdata/*.*-is-originator")
-	if err != nil || len(dirs) != 6 {
-		t.Fatalf("%d conversations, %v", len(dirs), err)
-	}
-	for _, dir := range dirs {
-		for side, as := range map[brokertest.Side]string{brokertest.Accepting: "accepting", brokertest.Connecting: "connecting"} {
-			for plain, mode := range map[bool]string{true: "plain", false: "announcing"} {
-				name := filepath.Base(dir)
-				t.Run(name+"/"+as+"/"+mode, func(t *testing.T) {
-					conv, err := brokertest.Load(dir, 0)
-					if err != nil {
-						t.Fatal(err)
-					}
-					r := newReplay(t, conv, side, plain)
-					scripts[name[:bytes.IndexByte([]byte(name), '.')]](r)
-				})
+	for _, rec := range recordings {
+		convs, err := brokertest.LoadAll(rec.dir)
+		if err != nil || len(convs) != rec.connections {
+			t.Fatalf("%s: %d conversations, %v", rec.dir, len(convs), err)
+		}
+		for _, conv := range convs {
+			for side, as := range map[brokertest.Side]string{brokertest.Accepting: "accepting", brokertest.Connecting: "connecting"} {
+				for plain, mode := range map[bool]string{true: "plain", false: "announcing"} {
+					t.Run(conv.Name+"/"+as+"/"+mode, func(t *testing.T) {
+						t.Parallel()
+						newReplay(t, conv, side, plain).play()
+					})
+				}
 			}
 		}
 	}
 }
 
+// replay is one recorded conversation with this package as one of its sides.
+type replay struct {
+	t      *testing.T
+	conv   *brokertest.Conversation
+	side   brokertest.Side // of the endpoint under test
+	e      *Endpoint
+	p      *brokertest.Player
+	sub    *Subscriber            // of the own filter
+	stores map[string]chan []byte // by topic
+	own    topic.Filter           // the recorded filter of the endpoint under test
+	theirs topic.Filter           // that of the player
+	due    []wire.Envelope        // what the endpoint under test has to send yet
+	left   []wire.Envelope        // what the player has to send yet
+	ended  chan error             // the result of an unpeer of the endpoint under test
+}
+
 func newReplay(t *testing.T, conv *brokertest.Conversation, side brokertest.Side, plain bool) *replay {
 	t.Helper()
-	r := &replay{t: t, conv: conv, side: side}
+	r := &replay{t: t, conv: conv, side: side, stores: make(map[string]chan []byte)}
 	r.e = endpoint(t, Options{ID: conv.ID(side), PlainProtocol: plain})
+	r.own, r.theirs = conv.Filter(side), conv.Filter(side.Other())
+	r.due, r.left = conv.Envelopes(side), conv.Envelopes(side.Other())
 	var err error
-	if r.sub, err = r.e.Subscribe(conv.Filter(side), QueueLimit{}); err != nil {
+	if r.sub, err = r.e.Subscribe(r.own, QueueLimit{}); err != nil {
 		t.Fatal(err)
 	}
-	if side == brokertest.Accepting {
-		r.p = brokertest.Dial(t, conv, listening(t, r.e))
-	} else {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		if err := r.e.PeerAsync(l.Addr().String(), PeerOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		r.p = brokertest.Accept(t, conv, l)
-	}
+	r.attach()
+	r.connect()
 	r.p.Handshake()
 	if !plain {
-		// The player skips and answers the announcement when it waits for a frame: make the endpoint send one.
-		ping := wire.Envelope{Sender: conv.ID(side.Other()), Receiver: conv.ID(side), Type: wire.TypePing, TTL: wire.DefaultTTL,
-			Topic: []byte(topic.Reserved), Payload: []byte("x")}
-		r.p.Write(ping)
-		if got := r.p.Receive(); got.Type != wire.TypePong || string(got.Payload) != "x" {
-			t.Fatalf("answer to a ping: %+v", got)
-		}
+		r.flush() // the player skips and answers the announcement when it waits for a frame
 	}
 	if err := r.e.AwaitPeer(within(t), conv.ID(side.Other())); err != nil {
 		t.Fatal(err)
@@ -86,78 +84,202 @@ func newReplay(t *testing.T, conv *brokertest.Conversation, side brokertest.Side
 	return r
 }
 
-// messages plays a conversation of data messages that the connecting side ends.
-func (r *replay) messages() {
-	for _, env := range r.p.Left() {
-		if env.Type != wire.TypeData {
-			break
+func (r *replay) connect() {
+	if r.side == brokertest.Accepting {
+		r.p = brokertest.Dial(r.t, r.conv, listening(r.t, r.e))
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { l.Close() })
+	if err := r.e.PeerAsync(l.Addr().String(), PeerOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.p = brokertest.Accept(r.t, r.conv, l)
+}
+
+// control is a frame of the player to the endpoint.
+func (r *replay) control(typ wire.Type, payload []byte) wire.Envelope {
+	return wire.Envelope{Sender: r.conv.ID(r.side.Other()), Receiver: r.conv.ID(r.side), Type: typ, TTL: wire.DefaultTTL,
+		Topic: []byte(topic.Reserved), Payload: payload}
+}
+
+// flush waits until the endpoint has handled everything that the player has sent.
+func (r *replay) flush() {
+	r.t.Helper()
+	r.p.Write(r.control(wire.TypePing, []byte("x")))
+	if got := r.p.Receive(); got.Type != wire.TypePong || string(got.Payload) != "x" {
+		r.t.Fatalf("answer to a ping: %+v", got)
+	}
+}
+
+// attach makes stores of the own filter's entries that are topics of stores. The subscriber has asked for them before.
+func (r *replay) attach() {
+	for _, name := range r.own {
+		if !strings.Contains(name, "/<$>/data/") || r.stores[name] != nil {
+			continue
 		}
-		r.p.Send(1)
+		got := make(chan []byte, 1000)
+		r.stores[name] = got
+		if _, err := r.e.AttachStore(name, func(b []byte) { got <- bytes.Clone(b) }); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// play goes through what both sides sent. Their relative order was not recorded but for what follows from the protocol: nothing is
+// sent before the other side wants it, and the closing handshake comes last.
+func (r *replay) play() {
+	for len(r.due) > 0 && r.ended == nil {
+		env := r.due[0]
+		if env.Type == wire.TypePong || !r.wanted(env) {
+			r.hear()
+			continue
+		}
+		r.due = r.due[1:]
+		r.say(env)
+		if len(r.left) > 0 && r.left[0].Type < wire.TypePing && r.ended == nil {
+			r.hear()
+		}
+	}
+	for len(r.left) > 0 && r.ended == nil {
+		r.hear()
+	}
+	if r.ended == nil {
+		r.p.Close()
+		until(r.t, r.e, "the end", func() bool { p := r.e.Peers(); return len(p) == 0 || p[0].State != Peered })
+		return
+	}
+	r.p.ExpectEnd()
+	if err := <-r.ended; err != nil {
+		r.t.Error(err)
+	}
+}
+
+// say makes the endpoint send a recorded frame.
+func (r *replay) say(env wire.Envelope) {
+	r.t.Helper()
+	var err error
+	switch env.Type {
+	case wire.TypeData:
+		v, bad := data.Decode(env.Payload)
+		if err = bad; err == nil && env.Receiver.IsZero() {
+			err = r.e.Publish(string(env.Topic), v)
+		} else if err == nil {
+			err = r.e.PublishTo(env.Receiver, string(env.Topic), v)
+		}
+	case wire.TypeCommand:
+		if err = r.e.SendCommand(string(env.Topic), env.Receiver, env.Payload); err == nil && env.Receiver.IsZero() {
+			err = r.command(env) // stores of the same endpoint get it too
+		}
+	case wire.TypeRoutingUpdate:
+		var next []string
+		if next, err = wire.ParseFilter(env.Payload); err == nil {
+			r.own = next
+			r.sub.SetPrefixes(append(slices.Clone(next), next[0]+"/covered"))
+			r.attach()
+		}
+	case wire.TypePing:
+		if !wire.IsBye(env.Payload) {
+			return // which pings an endpoint sends is its own affair
+		}
+		r.bye(env)
+		return
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.expect(env)
+}
+
+// wanted tells whether the player wants a frame by now.
+func (r *replay) wanted(env wire.Envelope) bool {
+	return env.Type > wire.TypeCommand || !env.Receiver.IsZero() || r.theirs.Matches(string(env.Topic))
+}
+
+// expect reads the next frame of the endpoint and compares it.
+func (r *replay) expect(want wire.Envelope) wire.Envelope {
+	r.t.Helper()
+	got := r.p.Receive()
+	if !brokertest.Same(want, got) {
+		r.t.Fatalf("%s: got\n%s %q %x (from %s to %s, TTL %d), recorded\n%s %q %x (from %s to %s, TTL %d)", r.conv.Name,
+			got.Type, got.Topic, got.Payload, got.Sender, got.Receiver, got.TTL,
+			want.Type, want.Topic, want.Payload, want.Sender, want.Receiver, want.TTL)
+	}
+	return got
+}
+
+// bye ends the peering from the endpoint's side; the player says the rest first and answers with the pong.
+func (r *replay) bye(env wire.Envelope) {
+	for len(r.left) > 0 && r.left[0].Type != wire.TypePong {
+		r.hear()
+	}
+	r.ended = make(chan error, 1)
+	go func() { r.ended <- r.e.UnpeerID(within(r.t), r.conv.ID(r.side.Other())) }()
+	r.p.Write(r.control(wire.TypePong, r.expect(env).Payload))
+}
+
+// hear makes the player send its next frame and checks what becomes of it.
+func (r *replay) hear() {
+	r.t.Helper()
+	if len(r.left) == 0 {
+		r.t.Fatalf("%s: the endpoint waits for a frame that does not come", r.conv.Name)
+	}
+	env := r.left[0]
+	r.left = r.left[1:]
+	if env.Type == wire.TypePong {
+		return // to a ping that the endpoint has not sent, or has sent with another payload
+	}
+	r.p.Write(env)
+	mine := env.Receiver.IsZero() || env.Receiver == r.conv.ID(r.side)
+	switch env.Type {
+	case wire.TypeData:
+		if !mine || !r.own.Matches(string(env.Topic)) {
+			r.flush()
+			return
+		}
 		m := get(r.t, r.sub)
 		if m.Topic != string(env.Topic) || !bytes.Equal(m.Value.AppendBinary(nil), env.Payload) || m.From != env.Sender {
 			r.t.Fatalf("received %+v, recorded %+v", m, env)
 		}
-	}
-	for _, env := range r.p.Due() {
-		if env.Type != wire.TypeData {
-			break
+	case wire.TypeCommand:
+		if !mine || r.stores[string(env.Topic)] == nil {
+			r.flush()
+			return
 		}
-		v, err := data.Decode(env.Payload)
-		if err != nil {
+		if err := r.command(env); err != nil {
 			r.t.Fatal(err)
 		}
-		publish(r.t, r.e, string(env.Topic), v)
-		r.p.Expect(1)
-	}
-	r.end()
-}
-
-// end plays the closing handshake, which the connecting side begins.
-func (r *replay) end() {
-	if r.side == brokertest.Accepting {
-		r.p.Send(1)
-		r.p.Expect(1)
-		r.p.Close()
-		return
-	}
-	done := make(chan error, 1)
-	go func() { done <- r.e.UnpeerID(within(r.t), r.conv.ID(r.side.Other())) }()
-	r.p.Expect(1)
-	r.p.Send(1)
-	r.p.ExpectEnd()
-	if err := <-done; err != nil {
-		r.t.Fatal(err)
+	case wire.TypeRoutingUpdate:
+		r.theirs, _ = wire.ParseFilter(env.Payload)
+		waitFilter(r.t, r.e, r.theirs)
+	case wire.TypePing:
+		i := slices.IndexFunc(r.due, func(d wire.Envelope) bool { return d.Type == wire.TypePong && bytes.Equal(d.Payload, env.Payload) })
+		if i < 0 {
+			r.t.Fatalf("%s: no pong is recorded", r.conv.Name)
+		}
+		r.expect(r.due[i])
+		r.due = slices.Delete(r.due, i, i+1)
 	}
 }
 
-// filters plays the conversation of changing subscriptions. Removing /beta and covering /gamma/sub send nothing there: filters of the
-// reference only grow.
-func (r *replay) filters() {
-	current := r.conv.Filter(r.side)
-	for _, env := range r.p.Due() {
-		if env.Type != wire.TypeRoutingUpdate {
-			break
-		}
-		next, err := wire.ParseFilter(env.Payload)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		r.sub.SetPrefixes(append(slices.Clone(next), next[0]+"/covered"))
-		r.p.Expect(1)
-		current = next
+// command checks that a command has come to the store of its topic, if there is one.
+func (r *replay) command(env wire.Envelope) error {
+	got := r.stores[string(env.Topic)]
+	if got == nil {
+		return nil
 	}
-	if got := r.e.routes.Load().greeting; !slices.Equal(got, current) {
-		r.t.Errorf("own filter %q, recorded %q", got, current)
-	}
-	for _, env := range r.p.Left() {
-		if env.Type != wire.TypeRoutingUpdate {
-			break
+	select {
+	case b := <-got:
+		if !bytes.Equal(b, env.Payload) {
+			return fmt.Errorf("store %s got %x, recorded %x", env.Topic, b, env.Payload)
 		}
-		r.p.Send(1)
-		want, _ := wire.ParseFilter(env.Payload)
-		waitFilter(r.t, r.e, want)
+		return nil
+	case <-time.After(patience):
+		return errors.New("the store got nothing")
 	}
-	r.end()
 }
 
 // waitFilter waits until the only peer asks for these prefixes.

@@ -4,7 +4,6 @@ package brokertest
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,30 +26,14 @@ func (s Side) Other() Side { return 1 - s }
 
 // Conversation is what two endpoints said to each other on one connection.
 type Conversation struct {
-	Name   string
+	Name   string // folder and number of the connection
 	ids    [2]data.EndpointID
 	frames [2][][]byte // bodies
 }
 
 // Load reads connection number conn of the conversation in a folder.
 func Load(dir string, conn int) (*Conversation, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "scenario.json"))
-	if err != nil {
-		return nil, err
-	}
-	var scenario struct {
-		Accepting  string `json:"accepting_id"`
-		Connecting string `json:"connecting_id"`
-	}
-	if err := json.Unmarshal(raw, &scenario); err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
-	}
-	c := &Conversation{Name: filepath.Base(dir)}
-	for side, text := range map[Side]string{Accepting: scenario.Accepting, Connecting: scenario.Connecting} {
-		if c.ids[side], err = data.ParseEndpointID(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", dir, err)
-		}
-	}
+	c := &Conversation{Name: fmt.Sprintf("%s/%d", filepath.Base(dir), conn)}
 	for side, name := range map[Side]string{Accepting: "s2c", Connecting: "c2s"} {
 		raw, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("conn%d.%s.bin", conn, name)))
 		if err != nil {
@@ -59,8 +42,45 @@ func Load(dir string, conn int) (*Conversation, error) {
 		if c.frames[side], err = split(raw); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", dir, name, err)
 		}
+		c.ids[side] = sender(c.frames[side])
 	}
 	return c, nil
+}
+
+// LoadAll reads every connection of every conversation below a folder on which a peering came up, by name.
+func LoadAll(dir string) ([]*Conversation, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*", "conn*.c2s.bin"))
+	if err != nil {
+		return nil, err
+	}
+	var out []*Conversation
+	for _, file := range files {
+		var n int
+		if _, err := fmt.Sscanf(filepath.Base(file), "conn%d.", &n); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		c, err := Load(filepath.Dir(file), n)
+		if err != nil {
+			return nil, err
+		}
+		if !c.ids[Accepting].IsZero() && !c.ids[Connecting].IsZero() {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// sender finds who sent the frames: the handshake says it.
+func sender(frames [][]byte) (id data.EndpointID) {
+	for _, body := range frames {
+		switch msg, _ := wire.ParseHandshake(body); msg := msg.(type) {
+		case *wire.Hello:
+			return msg.Sender
+		case *wire.VersionSelect:
+			return msg.Sender
+		}
+	}
+	return id
 }
 
 func split(raw []byte) ([][]byte, error) {
