@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,15 +19,18 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
-// recordings are folders of conversations, each of which is played in both roles.
+// recordings are folders of conversations.
 var recordings = []struct {
 	dir         string
 	connections int // on which a peering came up
+	own         bool
 }{
-	{"wire/testdata/conversations", 17}, // C++ Broker 2.8 and Zeek 8.0
+	{"wire/testdata/conversations", 17, false}, // C++ Broker 2.8 and Zeek 8.0
+	{"testdata/first-step", 16, true},          // this project before it knew whole meshes
 }
 
-// TestRecordedConversations plays both sides of every conversation, with and without extensions of the protocol.
+// TestRecordedConversations plays both sides of every conversation: those of C++ Broker with and without extensions of the protocol,
+// those of this project as what the endpoint was.
 func TestRecordedConversations(t *testing.T) {
 	for _, rec := range recordings {
 		convs, err := brokertest.LoadAll(rec.dir)
@@ -35,14 +39,35 @@ func TestRecordedConversations(t *testing.T) {
 		}
 		for _, conv := range convs {
 			for side, as := range map[brokertest.Side]string{brokertest.Accepting: "accepting", brokertest.Connecting: "connecting"} {
-				for plain, mode := range map[bool]string{true: "plain", false: "announcing"} {
-					t.Run(conv.Name+"/"+as+"/"+mode, func(t *testing.T) {
+				modes := map[string]Options{"plain": {PlainProtocol: true}, "announcing": {}}
+				if rec.own {
+					class := recordedClass(conv, side)
+					modes = map[string]Options{class.String(): optionsOf[class]}
+				}
+				for mode, o := range modes {
+					t.Run(filepath.Base(rec.dir)+"/"+conv.Name+"/"+as+"/"+mode, func(t *testing.T) {
 						t.Parallel()
-						newReplay(t, conv, side, plain).play()
+						newReplay(t, conv, side, o).play()
 					})
 				}
 			}
 		}
+	}
+}
+
+var optionsOf = map[PeerClass]Options{ClassNode: {}, ClassClient: {Forward: ForwardNone}, ClassForeign: {Forward: ForwardNone, PlainProtocol: true}}
+
+// recordedClass is what a side of a conversation said that it is.
+func recordedClass(conv *brokertest.Conversation, side brokertest.Side) PeerClass {
+	first := conv.Envelopes(side)[0]
+	a, ok := wire.ParseAnnouncement(first.Payload)
+	switch {
+	case first.Type != wire.TypePing || !ok:
+		return ClassForeign
+	case a.Features&wire.FeatureNode == 0:
+		return ClassClient
+	default:
+		return ClassNode
 	}
 }
 
@@ -55,6 +80,7 @@ type replay struct {
 	p      *brokertest.Player
 	sub    *Subscriber            // of the own filter
 	stores map[string]chan []byte // by topic
+	detach map[string]func()      // the same stores
 	own    topic.Filter           // the recorded filter of the endpoint under test
 	theirs topic.Filter           // that of the player
 	due    []wire.Envelope        // what the endpoint under test has to send yet
@@ -62,10 +88,11 @@ type replay struct {
 	ended  chan error             // the result of an unpeer of the endpoint under test
 }
 
-func newReplay(t *testing.T, conv *brokertest.Conversation, side brokertest.Side, plain bool) *replay {
+func newReplay(t *testing.T, conv *brokertest.Conversation, side brokertest.Side, o Options) *replay {
 	t.Helper()
-	r := &replay{t: t, conv: conv, side: side, stores: make(map[string]chan []byte)}
-	r.e = endpoint(t, Options{ID: conv.ID(side), PlainProtocol: plain})
+	r := &replay{t: t, conv: conv, side: side, stores: make(map[string]chan []byte), detach: make(map[string]func())}
+	o.ID = conv.ID(side)
+	r.e = endpoint(t, o)
 	r.own, r.theirs = conv.Filter(side), conv.Filter(side.Other())
 	r.due, r.left = conv.Envelopes(side), conv.Envelopes(side.Other())
 	var err error
@@ -75,11 +102,18 @@ func newReplay(t *testing.T, conv *brokertest.Conversation, side brokertest.Side
 	r.attach()
 	r.connect()
 	r.p.Handshake()
-	if !plain {
-		r.flush() // the player skips and answers the announcement when it waits for a frame
+	class := recordedClass(conv, side.Other())
+	switch {
+	case class != ClassForeign:
+		r.hear() // the announcement
+	case !o.PlainProtocol:
+		r.flush() // the endpoint waits for a first frame
 	}
 	if err := r.e.AwaitPeer(within(t), conv.ID(side.Other())); err != nil {
 		t.Fatal(err)
+	}
+	if got := r.e.Peers()[0].Class; !o.PlainProtocol && got != class {
+		t.Fatalf("%s: the peer counts as %s, it is a %s", conv.Name, got, class)
 	}
 	return r
 }
@@ -106,7 +140,8 @@ func (r *replay) control(typ wire.Type, payload []byte) wire.Envelope {
 		Topic: []byte(topic.Reserved), Payload: payload}
 }
 
-// flush waits until the endpoint has handled everything that the player has sent.
+// flush waits until the endpoint has handled everything that the player has sent. An announcement of the endpoint, which the player
+// skips and answers, has been taken then.
 func (r *replay) flush() {
 	r.t.Helper()
 	r.p.Write(r.control(wire.TypePing, []byte("x")))
@@ -115,22 +150,31 @@ func (r *replay) flush() {
 	}
 }
 
-// attach makes stores of the own filter's entries that are topics of stores. The subscriber has asked for them before.
+// attach makes stores of the own filter's entries that are topics of stores, which the subscriber has asked for before, and ends those
+// that are not wanted any more.
 func (r *replay) attach() {
+	for name, detach := range r.detach {
+		if !slices.Contains(r.own, name) {
+			detach()
+			delete(r.detach, name)
+			delete(r.stores, name)
+		}
+	}
 	for _, name := range r.own {
 		if !strings.Contains(name, "/<$>/data/") || r.stores[name] != nil {
 			continue
 		}
 		got := make(chan []byte, 1000)
 		r.stores[name] = got
-		if _, err := r.e.AttachStore(name, func(b []byte) { got <- bytes.Clone(b) }); err != nil {
+		var err error
+		if r.detach[name], err = r.e.AttachStore(name, func(b []byte) { got <- bytes.Clone(b) }); err != nil {
 			r.t.Fatal(err)
 		}
 	}
 }
 
 // play goes through what both sides sent. Their relative order was not recorded but for what follows from the protocol: nothing is
-// sent before the other side wants it, and the closing handshake comes last.
+// sent before the other side wants it, no filter changes before it must, and the closing handshake comes last.
 func (r *replay) play() {
 	for len(r.due) > 0 && r.ended == nil {
 		env := r.due[0]
@@ -140,7 +184,7 @@ func (r *replay) play() {
 		}
 		r.due = r.due[1:]
 		r.say(env)
-		if len(r.left) > 0 && r.left[0].Type < wire.TypePing && r.ended == nil {
+		if len(r.left) > 0 && r.left[0].Type <= wire.TypeCommand && r.ended == nil {
 			r.hear()
 		}
 	}
@@ -178,7 +222,10 @@ func (r *replay) say(env wire.Envelope) {
 		var next []string
 		if next, err = wire.ParseFilter(env.Payload); err == nil {
 			r.own = next
-			r.sub.SetPrefixes(append(slices.Clone(next), next[0]+"/covered"))
+			for _, covered := range slices.Clone(next) {
+				next = append(next, covered+"/covered")
+			}
+			r.sub.SetPrefixes(next)
 			r.attach()
 		}
 	case wire.TypePing:
@@ -213,7 +260,7 @@ func (r *replay) expect(want wire.Envelope) wire.Envelope {
 
 // bye ends the peering from the endpoint's side; the player says the rest first and answers with the pong.
 func (r *replay) bye(env wire.Envelope) {
-	for len(r.left) > 0 && r.left[0].Type != wire.TypePong {
+	for len(r.left) > 0 && !bytes.Equal(r.left[0].Payload, env.Payload) {
 		r.hear()
 	}
 	r.ended = make(chan error, 1)
