@@ -31,6 +31,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.leave()
+	number := g.number.Add(1) - 1 // before the client knows that it is in
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // the doorman has looked at the origin
@@ -42,8 +43,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer conn.CloseNow()
 	conn.SetReadLimit(int64(g.o.Limits.Message))
 	s := newSession(g, conn, r)
-	s.manners, s.who, s.may = m, who, may
-	log := g.o.Logger.With("client", r.RemoteAddr, "number", s.number, "application", m.name, "identity", who.String())
+	s.number, s.manners, s.who, s.may = number, m, who, may
+	log := g.o.Logger.With("client", r.RemoteAddr, "number", number, "application", m.name, "identity", who.String())
 	g.register(s, door)
 	defer g.unregister(s)
 	switch {

@@ -24,7 +24,7 @@ const keptBuffer = 1 << 20
 
 // fragment is how much of a message is written at once: between two fragments there is room for pings, and each that a client takes is a
 // sign of life.
-const fragment = 1 << 20
+const fragment = 256 << 10
 
 // listen publishes what the client sends.
 func (s *session) listen(ctx context.Context) error {
@@ -65,7 +65,7 @@ var errDenied = errors.New("not allowed to publish to")
 
 // publish gives a message to everybody but its sender. While the queue of a peer is full, the client has to wait.
 func (s *session) publish(ctx context.Context, text []byte) error {
-	name, v, err := jsonwire.ParseMessage(text)
+	name, v, err := s.g.parse(text)
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,17 @@ func (s *session) publish(ctx context.Context, text []byte) error {
 		return fmt.Errorf("%w %.70q", errDenied, name)
 	}
 	return s.hold(func() error { return s.hub.Publish(ctx, name, v) })
+}
+
+// largeMessage is where a message of many small values takes so much more memory than its text that only one at a time is read.
+const largeMessage = 1 << 20
+
+func (g *Gateway) parse(text []byte) (string, data.Value, error) {
+	if len(text) > largeMessage {
+		g.large.Lock()
+		defer g.large.Unlock()
+	}
+	return jsonwire.ParseMessage(text)
 }
 
 // answer says why the n-th message was not published.

@@ -27,6 +27,7 @@ type Gateway struct {
 	addr   net.Addr // of Listen
 	door   atomic.Pointer[doorman]
 	number atomic.Uint64 // sessions begun
+	large  sync.Mutex    // held to read a large message
 
 	stop    context.Context // ends every session
 	cancel  context.CancelFunc
@@ -204,7 +205,7 @@ func (g *Gateway) unregister(s *session) {
 
 // Session is what is known of a client.
 type Session struct {
-	// Number counts the gateway's clients from 0.
+	// Number counts those who came, from 0.
 	Number uint64
 	// Address is that of the connection, Application the name that the client gives itself, and Identity how it was let in: "token
 	// NAME", the URI of its certificate, or "anonymous".

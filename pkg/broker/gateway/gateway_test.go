@@ -266,17 +266,6 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
-	g := newGateway(t, newEndpoint(t), Options{Limits: Limits{Clients: 1, Message: 1000}})
-	c := join(t, g, "[]")
-	_, response, err := websocket.Dial(t.Context(), "ws://"+g.Addr().String()+Path, nil)
-	if err == nil || response == nil || response.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("one client too many: %v, %v", response, err)
-	}
-	c.send(`{"topic":"/t","@data-type":"string","data":"` + strings.Repeat("x", 1000) + `"}`)
-	c.closed(websocket.StatusMessageTooBig)
-}
-
 func TestClose(t *testing.T) {
 	e := newEndpoint(t)
 	g := newGateway(t, e, Options{})
@@ -293,24 +282,6 @@ func TestClose(t *testing.T) {
 	}
 	if g.Clients() != 0 {
 		t.Errorf("%d clients are left", g.Clients())
-	}
-}
-
-// A burst ends no session: far more messages than may wait arrive at once.
-func TestBurst(t *testing.T) {
-	near, far := peered(t)
-	g := newGateway(t, near, Options{})
-	c, other := join(t, g, `["/t"]`), join(t, g, `[]`)
-	const n = 8 * DefaultQueue
-	go func() {
-		for range n {
-			if other.Write(other.ctx, websocket.MessageText, []byte(one)) != nil || far.Publish("/t/far", data.Count(1)) != nil {
-				return
-			}
-		}
-	}()
-	for range 2 * n {
-		c.receive()
 	}
 }
 

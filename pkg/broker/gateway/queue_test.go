@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,5 +91,35 @@ func TestQueueBytes(t *testing.T) {
 	}
 	if !q.push(text(1)) {
 		t.Error("no room after it")
+	}
+}
+
+func TestQueueDrops(t *testing.T) {
+	for policy, want := range map[broker.Overflow]string{
+		broker.OverflowDropNewest: "0 1 2",
+		broker.OverflowDropOldest: "7 8 9",
+	} {
+		q := newQueue(limited(3, policy))
+		for i := range 10 {
+			if !q.push(text(i)) {
+				t.Fatal("a queue that drops gives up its client")
+			}
+		}
+		if !q.lost(5) {
+			t.Error("and does so for what was lost before it")
+		}
+		if waiting, dropped := q.state(); waiting != 3 || dropped != 12 {
+			t.Errorf("%d wait and %d are dropped", waiting, dropped)
+		}
+		var got []string
+		for m, ok := q.pop(); ok; m, ok = q.pop() {
+			got = append(got, m.Topic)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("policy %v: %v are left, want %s", policy, got, want)
+		}
+	}
+	if newQueue(limited(3, broker.OverflowDisconnect)).lost(1) {
+		t.Error("messages were lost and the client stays")
 	}
 }

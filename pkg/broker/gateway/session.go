@@ -59,14 +59,14 @@ var (
 type session struct {
 	g       *Gateway
 	conn    *websocket.Conn
-	request *http.Request // what admission needs of it
-	number  uint64
+	request *http.Request   // what admission needs of it
 	id      data.EndpointID // in status events
 	since   time.Time
 	queue   *queue
 	rate    meter
 
 	// Set before the session is registered.
+	number  uint64
 	manners manners
 	who     visitor
 	may     *rights
@@ -90,7 +90,7 @@ type session struct {
 
 func newSession(g *Gateway, conn *websocket.Conn, r *http.Request) *session {
 	s := &session{
-		g: g, conn: conn, request: bare(r), number: g.number.Add(1) - 1, id: data.NewEndpointID(), since: time.Now(),
+		g: g, conn: conn, request: bare(r), id: data.NewEndpointID(), since: time.Now(),
 		queue: newQueue(g.o.Limits.Queue), rate: newMeter(g.o.Limits),
 	}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
@@ -145,12 +145,12 @@ func (s *session) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.announce() // not to the client itself, which hears nothing yet
+	defer s.bury()
 	if err := s.subscribe(ctx, prefixes); err != nil {
 		return err
 	}
 	defer s.hub.Close() // what it has queued meanwhile waits behind the acknowledgement
-	s.announce()
-	defer s.bury()
 	name := s.manners.endpoint(s.g.e.ID().String(), s.number)
 	if err := s.write(jsonwire.AppendAck(nil, name, s.g.o.Version)); err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
 // pipes is a listener whose connections are pipes: nothing of them is buffered,
@@ -212,6 +214,29 @@ func TestSlowClient(t *testing.T) {
 		if g.Clients() != 2 {
 			t.Errorf("%d clients, want 2", g.Clients())
 		}
+	})
+}
+
+// A burst ends no session: far more messages than may wait arrive at once.
+func TestBurst(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
+		c, other := dial(true), dial(true)
+		c.join(g, `["/t"]`)
+		other.join(g, `[]`)
+		go other.Read(other.ctx)
+		const n = 8 * DefaultQueue
+		within(t, 0, 0, func() {
+			for range n {
+				other.send(one)
+				if err := g.e.Publish("/t/x", data.Count(1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+			for range 2 * n {
+				c.expect(one)
+			}
+		})
 	})
 }
 

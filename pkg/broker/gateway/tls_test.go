@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +69,71 @@ func TestTLS(t *testing.T) {
 	}
 	if n := g.Clients(); n != 1 {
 		t.Errorf("%d clients", n)
+	}
+}
+
+// nodeTLS is the TLS side of a gateway, and a client's options with certificates.
+func nodeTLS(t *testing.T) (security *peering.TLS, options func(certs ...tls.Certificate) *websocket.DialOptions, issue func(pki.Request) tls.Certificate) {
+	t.Helper()
+	roots, issue := authority(t)
+	node := issue(pki.Request{CommonName: "node", URI: meshtls.NodeURI("ns", "node"), DNSNames: []string{"gateway"}})
+	security = &peering.TLS{Config: func() (*tls.Config, error) {
+		return &tls.Config{Certificates: []tls.Certificate{node}, RootCAs: roots}, nil
+	}}
+	return security, func(certs ...tls.Certificate) *websocket.DialOptions {
+		return &websocket.DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "gateway", Certificates: certs},
+		}}}
+	}, issue
+}
+
+// Certificates that are optional stand for a token; what they are for is said by their URI.
+func TestClientCertificates(t *testing.T) {
+	security, options, issue := nodeTLS(t)
+	_, foreign := authority(t)
+	mine := issue(pki.ClientRequest("ns"))
+	access := Access{
+		Tokens:      []Token{{"a", HashToken("a")}},
+		Permissions: []Permission{{URI: meshtls.ClientURI("ns"), Rights: Rights{Subscribe: []string{"/c"}}}},
+		Default:     &Rights{},
+	}
+	for _, c := range []struct {
+		mode                  ClientCerts
+		none, good, unrelated int // HTTP status; 0: no handshake
+	}{
+		{"", 0, 101, 0},
+		{CertsRequired, 0, 101, 0},
+		{CertsOptional, 401, 101, 0},
+		{CertsNone, 401, 401, 401}, // none is looked at
+	} {
+		g := newGateway(t, newEndpoint(t), Options{TLS: security, ClientCerts: c.mode, Access: access})
+		url := "wss://" + g.Addr().String() + Path
+		for i, o := range []*websocket.DialOptions{options(), options(mine), options(foreign(pki.ClientRequest("ns")))} {
+			want := []int{c.none, c.good, c.unrelated}[i]
+			conn, response, err := websocket.Dial(t.Context(), url, o)
+			got := 0
+			if response != nil {
+				got = response.StatusCode
+			}
+			if got != want {
+				t.Errorf("%s, client %d: status %d, %v, want %d", c.mode, i, got, err, want)
+			}
+			if err == nil {
+				conn.CloseNow()
+			}
+		}
+		if c.good != 101 {
+			continue
+		}
+		client := dialAt(t, url, options(mine))
+		client.join(g, `["/c"]`)
+		sessions := g.Sessions()
+		if s := sessions[len(sessions)-1]; s.Identity != meshtls.ClientURI("ns") {
+			t.Errorf("session %+v", s)
+		}
+		client.send(one)
+		if got := client.receive(); !strings.HasPrefix(got, `{"type":"error","code":"permission_denied"`) {
+			t.Errorf("received %s", got)
+		}
 	}
 }
