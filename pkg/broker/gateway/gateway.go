@@ -48,6 +48,11 @@ func New(e *broker.Endpoint, o Options) (*Gateway, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options for WebSocket clients: %w", err)
 	}
+	if o.TLS != nil {
+		if _, err := o.TLS.Server(); err != nil { // an error now rather than at each handshake
+			return nil, fmt.Errorf("TLS for WebSocket clients: %w", err)
+		}
+	}
 	g := &Gateway{e: e, o: o.withDefaults()}
 	g.door.Store(newDoorman(o.Access))
 	g.stop, g.cancel = context.WithCancel(context.Background())
