@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -227,15 +225,4 @@ func TestDialAddresses(t *testing.T) {
 
 func itoa(n int) string {
 	return netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)).String()[len("0.0.0.0:"):]
-}
-
-func TestLoadTLSErrors(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := LoadTLS(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("empty folder: %v", err)
-	}
-	os.WriteFile(filepath.Join(dir, "ca.crt"), []byte("no certificate"), 0o600)
-	if _, err := LoadTLS(dir); err == nil {
-		t.Error("a CA file without certificates was accepted")
-	}
 }
