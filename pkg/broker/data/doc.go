@@ -17,6 +17,11 @@
 // give the same answers for any order. [Canonical] brings a value into the one
 // form that every writer agrees on.
 //
+// There are three texts of a value. [Value.String] prints what the reference
+// prints, for people and logs. [Value.Text] is a literal that [ParseText] reads
+// back. The JSON of the WebSocket protocol is in package jsonwire, which imports
+// this one.
+//
 // Where this package departs from the reference: NaN sorts before all other
 // reals and equals itself; subnormal reals are written as zero with their sign;
 // values nested deeper than [MaxDepth] are refused; texts of addresses,

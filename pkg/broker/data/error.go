@@ -4,7 +4,7 @@ package data
 
 import "strconv"
 
-// SyntaxError says that bytes are not a value, and where.
+// SyntaxError says that bytes, or a text, are not a value, and where.
 type SyntaxError struct {
 	// Offset is the index of the byte at fault, counted from the start of
 	// the input; the input's length if it ends too early.

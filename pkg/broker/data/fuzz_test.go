@@ -33,6 +33,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		checkCanonical(t, v)
 		checkElements(t, v)
+		checkText(t, v)
 		if prefix, n, err := DecodePrefix(append(b, b...)); err != nil || n != len(b) || !Equal(prefix, v) {
 			t.Fatalf("DecodePrefix: %v, %d, %v", prefix, n, err)
 		}

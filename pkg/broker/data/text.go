@@ -10,7 +10,8 @@ import (
 // String is the text form that the reference prints in logs: nil, T, F,
 // numbers (reals with six decimals), bytes as they are, addresses, networks
 // and ports as usual, times in nanoseconds, {sets}, {tables -> values} and
-// (vectors). Sets and tables come in ascending order. It can't be parsed back.
+// (vectors). Sets and tables come in ascending order. It can't be read back;
+// [Value.Text] can.
 func (v Value) String() string {
 	switch v.Kind() {
 	case KindNone:
@@ -18,16 +19,16 @@ func (v Value) String() string {
 	case KindString, KindEnum:
 		return v.s
 	default:
-		return string(v.AppendText(nil))
+		return string(v.AppendString(nil))
 	}
 }
 
-// AppendText appends what [Value.String] answers.
-func (v Value) AppendText(dst []byte) []byte {
-	return appendText(dst, inOrder(v))
+// AppendString appends what [Value.String] answers.
+func (v Value) AppendString(dst []byte) []byte {
+	return appendString(dst, inOrder(v))
 }
 
-func appendText(dst []byte, v Value) []byte {
+func appendString(dst []byte, v Value) []byte {
 	switch v.Kind() {
 	case KindNone:
 		return append(dst, "nil"...)
@@ -88,15 +89,9 @@ func appendSubnet(dst []byte, v Value) []byte {
 func appendElements(dst []byte, v Value) []byte {
 	r := v.Reader()
 	for i := 0; r.Len() > 0; i++ {
-		switch {
-		case i == 0:
-		case v.Kind() == KindTable && i%2 == 1:
-			dst = append(dst, " -> "...)
-		default:
-			dst = append(dst, ", "...)
-		}
+		dst = append(dst, separator(v.Kind(), i)...)
 		e, _ := r.Next()
-		dst = appendText(dst, e)
+		dst = appendString(dst, e)
 	}
 	return dst
 }

@@ -67,7 +67,7 @@ func (w *writer) members(dst []byte, v data.Value) []byte {
 	case data.KindSet, data.KindTable:
 		return w.unique(dst, v)
 	default: // address, port
-		return append(v.AppendText(append(dst, '"')), '"')
+		return append(v.AppendString(append(dst, '"')), '"')
 	}
 }
 
@@ -155,7 +155,7 @@ func appendReal(dst []byte, f float64) []byte {
 }
 
 func appendSubnet(dst []byte, v data.Value) []byte {
-	dst = v.AppendText(append(dst, '"'))
+	dst = v.AppendString(append(dst, '"'))
 	if p, _ := v.AsSubnet(); !p.IsValid() || !data.Equal(data.Subnet(p), v) {
 		dst = append(dst, '!')
 	}

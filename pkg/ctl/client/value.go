@@ -8,13 +8,12 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/jsonwire"
 	"github.com/brokermesh/brokermesh/pkg/ctl"
-	"github.com/brokermesh/brokermesh/pkg/ctl/literal"
 )
 
 // parse reads a value as it was given on the command line.
 func (o Options) parse(what, text string) (data.Value, error) {
 	if o.Text {
-		v, err := literal.Parse(text)
+		v, err := data.ParseLoose(text)
 		if err != nil {
 			return v, ctl.BadInput(fmt.Errorf("%s: %w", what, err))
 		}
