@@ -135,7 +135,7 @@ func TestServerRandom(t *testing.T) {
 			t.Errorf("%q: marked is not %v", ending, want)
 		}
 	}
-	if serverRandom() == serverRandom() {
+	if one, two := serverRandom(), serverRandom(); one == two {
 		t.Error("the random value isn't random")
 	}
 }
