@@ -24,6 +24,7 @@ func reach(cmd *cobra.Command, o *client.Options) {
 	f.StringVar(&o.Peer, "peer", "", "`HOST:PORT` of the node to talk to")
 	f.StringVar(&o.TLSDir, "tls-dir", "", "`DIR` with ca.crt, tls.crt and tls.key, such as client/ in the data folder of up")
 	f.BoolVar(&o.Plain, "plain", false, "no TLS")
+	f.BoolVar(&o.Anonymous, "anonymous", false, "TLS without certificates, as Zeek does by default: encrypted, but nobody is authenticated")
 	f.BoolVar(&o.Text, "text", false, "values as text instead of JSON")
 	f.DurationVar(&o.Timeout, "timeout", 10*time.Second, "how long to wait for the node, and for a store's answer")
 }
@@ -32,7 +33,7 @@ func newSub() *cobra.Command {
 	var o client.Options
 	var count int
 	cmd := &cobra.Command{
-		Use:   "sub PREFIX... --peer HOST:PORT (--tls-dir DIR | --plain)",
+		Use:   "sub PREFIX... --peer HOST:PORT (--tls-dir DIR | --plain | --anonymous)",
 		Short: "Print the messages on topics with these prefixes",
 		Long: `Print one line "TOPIC VALUE" for each message whose topic begins with one of the
 prefixes, until Ctrl-C; "" means every topic. Standard error says when the
@@ -53,7 +54,7 @@ subscription stands: messages published from then on are seen.`,
 func newPub() *cobra.Command {
 	var o client.Options
 	cmd := &cobra.Command{
-		Use:   "pub TOPIC VALUE --peer HOST:PORT (--tls-dir DIR | --plain)",
+		Use:   "pub TOPIC VALUE --peer HOST:PORT (--tls-dir DIR | --plain | --anonymous)",
 		Short: "Publish a message",
 		Long: `Publish one message, and end when the node has it. VALUE is JSON as in the WebSocket
 protocol: {"@data-type":"count","data":42}.

@@ -35,6 +35,10 @@ type Event struct {
 	Value    data.Value       // data
 	Command  *command.Message // command
 	Filter   []string         // routing_update
+	// Of the frames that nodes of brokermesh send each other: where data or a
+	// command comes from, and what a node says of itself.
+	Stamp     *wire.Stamp
+	LinkState *wire.LinkState
 	// Err is why the frame, or its payload, can't be read. The fields before
 	// it hold what could be.
 	Err error

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package client is what brokerctl's sub, pub and store commands do: each
-// makes an endpoint that forwards nothing, peers it with one node, does its
-// work and lets go with the goodbye of the protocol. They use the public API
-// of the engine and nothing else.
+// Package client is what brokerctl's sub, pub and store commands do, and how
+// all commands reach a mesh: each makes an endpoint that forwards nothing,
+// peers it with one node, does its work and lets go with the goodbye of the
+// protocol. They use the public API of the engine and nothing else.
 package client
 
 import (
@@ -25,10 +25,12 @@ const closeTime = 5 * time.Second
 type Options struct {
 	// Peer is the HOST:PORT of the node to talk to.
 	Peer string
-	// TLSDir holds ca.crt, tls.crt and tls.key; Plain asks for no TLS. One of
-	// the two has to be given.
-	TLSDir string
-	Plain  bool
+	// TLSDir holds ca.crt, tls.crt and tls.key; Plain asks for no TLS,
+	// Anonymous for what Zeek does by default: encryption without
+	// certificates. One of the three has to be given.
+	TLSDir    string
+	Plain     bool
+	Anonymous bool
 	// Timeout bounds connecting and, for stores, the answer.
 	Timeout time.Duration
 	// Text reads and prints values as text instead of JSON.
@@ -39,30 +41,56 @@ func (o Options) validate() error {
 	switch {
 	case o.Peer == "":
 		return ctl.BadInput(errors.New("--peer HOST:PORT is missing"))
-	case o.Plain == (o.TLSDir != ""):
-		return ctl.BadInput(errors.New("say either --tls-dir DIR (certificates) or --plain (no TLS)"))
+	case o.ways() != 1:
+		return ctl.BadInput(errors.New("say one of --tls-dir DIR (certificates) or --plain (no TLS) or --anonymous (encrypted only)"))
 	case o.Timeout <= 0:
 		return ctl.BadInput(fmt.Errorf("--timeout: %v: allowed: more than 0", o.Timeout))
 	}
 	return nil
 }
 
-// session is an endpoint with its one peer.
-type session struct {
-	*broker.Endpoint
-	peer data.EndpointID
+// ways is how many ways of security were asked for.
+func (o Options) ways() int {
+	n := 0
+	for _, asked := range []bool{o.TLSDir != "", o.Plain, o.Anonymous} {
+		if asked {
+			n++
+		}
+	}
+	return n
 }
 
-// with peers, calls do, and lets go again.
-func with(ctx context.Context, o Options, do func(session) error) (err error) {
+// security is how the connection is protected; nil for not at all.
+func (o Options) security() (*peering.TLS, error) {
+	switch {
+	case o.Plain:
+		return nil, nil
+	case o.Anonymous:
+		return &peering.TLS{Anonymous: true}, nil
+	}
+	security, err := peering.LoadTLS(o.TLSDir)
+	if err != nil {
+		return nil, ctl.BadInput(fmt.Errorf("--tls-dir %s: %w", o.TLSDir, err))
+	}
+	return security, nil
+}
+
+// Session is an endpoint with its one peer.
+type Session struct {
+	*broker.Endpoint
+	// Peer is the endpoint at the other end.
+	Peer data.EndpointID
+}
+
+// With peers, calls do, and lets go again. The errors are marked with the exit
+// codes of package ctl.
+func With(ctx context.Context, o Options, do func(Session) error) (err error) {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	var security *peering.TLS
-	if !o.Plain {
-		if security, err = peering.LoadTLS(o.TLSDir); err != nil {
-			return ctl.BadInput(fmt.Errorf("--tls-dir %s: %w", o.TLSDir, err))
-		}
+	security, err := o.security()
+	if err != nil {
+		return err
 	}
 	e, err := broker.New(broker.Options{Forward: broker.ForwardNone, TLS: security})
 	if err != nil {
@@ -80,7 +108,7 @@ func with(ctx context.Context, o Options, do func(session) error) (err error) {
 	if err != nil {
 		return timed(connecting, fmt.Errorf("peer with %s: %w", o.Peer, err))
 	}
-	return do(session{e, id})
+	return do(Session{e, id})
 }
 
 // timed marks the error if it is the given time that is over.
@@ -91,11 +119,11 @@ func timed(ctx context.Context, err error) error {
 	return err
 }
 
-// lost waits until the peer is gone, and says why.
-func (s session) lost(ctx context.Context) error {
+// Lost waits until the peer is gone, and says why.
+func (s Session) Lost(ctx context.Context) error {
 	for {
 		changed := s.Changed()
-		info, ok := s.info()
+		info, ok := s.Info()
 		if !ok || info.State != broker.Peered {
 			if info.LastErrorText != "" {
 				return fmt.Errorf("the connection was lost: %s", info.LastErrorText)
@@ -110,10 +138,10 @@ func (s session) lost(ctx context.Context) error {
 	}
 }
 
-// info is how the peer is.
-func (s session) info() (broker.PeerInfo, bool) {
+// Info is how the peer is.
+func (s Session) Info() (broker.PeerInfo, bool) {
 	for _, p := range s.Peers() {
-		if p.ID == s.peer {
+		if p.ID == s.Peer {
 			return p, true
 		}
 	}

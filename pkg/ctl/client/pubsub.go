@@ -20,8 +20,8 @@ func Publish(ctx context.Context, o Options, topicName, value string, notes io.W
 	if err != nil {
 		return err
 	}
-	return with(ctx, o, func(s session) error {
-		if info, ok := s.info(); ok && !topic.NewFilter(info.Filter...).Matches(topicName) {
+	return With(ctx, o, func(s Session) error {
+		if info, ok := s.Info(); ok && !topic.NewFilter(info.Filter...).Matches(topicName) {
 			fmt.Fprintf(notes, "nobody behind %s has subscribed to %s\n", o.Peer, topicName)
 		}
 		if err := s.Publish(topicName, v); err != nil {
@@ -41,14 +41,14 @@ func Publish(ctx context.Context, o Options, topicName, value string, notes io.W
 // ends, or the peer goes away. Only the last is an error. Once the peer knows
 // the subscription it says so on notes.
 func Subscribe(ctx context.Context, o Options, prefixes []string, count int, out, notes io.Writer) error {
-	err := with(ctx, o, func(s session) error { return receive(ctx, s, o, prefixes, count, out, notes) })
+	err := With(ctx, o, func(s Session) error { return receive(ctx, s, o, prefixes, count, out, notes) })
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err
 }
 
-func receive(ctx context.Context, s session, o Options, prefixes []string, count int, out, notes io.Writer) error {
+func receive(ctx context.Context, s Session, o Options, prefixes []string, count int, out, notes io.Writer) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	subscribing, cancel := context.WithTimeout(ctx, o.Timeout)
@@ -63,7 +63,7 @@ func receive(ctx context.Context, s session, o Options, prefixes []string, count
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		stop(s.lost(ctx))
+		stop(s.Lost(ctx))
 	}()
 	defer func() { stop(nil); <-gone }()
 	return printMessages(ctx, s, subscriber, o, count, out)
@@ -71,7 +71,7 @@ func receive(ctx context.Context, s session, o Options, prefixes []string, count
 
 // printMessages writes a line for each message, and flushes before it waits.
 // What this endpoint says of its own connections is no message of the mesh.
-func printMessages(ctx context.Context, s session, subscriber *broker.Subscriber, o Options, count int, out io.Writer) error {
+func printMessages(ctx context.Context, s Session, subscriber *broker.Subscriber, o Options, count int, out io.Writer) error {
 	lines := bufio.NewWriter(out)
 	for n := 0; count == 0 || n < count; {
 		m, ok := subscriber.Poll()

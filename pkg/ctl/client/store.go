@@ -18,7 +18,7 @@ import (
 // the only way that every kind of master knows. The peer has to hold the
 // master.
 func withStore(ctx context.Context, o Options, name string, do func(context.Context, *store.Clone) error) error {
-	return with(ctx, o, func(s session) (err error) {
+	return With(ctx, o, func(s Session) (err error) {
 		clone, err := store.NewClone(s.Endpoint, name, store.CloneOptions{})
 		if err != nil {
 			return fmt.Errorf("attach to store %s: %w", name, err)

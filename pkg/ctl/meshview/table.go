@@ -7,8 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
 
@@ -31,13 +31,13 @@ func Table(s State, o TableOptions) []string {
 	for _, name := range slices.Sorted(maps.Keys(s.Verdict.Nodes)) {
 		rows = append(rows, s.row(name, o))
 	}
-	lines := align(rows)
+	lines := table.Align(rows)
 	lines = append(lines, s.summary(o))
 	for _, m := range s.Missing() {
 		lines = append(lines, "   "+m)
 	}
 	for i := range lines {
-		lines[i] = cut(lines[i], o.Width)
+		lines[i] = table.Cut(lines[i], o.Width)
 		if o.Color {
 			lines[i] = paint(lines[i], i, len(rows))
 		}
@@ -70,11 +70,11 @@ func (s State) row(name string, o TableOptions) []string {
 	status := s.Verdict.Nodes[name]
 	pod, _ := s.pod(name)
 	word, _ := ready(status.Conditions)
-	cells := []string{name, word, orDash(listener(pod, "broker"))}
+	cells := []string{name, word, table.Dash(listener(pod, "broker"))}
 	if s.anyWebSocket() {
-		cells = append(cells, orDash(listener(pod, "websocket")))
+		cells = append(cells, table.Dash(listener(pod, "websocket")))
 	}
-	cells = append(cells, orDash(status.Peers))
+	cells = append(cells, table.Dash(status.Peers))
 	if o.Rates != nil {
 		cells = append(cells, fmt.Sprintf("%.0f", o.Rates[pod.Pod]))
 	}
@@ -87,7 +87,7 @@ func storesOf(s statusapi.Status) string {
 	for _, t := range s.Stores {
 		words = append(words, t.Object+" ("+storeWords(t)+")")
 	}
-	return orDash(strings.Join(words, ", "))
+	return table.Dash(strings.Join(words, ", "))
 }
 
 func storeWords(t statusapi.Store) string {
@@ -95,7 +95,7 @@ func storeWords(t statusapi.Store) string {
 		if t.State != statusapi.StoreServing {
 			return "master, " + t.Backend + ", " + strings.ToLower(t.State)
 		}
-		return fmt.Sprintf("master, %s, %s", t.Backend, count(int(t.Entries), "entry", "entries"))
+		return fmt.Sprintf("master, %s, %s", t.Backend, table.Count(int(t.Entries), "entry", "entries"))
 	}
 	if t.State == statusapi.StoreSynced {
 		return "clone, in sync"
@@ -132,54 +132,9 @@ func (s State) summary(o TableOptions) string {
 // of is "9 peerings", or "3 of 9 peerings" while some are missing.
 func of(n, all int, one, many string) string {
 	if n == all {
-		return count(n, one, many)
+		return table.Count(n, one, many)
 	}
-	return fmt.Sprintf("%d of %s", n, count(all, one, many))
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-// align puts rows into columns.
-func align(rows [][]string) []string {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	lines := make([]string, 0, len(rows))
-	for _, row := range rows {
-		var b strings.Builder
-		b.WriteByte(' ')
-		for i, cell := range row {
-			b.WriteString(cell)
-			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
-			}
-		}
-		lines = append(lines, b.String())
-	}
-	return lines
-}
-
-// cut shortens a line to a width.
-func cut(line string, width int) string {
-	if width <= 0 || utf8.RuneCountInString(line) <= width {
-		return line
-	}
-	return string([]rune(line)[:width-1]) + "…"
+	return fmt.Sprintf("%d of %s", n, table.Count(all, one, many))
 }
 
 const (

@@ -203,13 +203,3 @@ func TestCaptureErrors(t *testing.T) {
 		}
 	}
 }
-
-func TestPlain(t *testing.T) {
-	for in, want := range map[string]string{
-		"": "", "plain é 漢": "plain é 漢", "a\nb": `a\nb`, "\x1b]0;x\x07": `\x1b]0;x\a`, "\xff\xfe": `\xff\xfe`, "a\u202eb": `a\u202eb`,
-	} {
-		if got := Plain(in); got != want {
-			t.Errorf("%q is %q, want %q", in, got, want)
-		}
-	}
-}

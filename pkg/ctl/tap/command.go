@@ -5,6 +5,7 @@ package tap
 import (
 	"fmt"
 
+	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 	"github.com/brokermesh/brokermesh/pkg/store/command"
 )
 
@@ -24,19 +25,19 @@ func commandText(m *command.Message) string {
 func commandFields(body command.Command) string {
 	switch c := body.(type) {
 	case *command.Put:
-		return fmt.Sprintf(" %s -> %s%s", Plain(c.Key.String()), Plain(c.Value.String()), expiryText(c.Expiry))
+		return fmt.Sprintf(" %s -> %s%s", table.Plain(c.Key.String()), table.Plain(c.Value.String()), expiryText(c.Expiry))
 	case *command.PutUnique:
-		return fmt.Sprintf(" %s -> %s%s, request %d", Plain(c.Key.String()), Plain(c.Value.String()), expiryText(c.Expiry), c.Request)
+		return fmt.Sprintf(" %s -> %s%s, request %d", table.Plain(c.Key.String()), table.Plain(c.Value.String()), expiryText(c.Expiry), c.Request)
 	case *command.PutUniqueResult:
 		return fmt.Sprintf(" %t, request %d of %s", c.Inserted, c.Request, c.Who)
 	case *command.Erase:
-		return " " + Plain(c.Key.String())
+		return " " + table.Plain(c.Key.String())
 	case *command.Expire:
-		return " " + Plain(c.Key.String())
+		return " " + table.Plain(c.Key.String())
 	case *command.Add:
-		return fmt.Sprintf(" %s + %s (%s)%s", Plain(c.Key.String()), Plain(c.Operand.String()), c.Init, expiryText(c.Expiry))
+		return fmt.Sprintf(" %s + %s (%s)%s", table.Plain(c.Key.String()), table.Plain(c.Operand.String()), c.Init, expiryText(c.Expiry))
 	case *command.Subtract:
-		return fmt.Sprintf(" %s - %s%s", Plain(c.Key.String()), Plain(c.Operand.String()), expiryText(c.Expiry))
+		return fmt.Sprintf(" %s - %s%s", table.Plain(c.Key.String()), table.Plain(c.Operand.String()), expiryText(c.Expiry))
 	case *command.AttachWriter:
 		return fmt.Sprintf(" after %d, heartbeat every %d ticks", c.Offset, c.Interval)
 	case *command.Keepalive:
@@ -46,7 +47,7 @@ func commandFields(body command.Command) string {
 	case *command.Nack:
 		return fmt.Sprintf(" %v", c.Seqs)
 	case *command.AckClone:
-		return fmt.Sprintf(" after %d, heartbeat every %d ticks, %s", c.Offset, c.Interval, count(c.State.Len(), "entry", "entries"))
+		return fmt.Sprintf(" after %d, heartbeat every %d ticks, %s", c.Offset, c.Interval, table.Count(c.State.Len(), "entry", "entries"))
 	case *command.RetransmitFailed:
 		return fmt.Sprintf(" %d", c.Seq)
 	default:

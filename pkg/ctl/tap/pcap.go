@@ -16,6 +16,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/ctl/capture"
+	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 )
 
 // Capture prints what a capture holds, and on notes what was found in all.
@@ -47,24 +48,24 @@ func Capture(ctx context.Context, in io.Reader, o Output, out, notes io.Writer) 
 // summary is what a capture held, in a sentence.
 func summary(s capture.Summary) string {
 	parts := []string{
-		count(s.Packets, "packet", "packets"),
-		count(s.Connections, "connection", "connections") + " of Broker",
-		count(s.Frames, "frame", "frames"),
+		table.Count(s.Packets, "packet", "packets"),
+		table.Count(s.Connections, "connection", "connections") + " of Broker",
+		table.Count(s.Frames, "frame", "frames"),
 	}
 	if s.Bad > 0 {
 		parts = append(parts, fmt.Sprintf("%d unreadable", s.Bad))
 	}
 	if s.Gaps > 0 {
-		parts = append(parts, fmt.Sprintf("%s missing in %s", count(s.Lost, "byte", "bytes"), count(s.Gaps, "gap", "gaps")))
+		parts = append(parts, fmt.Sprintf("%s missing in %s", table.Count(s.Lost, "byte", "bytes"), table.Count(s.Gaps, "gap", "gaps")))
 	}
 	if s.Skipped > 0 {
-		parts = append(parts, count(s.Skipped, "byte", "bytes")+" passed over")
+		parts = append(parts, table.Count(s.Skipped, "byte", "bytes")+" passed over")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Others)) {
-		parts = append(parts, count(s.Others[name], "connection", "connections")+" of "+name)
+		parts = append(parts, table.Count(s.Others[name], "connection", "connections")+" of "+name)
 	}
 	if s.NoTCP > 0 {
-		parts = append(parts, count(s.NoTCP, "packet", "packets")+" without TCP")
+		parts = append(parts, table.Count(s.NoTCP, "packet", "packets")+" without TCP")
 	}
 	if s.Truncated {
 		parts = append(parts, "the capture breaks off within a packet")
@@ -72,15 +73,12 @@ func summary(s capture.Summary) string {
 	return strings.Join(parts, ", ")
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
 func captureLine(r *Record) string {
-	return fmt.Sprintf("%s  %s  %-14s  %s", clock(r.Time), r.Source, r.Kind, ending(r))
+	line := fmt.Sprintf("%s  %s  %-14s  %s", clock(r.Time), r.Source, r.Kind, ending(r))
+	if !r.Origin.IsZero() {
+		line += fmt.Sprintf("  [from %s, %s]", r.Origin, table.Count(r.Hops, "hop", "hops"))
+	}
+	return line
 }
 
 // recordOf is a captured frame as a record.
@@ -99,23 +97,36 @@ func recordOf(e capture.Event) Record {
 		r.Text, r.From = handshakeText(e.Handshake)
 		return r
 	}
-	topic, payload := string(e.Envelope.Topic), e.Envelope.Payload
+	if e.Stamp != nil {
+		r.Origin, r.Hops = e.Stamp.Origin, int(e.Stamp.Hops)
+		if e.Stamp.Sent != 0 {
+			r.Sent = time.Unix(0, e.Stamp.Sent)
+		}
+	}
 	switch e.Type {
-	case wire.TypeData:
-		r.Topic, r.Value = topic, e.Value
-	case wire.TypeCommand:
-		r.Topic = topic
+	case wire.TypeData, wire.TypeStampedData:
+		r.Kind, r.Topic, r.Value = kindData, string(e.Envelope.Topic), e.Value
+	case wire.TypeCommand, wire.TypeStampedCommand:
+		r.Kind, r.Topic = kindCommand, string(e.Envelope.Topic)
 		if e.Command != nil {
 			r.Text = commandText(e.Command)
 		}
 	case wire.TypeRoutingUpdate:
 		r.Text = filterText(e.Filter)
+	case wire.TypeLinkState:
+		r.Text = linkStateText(e.LinkState)
 	case wire.TypePing, wire.TypePong:
-		r.Text = pingText(payload)
-	default:
-		r.Topic, r.Text = topic, count(len(payload), "byte", "bytes")
+		r.Text = pingText(e.Envelope.Payload)
 	}
 	return r
+}
+
+func linkStateText(l *wire.LinkState) string {
+	if l == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s, version %d, %s, %s, %s", l.Node, l.Version, table.Count(len(l.Neighbours), "neighbour", "neighbours"),
+		table.Count(len(l.Leaves), "leaf", "leaves"), filterText(l.Wants))
 }
 
 func handshakeText(h wire.Handshake) (text string, from data.EndpointID) {
@@ -150,5 +161,5 @@ func pingText(payload []byte) string {
 	if wire.IsBye(payload) {
 		return "goodbye"
 	}
-	return count(len(payload), "byte", "bytes")
+	return table.Count(len(payload), "byte", "bytes")
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker/jsonwire"
 	"github.com/brokermesh/brokermesh/pkg/broker/zeek"
+	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 )
 
 // Kinds of records that are messages.
@@ -161,11 +162,11 @@ func clock(at time.Time) string {
 func ending(r *Record) string {
 	var b strings.Builder
 	if r.Topic != "" {
-		b.WriteString(Plain(r.Topic))
+		b.WriteString(table.Plain(r.Topic))
 		b.WriteString("  ")
 	}
 	if r.Err != nil {
-		return b.String() + "UNREADABLE: " + Plain(r.Err.Error())
+		return b.String() + "UNREADABLE: " + table.Plain(r.Err.Error())
 	}
 	return b.String() + r.text()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/zeek"
+	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 )
 
 // Record is one message, or another thing worth a line.
@@ -58,7 +59,7 @@ func (r *Record) Age() (age time.Duration, ok bool) {
 // text is what stands at the end of the line.
 func (r *Record) text() string {
 	if r.Text != "" {
-		return Plain(r.Text)
+		return table.Plain(r.Text)
 	}
 	return Text(r.Value)
 }

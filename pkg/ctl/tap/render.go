@@ -4,38 +4,12 @@ package tap
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/zeek"
+	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 )
-
-// Plain is text in which control characters, and bytes that are not UTF-8,
-// are escapes as Go writes them.
-func Plain(s string) string {
-	clean := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
-	if strings.IndexFunc(s, func(r rune) bool { return !clean(r) }) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case clean(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		s = s[n:]
-	}
-	return b.String()
-}
 
 // Text is a value as a line shows it: a Zeek message as what it says, for
 // instance ping(1, two), anything else in the text form.
@@ -43,33 +17,33 @@ func Text(v data.Value) string {
 	switch zeek.TypeOf(v) {
 	case zeek.TypeEvent:
 		if e, err := zeek.ParseEvent(v); err == nil {
-			return Plain(e.Name) + arguments(e.Args)
+			return table.Plain(e.Name) + arguments(e.Args)
 		}
 	case zeek.TypeLogCreate:
 		if l, err := zeek.ParseLogCreate(v); err == nil {
-			return fmt.Sprintf("log create %s for %s, %d fields", Plain(l.Stream), Plain(l.Writer), l.Fields.Len())
+			return fmt.Sprintf("log create %s for %s, %d fields", table.Plain(l.Stream), table.Plain(l.Writer), l.Fields.Len())
 		}
 	case zeek.TypeLogWrite:
 		if l, err := zeek.ParseLogWrite(v); err == nil {
-			return fmt.Sprintf("log write %s to %s, %d bytes", Plain(l.Stream), Plain(l.Path), len(l.Record))
+			return fmt.Sprintf("log write %s to %s, %d bytes", table.Plain(l.Stream), table.Plain(l.Path), len(l.Record))
 		}
 	case zeek.TypeIdentifierUpdate:
 		if u, err := zeek.ParseIdentifierUpdate(v); err == nil {
-			return Plain(u.Name) + " = " + Plain(u.Value.String())
+			return table.Plain(u.Name) + " = " + table.Plain(u.Value.String())
 		}
 	case zeek.TypeBatch:
 		if messages, err := zeek.ParseBatch(v); err == nil {
 			return batch(messages)
 		}
 	}
-	return Plain(v.String())
+	return table.Plain(v.String())
 }
 
 func arguments(args data.Value) string {
 	if args.IsNone() {
 		return "()"
 	}
-	return Plain(args.String())
+	return table.Plain(args.String())
 }
 
 // batch is all messages of a batch; those that say the same one after the
