@@ -42,6 +42,21 @@ func maskWords(hi, lo uint64, n int) (uint64, uint64) {
 	return hi, lo &^ (^uint64(0) >> (n - 64))
 }
 
+// subnetWords is a network with its host bits cleared, and its length counted
+// over 128 bits.
+func subnetWords(p netip.Prefix) (hi, lo uint64, raw uint8) {
+	if !p.IsValid() {
+		return 0, 0, 0
+	}
+	hi, lo = addressWords(p.Addr())
+	n := p.Bits()
+	if p.Addr().Is4() {
+		n += mappedBits
+	}
+	hi, lo = maskWords(hi, lo, n)
+	return hi, lo, uint8(n)
+}
+
 func isMapped(hi, lo uint64) bool { return hi == 0 && lo>>32 == mappedPrefix }
 
 // addr16 is the IPv6 form of two words; an IPv4 address stays mapped.

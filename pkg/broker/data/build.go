@@ -48,16 +48,8 @@ func Address(a netip.Addr) Value {
 
 // Subnet is a network. Host bits are cleared; an invalid prefix gives "::/0".
 func Subnet(p netip.Prefix) Value {
-	if !p.IsValid() {
-		return Value{m: meta(KindSubnet)}
-	}
-	hi, lo := addressWords(p.Addr())
-	raw := p.Bits()
-	if p.Addr().Is4() {
-		raw += mappedBits
-	}
-	hi, lo = maskWords(hi, lo, raw)
-	return Value{s: highString(hi), n: lo, m: makeMeta(KindSubnet, uint8(raw), 0, 0)}
+	hi, lo, raw := subnetWords(p)
+	return Value{s: highString(hi), n: lo, m: makeMeta(KindSubnet, raw, 0, 0)}
 }
 
 // Port is a port number with its protocol; a protocol beyond the known ones

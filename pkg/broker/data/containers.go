@@ -97,8 +97,5 @@ func sortEntries(entries []Entry) []Entry {
 // container makes the value of elements that were just encoded into buf; depth
 // and flags are gathered from them.
 func container(k Kind, count int, buf []byte, depth, flags uint8) Value {
-	if depth < 255 {
-		depth++
-	}
-	return Value{s: viewString(buf), n: uint64(count), m: makeMeta(k, 0, depth, flags)}
+	return Value{s: viewString(buf), n: uint64(count), m: makeMeta(k, 0, deeper(depth), flags)}
 }

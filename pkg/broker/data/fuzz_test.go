@@ -5,6 +5,7 @@ package data
 import (
 	"bytes"
 	"errors"
+	"hash/maphash"
 	"testing"
 )
 
@@ -34,6 +35,7 @@ func FuzzDecode(f *testing.F) {
 		checkCanonical(t, v)
 		checkElements(t, v)
 		checkText(t, v)
+		checkHash(t, v)
 		if prefix, n, err := DecodePrefix(append(b, b...)); err != nil || n != len(b) || !Equal(prefix, v) {
 			t.Fatalf("DecodePrefix: %v, %d, %v", prefix, n, err)
 		}
@@ -139,4 +141,13 @@ func FuzzParseScalars(f *testing.F) {
 			}
 		}
 	})
+}
+
+var fuzzSeed = maphash.MakeSeed()
+
+// checkHash checks that a value and its canonical form hash alike.
+func checkHash(t *testing.T, v Value) {
+	if a, b := v.Hash(fuzzSeed), Canonical(v).Hash(fuzzSeed); a != b {
+		t.Fatalf("%s: hash %x, in canonical form %x", v.Text(), a, b)
+	}
 }
