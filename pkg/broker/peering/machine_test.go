@@ -67,9 +67,11 @@ var statePaths = map[string]struct {
 	"OS": {true, [][]byte{selects(below)}},
 	"RA": {false, [][]byte{hello(above)}},
 	"OA": {true, [][]byte{selects(below), syn}},
+	// Another handshake with that endpoint is under way.
+	"PAUSED": {false, [][]byte{hello(above)}},
 }
 
-var all = []string{"A", "B", "VS", "OS", "RA", "OA"}
+var all = []string{"A", "B", "VS", "OS", "RA", "OA", "PAUSED"}
 
 // stateTable has every row of the table in wire.md 6.2, and of the one of malformed frames in 5.
 var stateTable = []struct {
@@ -82,19 +84,20 @@ var stateTable = []struct {
 	{[]string{"A"}, "probe", probe, Greeting, ""},
 	{[]string{"B"}, "probe", probe, Probing, ""},
 	{[]string{"VS"}, "probe", probe, AwaitVersion, ""},
-	{[]string{"OS", "RA", "OA"}, "probe", probe, Failed, ""},
+	{[]string{"OS", "RA", "OA", "PAUSED"}, "probe", probe, Failed, ""},
 	{[]string{"A", "B"}, "hello of a larger ID", hello(above), AwaitSynAck, "version_select, originator_syn"},
 	{[]string{"A", "B"}, "hello of a smaller ID", hello(below), AwaitVersion, "hello"},
-	{[]string{"VS", "OS", "RA", "OA"}, "hello", hello(above), Failed, ""},
+	{[]string{"VS", "OS", "RA", "OA", "PAUSED"}, "hello", hello(above), Failed, ""},
 	{[]string{"A", "VS"}, "version_select", selects(below), AwaitSyn, ""},
-	{[]string{"B", "OS", "RA", "OA"}, "version_select", selects(below), Failed, ""},
+	{[]string{"B", "OS", "RA", "OA", "PAUSED"}, "version_select", selects(below), Failed, ""},
 	{[]string{"OS"}, "originator_syn", syn, AwaitAck, "responder_syn_ack"},
-	{[]string{"A", "B", "VS", "RA", "OA"}, "originator_syn", syn, Failed, ""},
+	{[]string{"A", "B", "VS", "RA", "OA", "PAUSED"}, "originator_syn", syn, Failed, ""},
 	{[]string{"RA"}, "responder_syn_ack", synAck, Done, "originator_ack"},
-	{[]string{"A", "B", "VS", "OS", "OA"}, "responder_syn_ack", synAck, Failed, ""},
+	{[]string{"A", "B", "VS", "OS", "OA", "PAUSED"}, "responder_syn_ack", synAck, Failed, ""},
 	{[]string{"OA"}, "originator_ack", ack, Done, ""},
-	{[]string{"A", "B", "VS", "OS", "RA"}, "originator_ack", ack, Failed, ""},
+	{[]string{"A", "B", "VS", "OS", "RA", "PAUSED"}, "originator_ack", ack, Failed, ""},
 	{all, "drop_conn", drop(code.LogicError), Failed, ""},
+	{all, "drop_conn of the shutdown", drop(code.ShuttingDown), Failed, ""},
 	{all, "type 1", rawBody("01"), Failed, "drop_conn 20 invalid message type tag"},
 	{all, "type 13", rawBody("0d"), Failed, "drop_conn 20 invalid message type tag"},
 	{all, "short hello", rawBody("065a45454b"), Failed, "drop_conn 20 failed to parse hello_msg"},
@@ -109,6 +112,14 @@ var stateTable = []struct {
 	{all, "code 41", body(&wire.DropConn{Sender: below, Code: 41, Text: "odd"}), Failed, "drop_conn 1 odd"},
 	{[]string{"A", "B"}, "own ID", hello(own), Failed, "drop_conn 29 an endpoint cannot peer with itself"},
 	{[]string{"A", "B"}, "zero ID", hello(data.EndpointID{}), Failed, "drop_conn 29 the endpoint ID is zero"},
+	{[]string{"A", "VS"}, "zero ID selects", selects(data.EndpointID{}), Failed, "drop_conn 29 the endpoint ID is zero"},
+	{[]string{"A", "B"}, "versions around", body(&wire.Hello{Sender: above, Min: 0, Max: 255}), AwaitSynAck, "version_select, originator_syn"},
+	{[]string{"A", "B"}, "versions above 1", body(&wire.Hello{Sender: below, Min: 1, Max: 9}), AwaitVersion, "hello"},
+	{all, "versions upside down", body(&wire.Hello{Sender: above, Min: 1, Max: 0}), Failed, "drop_conn 2 unsupported versions offered"},
+	{all, "version 0", body(&wire.VersionSelect{Sender: below}), Failed, "drop_conn 2 unsupported version selected"},
+	{all, "no type", []byte{}, Failed, "drop_conn 20 invalid message type tag"},
+	{[]string{"B"}, "probe with more bytes", append(slices.Clone(probe), 1, 2), Probing, ""},
+	{[]string{"OA"}, "originator_ack with more bytes", append(slices.Clone(ack), 1, 2), Done, ""},
 	{[]string{"A", "VS"}, "own ID selects", selects(own), Failed, "drop_conn 29 an endpoint cannot peer with itself"},
 }
 
@@ -118,6 +129,9 @@ func TestStateTable(t *testing.T) {
 		for _, state := range row.states {
 			t.Run(state+"/"+row.name, func(t *testing.T) {
 				reg := NewRegistry()
+				if state == "PAUSED" {
+					machine(false, reg).Step(hello(above))
+				}
 				m := machine(statePaths[state].dialer, reg)
 				for _, b := range statePaths[state].steps {
 					if out := m.Step(b); out.Err != nil {
@@ -128,8 +142,11 @@ func TestStateTable(t *testing.T) {
 				if got := describe(out); out.State != row.next || got != row.answer || (out.Err != nil) != (row.next == Failed) {
 					t.Errorf("state %s, answer %q, error %v; want %s, %q", out.State, got, out.Err, row.next, row.answer)
 				}
-				if row.next == Failed && (reg.Known(above) || reg.Known(below)) {
+				if row.next == Failed && state != "PAUSED" && (reg.Known(above) || reg.Known(below)) {
 					t.Error("a failed handshake is still registered")
+				}
+				if d := out.Err; strings.HasPrefix(row.name, "drop_conn") && (!d.Remote || d.Code == code.None || d.Text != "no") {
+					t.Errorf("the refusal is not in the error: %+v", d)
 				}
 				if row.next == Done {
 					theirs, announced := m.Filters()
@@ -259,6 +276,34 @@ func TestParked(t *testing.T) {
 		default:
 		}
 	})
+	t.Run("shutdown", func(t *testing.T) {
+		r := NewRegistry()
+		first := machine(false, r)
+		first.Step(hello(above))
+		_, woken2 := parkOne(t, r)
+		_, woken3 := parkOne(t, r)
+		r.Shutdown()
+		for _, woken := range []chan Output{woken2, woken3} {
+			if out := <-woken; describe(out) != "drop_conn 28 shutting down" || out.Err.Class != Refused {
+				t.Errorf("%+v", out)
+			}
+		}
+		if out := first.Step(synAck); out.State != Done {
+			t.Errorf("what was registered before goes on: %+v", out)
+		}
+	})
+	t.Run("refused by the peer", func(t *testing.T) {
+		r := NewRegistry()
+		first := machine(false, r)
+		first.Step(hello(above))
+		m, _ := parkOne(t, r)
+		if out := m.Step(drop(code.ShuttingDown)); out.Err.Class != Refused || !out.Err.Remote {
+			t.Errorf("%+v", out.Err)
+		}
+		if out := first.Step(synAck); out.State != Done {
+			t.Errorf("%+v", out)
+		}
+	})
 	t.Run("anything received", func(t *testing.T) {
 		r := NewRegistry()
 		machine(false, r).Step(hello(above))
@@ -284,6 +329,7 @@ func TestDropConn(t *testing.T) {
 		{"redundant, too late", false, true, code.RedundantConnection, Redundant, data.EndpointID{}},
 		{"shutting down", false, false, code.ShuttingDown, Refused, below},
 		{"versions", false, false, code.PeerIncompatible, Incompatible, below},
+		{"logic error", false, true, code.LogicError, Incompatible, below},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := NewRegistry()
@@ -299,6 +345,16 @@ func TestDropConn(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		})
+	}
+}
+
+// TestStaleAtResponder is refused by a responder that has not noticed yet that the last connection is gone: later it will do.
+func TestStaleAtResponder(t *testing.T) {
+	m := machine(true, NewRegistry())
+	m.Step(hello(above))
+	out := m.Step(body(&wire.DropConn{Sender: above, Code: code.LogicError, Text: "detected redundant connection at the responder"}))
+	if e := out.Err; e.Class != Refused || e.Code != code.LogicError || !e.Remote {
+		t.Errorf("%+v", e)
 	}
 }
 

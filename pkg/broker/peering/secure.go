@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/brokermesh/brokermesh/pkg/broker/peering/anontls"
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
 )
 
@@ -75,7 +77,7 @@ func (n *negotiation) secure(ctx context.Context, cfg Config) error {
 		}
 		return err
 	}
-	n.conn = conn
+	n.conn, n.security = conn, "anonymous TLS 1.2"
 	if c, ok := conn.(*tls.Conn); ok {
 		state := c.ConnectionState()
 		n.security = tls.VersionName(state.Version)
@@ -88,8 +90,13 @@ func (n *negotiation) secure(ctx context.Context, cfg Config) error {
 
 // wrap makes the TLS connection of the configured mode.
 func (n *negotiation) wrap(conn net.Conn, cfg Config) (secured, error) {
-	if cfg.TLS.Anonymous {
-		return nil, &Error{Class: TLSFailed, Text: "anonymous TLS is not available"}
+	switch {
+	case cfg.TLS.Anonymous && n.dialer && cfg.ServerURI+cfg.ServerName != "":
+		return nil, &Error{Class: TLSFailed, Text: fmt.Sprintf("the peer is to be %q, but anonymous TLS cannot tell", cfg.ServerURI+cfg.ServerName)}
+	case cfg.TLS.Anonymous && n.dialer:
+		return anontls.Client(conn), nil
+	case cfg.TLS.Anonymous:
+		return anontls.Server(conn), nil
 	}
 	var c *tls.Config
 	var err error
@@ -123,11 +130,15 @@ func (n *negotiation) secureError(head []byte, err error, cfg Config) error {
 	case strings.Contains(err.Error(), "didn't provide a certificate"), strings.Contains(err.Error(), "no cipher suite supported by both"):
 		e.Text = "TLS handshake (a dialer in Zeek's default mode has no certificate, and is not let in here)"
 	default:
-		if alert := alertError(err); alert != nil {
-			e = alert
-			if n.dialer && strings.Contains(e.Text, "handshake failure") {
-				e.Text += " (so answers a listener in Zeek's default mode, which is anonymous TLS)"
-			}
+		alert := alertError(err)
+		if alert == nil {
+			break
+		}
+		switch e = alert; {
+		case n.dialer && cfg.TLS.Anonymous:
+			e.Text += " (does the listener want certificates?)"
+		case n.dialer && strings.Contains(e.Text, "handshake failure"):
+			e.Text += " (so answers a listener in Zeek's default mode, which is anonymous TLS)"
 		}
 	}
 	return e
@@ -136,10 +147,14 @@ func (n *negotiation) secureError(head []byte, err error, cfg Config) error {
 // alertError is for an error that is an alert of the peer; nil for any other.
 func alertError(err error) *Error {
 	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "remote error" {
-		return nil
+	var anon *anontls.AlertError
+	switch {
+	case errors.As(err, &op) && op.Op == "remote error":
+		return &Error{Class: TLSFailed, Remote: true, Text: "TLS alert: " + strings.TrimPrefix(op.Err.Error(), "tls: ")}
+	case errors.As(err, &anon) && anon.Remote:
+		return &Error{Class: TLSFailed, Remote: true, Text: "TLS alert: " + anon.Alert.String()}
 	}
-	return &Error{Class: TLSFailed, Remote: true, Text: "TLS alert: " + strings.TrimPrefix(op.Err.Error(), "tls: "), Err: nil}
+	return nil
 }
 
 func hungUp(err error) bool {

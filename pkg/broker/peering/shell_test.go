@@ -5,7 +5,6 @@ package peering
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -30,6 +29,9 @@ func TestNormalize(t *testing.T) {
 		}
 	}
 }
+
+// discard is a logger for nobody.
+var discard = slog.New(slog.DiscardHandler)
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
@@ -94,7 +96,7 @@ func TestParkedOnSockets(t *testing.T) {
 		l := listen(t)
 		cfg := config(below)
 		results := make(chan error, 2)
-		go Serve(l, slog.New(slog.DiscardHandler), new(atomic.Uint64), func(c net.Conn, done func()) {
+		go Serve(l, discard, new(atomic.Uint64), func(c net.Conn, done func()) {
 			defer done()
 			est, err := Negotiate(t.Context(), c, false, cfg)
 			if err == nil {
@@ -150,49 +152,10 @@ func parkedOne(r *Registry) bool {
 	return e != nil && len(e.parked) == 1
 }
 
-// TestServeLimit closes connections beyond the limit, and takes new ones when there is room.
-func TestServeLimit(t *testing.T) {
-	l := listen(t)
-	began := make(chan func(), MaxHandshakes+1)
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		Serve(l, slog.New(slog.DiscardHandler), new(atomic.Uint64), func(c net.Conn, done func()) {
-			defer c.Close()
-			began <- done
-			io.Copy(io.Discard, c)
-		})
-	})
-	var conns []net.Conn
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		conns = append(conns, c)
-		return c
-	}
-	var dones []func()
-	for range MaxHandshakes {
-		dial()
-		dones = append(dones, <-began)
-	}
-	if _, err := dial().Read(make([]byte, 1)); err == nil {
-		t.Error("one connection too many was served")
-	}
-	dones[0]()
-	dial()
-	<-began
-	for _, c := range conns {
-		c.Close()
-	}
-	l.Close()
-	serving.Wait()
-}
-
 // TestDialAddresses tries every address of a name.
 func TestDialAddresses(t *testing.T) {
 	l := listen(t)
-	go Serve(l, slog.New(slog.DiscardHandler), new(atomic.Uint64), func(c net.Conn, done func()) {
+	go Serve(l, discard, new(atomic.Uint64), func(c net.Conn, done func()) {
 		defer done()
 		if est, err := Negotiate(t.Context(), c, false, config(below)); err == nil {
 			est.Conn.Close()
