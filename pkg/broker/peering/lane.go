@@ -7,6 +7,8 @@ import (
 	"net"
 	"slices"
 	"sync"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 	ShareAbove = 4 << 10
 )
 
-// chunk holds whole frames back to back. A shared payload isn't in buf: a splice says where it belongs.
+// chunk holds whole frames back to back. A shared payload isn't in buf, nor is a value that stays one: a splice says where it belongs.
 type chunk struct {
 	buf     []byte
 	off     int // of the first frame that is still queued
@@ -26,7 +28,9 @@ type chunk struct {
 
 type splice struct {
 	at      int // offset in buf before which the payload stands
+	size    int // what it adds to the frame
 	payload []byte
+	value   data.Value // if payload is nil
 }
 
 var chunks = sync.Pool{New: func() any { return &chunk{buf: make([]byte, 0, chunkSize)} }}
@@ -40,17 +44,22 @@ func (c *chunk) free() {
 	chunks.Put(c)
 }
 
-// appendTo adds the queued bytes of the chunk to a vectored write.
-func (c *chunk) appendTo(bufs net.Buffers) net.Buffers {
+// moveTo adds the queued bytes of the chunk to a vectored write.
+func (c *chunk) moveTo(b *batch) {
 	from := c.off
-	for _, s := range c.splices {
-		bufs = append(bufs, c.buf[from:s.at], s.payload)
+	for i := range c.splices {
+		s := &c.splices[i]
+		b.bufs = append(b.bufs, c.buf[from:s.at])
+		if s.payload != nil {
+			b.bufs = append(b.bufs, s.payload)
+		} else {
+			b.values = append(b.values, splice{at: len(b.bufs), value: s.value})
+		}
 		from = s.at
 	}
 	if from < len(c.buf) {
-		bufs = append(bufs, c.buf[from:])
+		b.bufs = append(b.bufs, c.buf[from:])
 	}
-	return bufs
 }
 
 // dropFirst removes the oldest frame and answers its size.
@@ -59,7 +68,7 @@ func (c *chunk) dropFirst() int {
 	inline := size
 	// A splice before the end that the frame would have without one is the frame's own: the next frame's comes after its header.
 	if len(c.splices) > 0 && c.splices[0].at < c.off+size {
-		inline -= len(c.splices[0].payload)
+		inline -= c.splices[0].size
 		c.splices = c.splices[1:]
 	}
 	c.off += inline
@@ -125,9 +134,9 @@ func (l *lane) take(b *batch, limit int, until uint64) {
 		c := l.chunks[n]
 		taken += len(c.buf) - c.off
 		for _, s := range c.splices {
-			taken += len(s.payload)
+			taken += s.size
 		}
-		b.bufs = c.appendTo(b.bufs)
+		c.moveTo(b)
 		l.msgs -= c.msgs
 		l.out += uint64(c.msgs)
 		b.msgs += c.msgs
@@ -146,7 +155,7 @@ func (l *lane) count() (bytes int) {
 	for _, c := range l.chunks {
 		bytes += len(c.buf) - c.off
 		for _, s := range c.splices {
-			bytes += len(s.payload)
+			bytes += s.size
 		}
 	}
 	return bytes
@@ -165,6 +174,8 @@ type batch struct {
 	bufs   net.Buffers
 	chunks []*chunk
 	msgs   int
+	// values stand behind the buffers before at. Only queues of the own process have them.
+	values []splice
 }
 
 func (b *batch) reset() {
@@ -173,5 +184,6 @@ func (b *batch) reset() {
 		b.chunks[i] = nil
 	}
 	clear(b.bufs)
-	b.bufs, b.chunks, b.msgs = b.bufs[:0], b.chunks[:0], 0
+	clear(b.values)
+	b.bufs, b.chunks, b.values, b.msgs = b.bufs[:0], b.chunks[:0], b.values[:0], 0
 }

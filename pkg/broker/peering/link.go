@@ -19,6 +19,7 @@ type Link struct {
 	BytesIn, BytesOut atomic.Uint64
 
 	reader   *Reader
+	pipe     *pipe        // instead of Conn and reader, within the process
 	heard    atomic.Int64 // when the last byte came, in nanoseconds
 	writer   sync.WaitGroup
 	closing  chan struct{}
@@ -49,7 +50,13 @@ func (s source) Read(b []byte) (int, error) {
 }
 
 // Start runs the writer. first, if any, is written before everything that is queued.
-func (l *Link) Start(first []byte) { l.writer.Go(func() { l.write(first) }) }
+func (l *Link) Start(first []byte) {
+	if l.pipe != nil {
+		l.pipe.out <- first
+		return
+	}
+	l.writer.Go(func() { l.write(first) })
+}
 
 func (l *Link) write(first []byte) {
 	if len(first) > 0 {
@@ -80,10 +87,18 @@ func (l *Link) writeBatch(bufs net.Buffers) (int64, error) {
 }
 
 // Next answers the next received frames, see Reader.Next. Only one goroutine may call it.
-func (l *Link) Next() ([][]byte, error) { return l.reader.Next() }
+func (l *Link) Next() ([][]byte, error) {
+	if l.pipe != nil {
+		return l.nextLocal(false)
+	}
+	return l.reader.Next()
+}
 
 // NextWithin is Next with a limit of time; the error is then os.ErrDeadlineExceeded, and Next goes on where it was.
 func (l *Link) NextWithin(d time.Duration) ([][]byte, error) {
+	if l.pipe != nil {
+		return l.nextLocal(true)
+	}
 	l.Conn.SetReadDeadline(time.Now().Add(d))
 	defer l.Conn.SetReadDeadline(time.Time{})
 	return l.reader.Next()
@@ -110,6 +125,10 @@ func (l *Link) end(cause error, shut func()) {
 		l.cause = cause
 		close(l.closing)
 		l.Queue.Close()
+		if l.pipe != nil {
+			l.pipe.queue.Close()
+			return
+		}
 		shut()
 	})
 }

@@ -65,6 +65,7 @@ const (
 // network. The writer takes whole chunks, so that one write carries many frames.
 type Queue struct {
 	limit  Limit
+	local  bool          // towards an endpoint of this process: values stay values
 	wakeup chan struct{} // one slot: the writer has something to do
 
 	mu struct {
@@ -120,7 +121,7 @@ func (q *Queue) AppendShared(to Lane, head, payload []byte, wait bool) Result {
 	if l != nil {
 		c := l.space(len(head))
 		c.buf = append(c.buf, head...)
-		c.splices = append(c.splices, splice{len(c.buf), payload})
+		c.splices = append(c.splices, splice{at: len(c.buf), size: len(payload), payload: payload})
 		l.added(c, size)
 	}
 	q.unlockAndWake(l != nil)
@@ -181,17 +182,22 @@ func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
 	}
 	if l != nil {
 		inline := size
-		if f.Shared {
+		switch {
+		case f.Shared:
 			inline -= len(f.Payload)
+		case q.local && f.Payload == nil:
+			inline -= f.Encoded
 		}
 		c := l.space(inline)
 		c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(size-4))
 		c.buf = append(append(c.buf, f.Head...), f.Stamp...)
 		switch {
 		case f.Shared:
-			c.splices = append(c.splices, splice{len(c.buf), f.Payload})
+			c.splices = append(c.splices, splice{at: len(c.buf), size: len(f.Payload), payload: f.Payload})
 		case f.Payload != nil:
 			c.buf = append(c.buf, f.Payload...)
+		case q.local:
+			c.splices = append(c.splices, splice{at: len(c.buf), size: f.Encoded, value: f.Value})
 		default:
 			c.buf = f.Value.AppendBinary(c.buf)
 		}
