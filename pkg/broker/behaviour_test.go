@@ -248,7 +248,7 @@ func TestStoreBus(t *testing.T) {
 
 // TestLargeMessages are shared between queues and subscribers.
 func TestLargeMessages(t *testing.T) {
-	ms := mesh(t, []string{"client", "node", "client", "client"}, [2]int{0, 1}, [2]int{2, 1}, [2]int{3, 1})
+	ms := meshOf(t, []string{"client", "node", "client", "client"}, [2]int{0, 1}, [2]int{2, 1}, [2]int{3, 1})
 	for _, n := range []int{1000, 5000, 100_000, 3_000_000} {
 		v := data.String(strings.Repeat("x", n))
 		publish(t, ms[0].e, "/m", v)
@@ -262,7 +262,7 @@ func TestLargeMessages(t *testing.T) {
 
 // TestBadPayload never gets past the node where it enters, and the connection stays.
 func TestBadPayload(t *testing.T) {
-	ms := mesh(t, []string{"node", "client"}, [2]int{1, 0})
+	ms := meshOf(t, []string{"node", "client"}, [2]int{1, 0})
 	r := rawDial(t, tcp(t, listening(t, ms[0].e)), ms[0].e)
 	for _, name := range []string{"/m", "/elsewhere"} {
 		for _, payload := range [][]byte{{}, {99}, {0, 0}, {14, 1}, bytes.Repeat([]byte{14, 1}, 3000)} {

@@ -13,10 +13,13 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/mesh"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
 type endpointID = data.EndpointID
@@ -46,6 +49,10 @@ type Endpoint struct {
 	routes   atomic.Pointer[snapshot]
 	counters counters
 	news     news
+	started  time.Time
+	line     line  // own messages on their way into the mesh
+	roots    roots // what was received from where
+	tracers  tracers
 
 	stop    context.Context // ends dialing, handshakes and waiting readers
 	cancel  context.CancelFunc
@@ -65,6 +72,9 @@ type Endpoint struct {
 		stores    map[*attachment]struct{}
 		wanted    []string // SetWants
 		mailbox   *mailbox // commands between stores of this endpoint
+		mesh      *mesh.Database
+		timers    int       // RequestTimes that hold
+		renewed   time.Time // when the own advertisement was last sent
 	}
 }
 
@@ -79,7 +89,7 @@ func New(o Options) (*Endpoint, error) {
 			return nil, fmt.Errorf("broker options: %w", err)
 		}
 	}
-	e := &Endpoint{opt: o, log: o.Logger, registry: peering.NewRegistry(), closed: make(chan struct{})}
+	e := &Endpoint{opt: o, log: o.Logger, registry: peering.NewRegistry(), started: time.Now(), closed: make(chan struct{})}
 	e.stop, e.cancel = context.WithCancel(context.Background())
 	e.registry.Clash = e.clash
 	e.mu.conns = make(map[*peer]struct{})
@@ -88,7 +98,14 @@ func New(o Options) (*Endpoint, error) {
 	e.mu.subs = make(map[*Subscriber]struct{})
 	e.mu.stores = make(map[*attachment]struct{})
 	e.news.init()
+	e.line.init(e.numbersFrom())
+	if o.features()&wire.FeatureMesh != 0 {
+		e.mu.mesh = mesh.NewDatabase(o.ID, e.numbersFrom())
+	}
 	e.change(func() {})
+	if !o.PlainProtocol {
+		e.running.Go(e.sweep)
+	}
 	return e, nil
 }
 
@@ -124,8 +141,11 @@ func (e *Endpoint) publishLocked() {
 		own = append(own, a.topic)
 		stores = append(stores, topic.Entry[*attachment]{Prefix: a.topic, Dest: a})
 	}
-	w := gatherWants(e.opt.Forward, own, e.mu.peers)
+	// Neighbours hear of a change before they can get messages that follow from it.
+	view := e.advertiseLocked(topic.NewFilter(own...).Public())
+	w := gatherWants(e.opt.Forward, own, e.mu.peers, view)
 	s := &snapshot{
+		view: view, stampedTTL: e.opt.ttl(true),
 		self: e.opt.ID, mode: e.opt.Forward, ttl: e.opt.ttl(false), closed: e.mu.closing, peers: maps.Clone(e.mu.peers), greeting: w.greeting(), mailbox: e.mu.mailbox,
 		remote: topic.NewTable(remote), local: topic.NewTable(local), stores: topic.NewTable(stores),
 	}
@@ -147,10 +167,10 @@ func (e *Endpoint) SetWants(prefixes []string) {
 // Subscribe makes a subscriber of all topics that begin with one of the prefixes. When it returns, messages that come later are seen.
 // A zero limit means that of Options.SubscriberQueue.
 func (e *Endpoint) Subscribe(prefixes []string, limit QueueLimit) (*Subscriber, error) {
-	return e.subscribe(prefixes, limit, false)
+	return e.subscribe(prefixes, limit, false, false)
 }
 
-func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub bool) (*Subscriber, error) {
+func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub, internal bool) (*Subscriber, error) {
 	if limit == (QueueLimit{}) {
 		limit = e.opt.SubscriberQueue
 	}
@@ -158,7 +178,7 @@ func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub bool) (*Su
 		return nil, err
 	}
 	s := newSubscriber(e, prefixes, limit.forSubscriber())
-	s.hub = hub
+	s.hub, s.internal = hub, internal
 	open := false
 	e.change(func() {
 		if open = !e.mu.closing; open {

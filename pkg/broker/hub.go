@@ -19,7 +19,7 @@ type Hub struct {
 // NewHub makes a hub that receives the topics that begin with one of the prefixes. A zero limit means that of
 // Options.SubscriberQueue.
 func (e *Endpoint) NewHub(prefixes []string, limit QueueLimit) (*Hub, error) {
-	s, err := e.subscribe(prefixes, limit, true)
+	s, err := e.subscribe(prefixes, limit, true, false)
 	if err != nil {
 		return nil, err
 	}

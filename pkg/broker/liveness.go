@@ -62,7 +62,7 @@ func (l *liveness) endWithin(d time.Duration, f func()) {
 
 func (l *liveness) check(p *peer) {
 	limit := lostAfter
-	if p.class == ClassForeign {
+	if p.class() == ClassForeign {
 		limit = foreignLost
 	}
 	now := time.Now()

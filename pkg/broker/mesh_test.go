@@ -3,10 +3,12 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
@@ -24,8 +26,8 @@ var kinds = map[string]Options{
 	"node": {}, "client": {Forward: ForwardNone}, "foreign": {PlainProtocol: true, Forward: ForwardNone}, "all": {Forward: ForwardAll},
 }
 
-// mesh makes members of the given kinds, and connects the pairs.
-func mesh(t *testing.T, names []string, links ...[2]int) []*member {
+// meshOf makes members of the given kinds, and connects the pairs.
+func meshOf(t *testing.T, names []string, links ...[2]int) []*member {
 	t.Helper()
 	var ms []*member
 	for _, kind := range names {
@@ -82,7 +84,7 @@ func TestForwarding(t *testing.T) {
 		{"pair", []string{"node", "node"}, [][2]int{{0, 1}}, map[int][]int{0: {1}, 1: {0}}},
 		{"triangle of nodes", []string{"node", "node", "node"}, [][2]int{{0, 1}, {1, 2}, {2, 0}},
 			map[int][]int{0: {1, 2}, 1: {0, 2}, 2: {0, 1}}},
-		{"chain of nodes does not pass on", []string{"node", "node", "node"}, [][2]int{{0, 1}, {1, 2}}, map[int][]int{0: {1}, 1: {0, 2}}},
+		{"chain of nodes", []string{"node", "node", "node"}, [][2]int{{0, 1}, {1, 2}}, map[int][]int{0: {1, 2}, 1: {0, 2}, 2: {0, 1}}},
 		{"node relays for clients", []string{"client", "node", "client"}, [][2]int{{0, 1}, {2, 1}},
 			map[int][]int{0: {1, 2}, 1: {0, 2}, 2: {0, 1}}},
 		{"clients of two nodes", []string{"client", "node", "node", "client"}, [][2]int{{0, 1}, {1, 2}, {3, 2}},
@@ -96,7 +98,7 @@ func TestForwarding(t *testing.T) {
 		{"client in the middle passes nothing", []string{"node", "client", "node"}, [][2]int{{1, 0}, {1, 2}}, map[int][]int{0: {1}, 1: {0, 2}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ms := mesh(t, c.kinds, c.links...)
+			ms := meshOf(t, c.kinds, c.links...)
 			for from, want := range c.want {
 				if got := deliveries(t, ms, from); !slices.Equal(got, want) {
 					t.Errorf("member %d published, received by %v, want %v", from, got, want)
@@ -108,7 +110,7 @@ func TestForwarding(t *testing.T) {
 
 // TestForwardAll passes everything on, as C++ Broker does when forwarding is on, to whoever the one in the middle hears of.
 func TestForwardAll(t *testing.T) {
-	ms := mesh(t, []string{"all", "all", "all"}, [2]int{0, 1}, [2]int{1, 2})
+	ms := meshOf(t, []string{"all", "all", "all"}, [2]int{0, 1}, [2]int{1, 2})
 	if got := deliveries(t, ms, 0); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("received by %v", got)
 	}
@@ -154,7 +156,7 @@ func TestFiltersOfLeaves(t *testing.T) {
 
 // TestPointToPoint sends to one endpoint over no hop and over one.
 func TestPointToPoint(t *testing.T) {
-	ms := mesh(t, []string{"client", "node", "client"}, [2]int{0, 1}, [2]int{2, 1})
+	ms := meshOf(t, []string{"client", "node", "client"}, [2]int{0, 1}, [2]int{2, 1})
 	for _, c := range []struct {
 		to    int
 		topic string
@@ -166,15 +168,27 @@ func TestPointToPoint(t *testing.T) {
 			t.Errorf("%+v", m)
 		}
 	}
-	if err := ms[0].e.PublishTo(ms[2].e.ID(), "/m", data.None()); err == nil {
-		t.Error("an endpoint that is no direct peer was reached")
+	// The node knows the way to its other client, and says who the message is from.
+	if err := ms[0].e.PublishTo(ms[2].e.ID(), "/m/far", data.Count(1)); err != nil {
+		t.Fatal(err)
 	}
-	// A frame for another endpoint is passed on by a node, one hop.
-	r := rawDial(t, tcp(t, listening(t, ms[1].e)), ms[1].e)
-	r.sendEnvelope(wire.Envelope{Sender: r.id, Receiver: ms[2].e.ID(), Type: wire.TypeData, TTL: 16, Topic: []byte("/m/hop"), Payload: []byte{0}})
-	if m := get(t, ms[2].sub); m.Topic != "/m/hop" || m.From != ms[1].e.ID() {
+	if m := get(t, ms[2].sub); m.Topic != "/m/far" || m.From != ms[1].e.ID() || m.Origin != ms[0].e.ID() || m.Hops != 2 {
 		t.Errorf("%+v", m)
 	}
+	// A frame for another endpoint is passed on, whoever it comes from.
+	r := rawDial(t, tcp(t, listening(t, ms[1].e)), ms[1].e)
+	r.sendEnvelope(wire.Envelope{Sender: r.id, Receiver: ms[2].e.ID(), Type: wire.TypeData, TTL: 16, Topic: []byte("/m/hop"), Payload: []byte{0}})
+	if m := get(t, ms[2].sub); m.Topic != "/m/hop" || m.From != ms[1].e.ID() || m.Origin != r.id {
+		t.Errorf("%+v", m)
+	}
+	nowhere := data.NewEndpointID()
+	if err := ms[1].e.PublishTo(nowhere, "/m", data.None()); !errors.Is(err, code.NoPathToPeer) {
+		t.Errorf("to nowhere: %v", err)
+	}
+	if err := ms[0].e.PublishTo(nowhere, "/m", data.None()); err != nil { // only the node can know
+		t.Errorf("to nowhere, from a client: %v", err)
+	}
+	poll(t, "a drop for want of a path", func() bool { return ms[1].e.Stats().Dropped[DropNoPath] == 1 })
 	if _, ok := ms[1].sub.Poll(); ok {
 		t.Error("a message for somebody else was delivered")
 	}
@@ -182,7 +196,7 @@ func TestPointToPoint(t *testing.T) {
 
 // TestTTL passes frames on with one hop less and not without hops; the last one is still delivered here.
 func TestTTL(t *testing.T) {
-	ms := mesh(t, []string{"node", "client"}, [2]int{1, 0})
+	ms := meshOf(t, []string{"node", "client"}, [2]int{1, 0})
 	r := rawDial(t, tcp(t, listening(t, ms[0].e)), ms[0].e)
 	watch := rawDialAs(t, tcp(t, listening(t, ms[0].e)), ms[0].e, data.EndpointID{0xff, 0xff, 0xff, 0xff, 9}, "/m")
 	watch.send(wire.TypePing, topic.Reserved, wire.Announcement{Version: 1}.Append(nil)) // a client, which sees what foreign peers send

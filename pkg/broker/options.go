@@ -17,8 +17,9 @@ type ForwardMode uint8
 
 // The modes.
 const (
-	// ForwardMesh passes messages between leaves and nodes, each of them once in a mesh whose nodes are all peered with each other:
-	// from a node to clients and foreign endpoints, from a client to everybody, from a foreign endpoint to nodes and clients.
+	// ForwardMesh makes the endpoint a node: each message reaches everybody who wants it once, over any number of nodes that are
+	// peered in any way. Clients and foreign endpoints are the leaves of a mesh; from one foreign endpoint nothing goes to another
+	// one that is attached to the same node.
 	ForwardMesh ForwardMode = iota
 	// ForwardNone passes nothing on. The endpoint is a leaf.
 	ForwardNone
@@ -123,6 +124,19 @@ func (o Options) validate() (Options, error) {
 	}
 	o.PeerQueue = o.PeerQueue.withDefaults(DefaultPeerMessages)
 	return o, nil
+}
+
+// features are what the endpoint announces to its peers.
+func (o *Options) features() uint64 {
+	switch {
+	case o.PlainProtocol:
+		return 0
+	case o.Forward == ForwardMesh:
+		return wire.FeatureNode | wire.FeatureMesh | wire.FeatureStamps
+	case o.Forward == ForwardAll:
+		return wire.FeatureNode
+	}
+	return wire.FeatureStamps
 }
 
 // The hops of own messages if Options.TTL doesn't say.

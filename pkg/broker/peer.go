@@ -31,7 +31,8 @@ type peer struct {
 	dialed  bool
 	gone    chan struct{} // closed when the peer's last event has been raised
 
-	class PeerClass // set before the peer is registered
+	// is changes while the endpoint's mutex is held.
+	is atomic.Pointer[nature]
 
 	// Guarded by the endpoint's mutex.
 	target   *target // the dialed address that this connection serves, if any
@@ -56,19 +57,18 @@ type peer struct {
 	dropping atomic.Int64 // when Changed was last told of drops
 
 	// Owned by the reading goroutine.
-	routes  *snapshot
-	cache   map[string]*route
-	entries []entry
-	staged  []stage
+	in      intake
 	badData throttle
 }
 
 func (e *Endpoint) newPeer(est *peering.Established, address string, t *target) *peer {
 	p := &peer{
-		Link: peering.NewLink(est, peering.Limit(e.opt.PeerQueue), e.opt.MaxFrame),
-		e:    e, address: address, log: e.log.With("peer", est.Peer, "address", address), target: t, dialed: t != nil, gone: make(chan struct{}), class: ClassForeign,
-		state: Connecting, since: time.Now(), cache: make(map[string]*route),
+		Link: peering.NewLink(est, peering.Limit(e.opt.PeerQueue), e.opt.MaxFrame+wire.MaxStampSize),
+		e:    e, address: address, log: e.log.With("peer", est.Peer, "address", address), target: t, dialed: t != nil, gone: make(chan struct{}),
+		state: Connecting, since: time.Now(),
 	}
+	p.is.Store(&foreign)
+	p.in.init(e.numbersFrom())
 	if t != nil {
 		p.retry = t.opt.Retry
 	}
@@ -127,10 +127,7 @@ func (p *peer) announcement() []byte {
 	if p.e.opt.PlainProtocol {
 		return nil
 	}
-	a := wire.Announcement{Version: 1, Nonce: randomNonce()}
-	if p.e.opt.Forward != ForwardNone {
-		a.Features |= wire.FeatureNode
-	}
+	a := wire.Announcement{Version: 1, Features: p.e.opt.features(), Nonce: randomNonce()}
 	payload := a.Append(nil)
 	p.rtt.sent(payload)
 	return p.frame(wire.TypePing, payload)
@@ -150,10 +147,7 @@ func (p *peer) first() ([][]byte, error) {
 	}
 	if env, err := wire.ParseEnvelope(frames[0][wire.FrameHeader:]); err == nil && env.Type == wire.TypePing {
 		if a, ok := wire.ParseAnnouncement(env.Payload); ok {
-			p.class = ClassClient
-			if a.Features&wire.FeatureNode != 0 {
-				p.class = ClassNode
-			}
+			p.is.Store(natureOf(p.e.opt.features(), a.Features))
 		}
 	}
 	return frames, nil
@@ -165,6 +159,7 @@ func (p *peer) register() bool {
 	p.e.change(func() {
 		if ok = !p.e.mu.closing && !p.removing; ok {
 			p.e.mu.peers[p.Peer] = p
+			p.e.linkLocked(p)
 			p.state, p.since = Peered, time.Now()
 			p.life.start(p)
 		}
@@ -172,7 +167,7 @@ func (p *peer) register() bool {
 	if !ok {
 		return false
 	}
-	p.log.Info("peered", "code", code.PeerAdded.String(), "class", p.class.String(), "filter", len(p.Filter))
+	p.log.Info("peered", "code", code.PeerAdded.String(), "class", p.class().String(), "filter", len(p.Filter))
 	p.e.raise(code.EndpointDiscovered, p, "found a new peer in the network")
 	p.e.raise(code.PeerAdded, p, "handshake successful")
 	p.e.news.tell()
@@ -189,6 +184,7 @@ func (p *peer) leave(cause error, registered bool) {
 		delete(p.e.mu.conns, p)
 		if p.e.mu.peers[p.Peer] == p {
 			delete(p.e.mu.peers, p.Peer)
+			p.e.unlinkLocked(p)
 		}
 		if p.target != nil && p.target.peer == p {
 			p.target.peer = nil

@@ -142,7 +142,7 @@ func (t *target) infoLocked() PeerInfo {
 func (p *peer) infoLocked(info *PeerInfo) {
 	info.ID, info.URI, info.State, info.Since = p.Peer, p.URI, p.state, p.since
 	if p.state == Peered || p.state == Closing {
-		info.Class = p.class
+		info.Class = p.class()
 	}
 	st := p.Queue.Stats()
 	info.QueuedMessages, info.QueuedBytes, info.Dropped, info.Sent = st.Messages, st.Bytes, st.Dropped, st.Written

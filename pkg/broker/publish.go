@@ -30,48 +30,43 @@ func (e *Endpoint) Publish(name string, v data.Value) error {
 func (e *Endpoint) send(ctx context.Context, how *sending, o *ownRoute, v data.Value) error {
 	e.counters.processed[wire.TypeData].Add(1)
 	local := how.local(o)
-	if len(o.peers)+len(local) == 0 {
+	if o.others()+len(local) == 0 {
 		return nil
 	}
 	size, err := e.checkValue(o.topic, v)
 	if err != nil {
 		return err
 	}
-	if err := how.admit(ctx, e, o.peers, local, wire.FrameHeader+len(o.data)+size); err != nil {
+	f := peering.Frame{Value: v, Encoded: size}
+	if size > peering.ShareAbove && o.others() > 0 { // encoded once for all queues
+		f.Payload, f.Shared = v.AppendBinary(make([]byte, 0, size)), true
+	}
+	if err := how.admit(ctx, e, &o.route, local, wire.FrameHeader+len(o.data)+size); err != nil {
 		return err
 	}
-	var head, payload []byte
-	if len(o.peers) > 0 && size > peering.ShareAbove {
-		head, payload = sharedFrame(o.data, v, size)
+	if len(o.stamped) > 0 {
+		f.Head = o.stampedData
+		if err := e.sendStamped(ctx, how, o.stamped, &f); err != nil {
+			return err
+		}
 	}
+	f.Head, f.Stamp = o.data, nil
 	for _, p := range o.peers {
-		if err := p.sendValue(ctx, how, o.data, head, payload, v, size); err != nil {
+		if err := p.send(ctx, how, &f); err != nil {
 			return err
 		}
 	}
 	return how.deliver(ctx, e, local, o.topic, v)
 }
 
-// sharedFrame encodes a large value once for all queues.
-func sharedFrame(header []byte, v data.Value, size int) (head, payload []byte) {
-	head = append(appendUint32(make([]byte, 0, 4+len(header)), uint32(len(header)+size)), header...)
-	return head, v.AppendBinary(make([]byte, 0, size))
-}
-
-// sendValue queues a value for one peer, from the shared payload if there is one.
-func (p *peer) sendValue(ctx context.Context, how *sending, header, head, payload []byte, v data.Value, size int) error {
+// send queues a data frame for one peer.
+func (p *peer) send(ctx context.Context, how *sending, f *peering.Frame) error {
 	for {
-		var r peering.Result
-		if payload != nil {
-			r = p.Queue.AppendShared(peering.LaneData, head, payload, how.asked)
-		} else {
-			r = p.Queue.AppendValue(header, v, size, how.asked)
-		}
-		switch r {
+		switch r := p.Queue.Put(peering.LaneData, f, how.admission(1)); r {
 		case peering.Queued:
 			return nil
 		case peering.Full:
-			if again, err := how.full(ctx, p, wire.FrameHeader+len(header)+size); !again {
+			if again, err := how.full(ctx, p, f.Size()); !again {
 				return err
 			}
 		default:
@@ -93,35 +88,45 @@ func (e *Endpoint) checkValue(name string, v data.Value) (int, error) {
 	return size, nil
 }
 
-// PublishTo sends a value to one endpoint: to the direct peer with that ID whatever it subscribes to, or to the own subscribers if the
-// ID is the own one. Where there is no way, the error is code.NoPathToPeer.
+// PublishTo sends a value to one endpoint, whatever it subscribes to: to the own subscribers if the ID is the own one, to a direct peer,
+// or over hops as far as nodes of the mesh know the way. An endpoint that is no node itself leaves it to one of its nodes to know. Where
+// there is no way, the error is code.NoPathToPeer.
 func (e *Endpoint) PublishTo(id data.EndpointID, name string, v data.Value) error {
+	if err := checkTopic(name); err != nil {
+		return err
+	}
+	return e.publishTo(id, name, v)
+}
+
+func (e *Endpoint) publishTo(id data.EndpointID, name string, v data.Value) error {
 	s := e.routes.Load()
 	if s.closed {
 		return ErrClosed
-	}
-	if err := checkTopic(name); err != nil {
-		return err
 	}
 	size, err := e.checkValue(name, v)
 	if err != nil {
 		return err
 	}
-	e.counters.processed[wire.TypeData].Add(1)
 	if id == e.opt.ID {
+		e.counters.processed[wire.TypeData].Add(1)
 		e.deliverLocal(name, v)
 		return nil
 	}
-	p := s.peers[id]
+	p, stamped := s.wayTo(id)
 	if p == nil {
 		return fmt.Errorf("publish to %s: %w", id, code.NoPathToPeer)
 	}
-	header := s.header(wire.TypeData, id, []byte(name))
-	var head, payload []byte
+	e.counters.processed[wire.TypeData].Add(1)
+	f := peering.Frame{Value: v, Encoded: size}
 	if size > peering.ShareAbove {
-		head, payload = sharedFrame(header, v, size)
+		f.Payload, f.Shared = v.AppendBinary(make([]byte, 0, size)), true
 	}
-	return p.sendValue(context.Background(), &unasked, header, head, payload, v, size)
+	if stamped {
+		f.Head = s.header(wire.TypeStampedData, id, []byte(name))
+		return e.sendStamped(context.Background(), &unasked, []*peer{p}, &f)
+	}
+	f.Head = s.header(wire.TypeData, id, []byte(name))
+	return p.send(context.Background(), &unasked, &f)
 }
 
 // PublishLocal delivers a value to the endpoint's own subscribers and to nobody else. Any topic is allowed.
@@ -135,11 +140,13 @@ var noWaiting = func() <-chan struct{} {
 }()
 
 func (e *Endpoint) deliverLocal(name string, v data.Value) {
-	subs := e.routes.Load().local.AppendMatches(nil, []byte(name))
+	var rt route
+	e.routes.Load().addLocal(&rt, []byte(name))
+	subs := rt.subs
 	if len(subs) == 0 {
 		return
 	}
-	m := []Message{{Topic: name, Value: v, From: e.opt.ID}}
+	m := []Message{{Topic: name, Value: v, From: e.opt.ID, Origin: e.opt.ID}}
 	for _, s := range subs {
 		if n := s.push(m, noWaiting); n > 0 {
 			e.counters.drop(DropSubscriber, uint64(n))

@@ -78,8 +78,10 @@ func (p *Publisher) Buffered() int {
 		return 0
 	}
 	most := 0
-	for _, peer := range o.peers {
-		most = max(most, peer.Queue.Stats().Messages)
+	for _, to := range [][]*peer{o.peers, o.stamped} {
+		for _, peer := range to {
+			most = max(most, peer.Queue.Stats().Messages)
+		}
 	}
 	return most
 }
@@ -107,7 +109,7 @@ func (h *sending) local(o *ownRoute) []*Subscriber {
 }
 
 // admit refuses a message, before anybody has got it, if a queue is full and the publisher can't wait for room.
-func (h *sending) admit(ctx context.Context, e *Endpoint, peers []*peer, local []*Subscriber, size int) error {
+func (h *sending) admit(ctx context.Context, e *Endpoint, to *route, local []*Subscriber, size int) error {
 	var refusal error
 	switch {
 	case !h.asked || h.policy == FullDrop:
@@ -119,9 +121,11 @@ func (h *sending) admit(ctx context.Context, e *Endpoint, peers []*peer, local [
 	default:
 		return ctx.Err()
 	}
-	for _, p := range peers {
-		if p.Queue.Room(size) != nil {
-			return refusal
+	for _, peers := range [][]*peer{to.peers, to.stamped} {
+		for _, p := range peers {
+			if p.Queue.Room(size) != nil {
+				return refusal
+			}
 		}
 	}
 	for _, s := range local {
@@ -168,7 +172,7 @@ func (h *sending) deliver(ctx context.Context, e *Endpoint, local []*Subscriber,
 	if len(local) == 0 {
 		return nil
 	}
-	m := []Message{{Topic: name, Value: v, From: e.opt.ID}}
+	m := []Message{{Topic: name, Value: v, From: e.opt.ID, Origin: e.opt.ID}}
 	waits := h.asked && h.policy == FullWait && !inCallback(ctx, e)
 	stop := (<-chan struct{})(noWaiting)
 	if waits {

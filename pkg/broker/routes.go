@@ -3,11 +3,11 @@
 package broker
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/mesh"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
@@ -17,14 +17,17 @@ const maxCachedTopics = 4096
 
 // snapshot is where messages go at one moment. It is immutable but for the cache of the own routes.
 type snapshot struct {
-	self   data.EndpointID
-	mode   ForwardMode
-	ttl    uint16 // of own messages
-	closed bool
-	peers  map[data.EndpointID]*peer
-	remote *topic.Table[*peer]
-	local  *topic.Table[*Subscriber]
-	stores *topic.Table[*attachment]
+	self data.EndpointID
+	mode ForwardMode
+	ttl  uint16 // of own messages
+	// view is the mesh that the endpoint is a node of, if it is.
+	view       *mesh.View
+	stampedTTL uint16
+	closed     bool
+	peers      map[data.EndpointID]*peer
+	remote     *topic.Table[*peer]
+	local      *topic.Table[*Subscriber]
+	stores     *topic.Table[*attachment]
 	// greeting is the own filter as handshakes send it: to a peer whose class is not known yet.
 	greeting []string
 	mailbox  *mailbox
@@ -38,17 +41,25 @@ type snapshot struct {
 
 // route is where a topic of one source goes.
 type route struct {
-	topic  string
-	peers  []*peer
-	subs   []*Subscriber
-	stores []*attachment
+	topic   string
+	peers   []*peer // without a stamp
+	stamped []*peer // with one
+	subs    []*Subscriber
+	stores  []*attachment
+	// drop, if not zero, is why the message goes nowhere. (The zero cause, DropPeerQueue, is none here.)
+	drop DropCause
 }
 
-// ownRoute is where a topic goes when this endpoint publishes, with the envelopes up to the payload and without the length.
+// others is the number of peers that a message goes to.
+func (r *route) others() int { return len(r.peers) + len(r.stamped) }
+
+// ownRoute is where a topic goes when this endpoint publishes, with the envelopes up to the stamp or payload and without the length.
 type ownRoute struct {
 	route                       // subs are all local consumers of the topic
 	hubs          []*Subscriber // those of them that see what the endpoint publishes
 	data, command []byte
+	// The same with a stamp behind it.
+	stampedData, stampedCommand []byte
 }
 
 // mayForward tells whether messages of one peer go to another under a forwarding mode.
@@ -67,19 +78,6 @@ func mayForward(mode ForwardMode, from, to PeerClass) bool {
 	default:
 		return true
 	}
-}
-
-// find computes the route of a topic that a peer sent.
-func (s *snapshot) find(name []byte, from *peer) *route {
-	rt := &route{topic: string(name)}
-	if len(name) > 0 { // older versions close the connection on an empty topic
-		rt.peers = slices.DeleteFunc(s.remote.AppendMatches(nil, name), func(p *peer) bool {
-			return p == from || !mayForward(s.mode, from.class, p.class)
-		})
-	}
-	rt.subs = s.local.AppendMatches(nil, name)
-	rt.stores = s.stores.AppendMatches(nil, name)
-	return rt
 }
 
 // own answers the route of a topic that this endpoint publishes.
@@ -108,8 +106,9 @@ func (s *snapshot) own(name string) (*ownRoute, error) {
 
 func (s *snapshot) makeOwn(name string) *ownRoute {
 	b := []byte(name)
-	o := &ownRoute{route: route{topic: string(b), peers: s.remote.AppendMatches(nil, b), stores: s.stores.AppendMatches(nil, b)}}
-	o.subs = s.local.AppendMatches(nil, b)
+	o := &ownRoute{route: route{topic: string(b)}}
+	s.addLocal(&o.route, b)
+	s.addPeers(&o.route, b, nil)
 	for _, sub := range o.subs {
 		if sub.hub {
 			o.hubs = append(o.hubs, sub)
@@ -117,12 +116,17 @@ func (s *snapshot) makeOwn(name string) *ownRoute {
 	}
 	o.data = s.header(wire.TypeData, data.EndpointID{}, b)
 	o.command = s.header(wire.TypeCommand, data.EndpointID{}, b)
+	o.stampedData = s.header(wire.TypeStampedData, data.EndpointID{}, b)
+	o.stampedCommand = s.header(wire.TypeStampedCommand, data.EndpointID{}, b)
 	return o
 }
 
 // header is an envelope of this endpoint without length and payload. The topic is not too long.
 func (s *snapshot) header(t wire.Type, receiver data.EndpointID, name []byte) []byte {
 	e := wire.Envelope{Sender: s.self, Receiver: receiver, Type: t, TTL: s.ttl, Topic: name}
+	if t >= wire.TypeStampedData {
+		e.TTL = s.stampedTTL
+	}
 	b, _ := wire.AppendFrame(nil, &e)
 	return b[wire.FrameHeader:]
 }

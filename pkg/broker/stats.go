@@ -23,13 +23,17 @@ const (
 	DropSender                        // the sender is not the peer
 	DropLocalTopic                    // a topic that must not leave an endpoint
 	DropTTL                           // no hops left
-	DropNoPath                        // addressed to an endpoint that is not a direct peer
+	DropNoPath                        // addressed to an endpoint to which no way leads
+	DropDuplicate                     // a message of the mesh that came before, or that a later one of its origin has overtaken
+	DropEntry                         // from a leaf that is attached to several nodes, of which another one lets its messages in
+	DropNotParent                     // a message of the mesh from a node that is not the way to where it entered, after a change of path
 	dropCauses
 )
 
 // String is the cause as metrics name it.
 func (c DropCause) String() string {
-	return [...]string{"peer_queue", "command_queue", "subscriber_queue", "payload", "frame", "sender", "local_topic", "ttl", "no_path"}[c]
+	return [...]string{"peer_queue", "command_queue", "subscriber_queue", "payload", "frame", "sender", "local_topic", "ttl", "no_path",
+		"duplicate", "entry", "not_parent"}[c]
 }
 
 // Stats are figures since the endpoint was made.
@@ -50,7 +54,8 @@ type Stats struct {
 }
 
 type counters struct {
-	processed                     [wire.TypePong + 1]atomic.Uint64
+	processed                     [wire.TypePong + 1]atomic.Uint64 // stamped messages count as what they carry
+	linkStates                    atomic.Uint64
 	dropped                       [dropCauses]atomic.Uint64
 	handshakesFailed, dialsFailed atomic.Uint64
 	lost                          atomic.Uint64 // peerings
@@ -93,6 +98,7 @@ func (e *Endpoint) Stats() Stats {
 	for t := wire.TypeData; t <= wire.TypePong; t++ {
 		s.Processed[t.String()] = c.processed[t].Load()
 	}
+	s.Processed[wire.TypeLinkState.String()] = c.linkStates.Load()
 	for cause := range dropCauses {
 		s.Dropped[cause] = c.dropped[cause].Load()
 	}

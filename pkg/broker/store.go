@@ -9,6 +9,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/mesh"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
@@ -44,9 +45,8 @@ func (e *Endpoint) AttachStore(name string, handle func(payload []byte)) (detach
 	return sync.OnceFunc(func() { e.change(func() { delete(e.mu.stores, a) }) }), nil
 }
 
-// SendCommand sends a store command to the endpoint with an ID, which must be the own one or that of a direct peer, or to everybody
-// who wants the topic if the ID is zero; stores of this endpoint are included, and get the command from another goroutine. It never
-// waits: commands that don't fit into a queue are dropped and counted, and repeated by the channel of the store. The payload may be
+// SendCommand sends a store command to the endpoint with an ID, to which it finds the way as PublishTo does, or to everybody who wants
+// the topic if the ID is zero; stores of this endpoint are included, and get the command from another goroutine. It never waits: commands that don't fit into a queue are dropped and counted, and repeated by the channel of the store. The payload may be
 // used again when SendCommand returns.
 func (e *Endpoint) SendCommand(name string, receiver data.EndpointID, payload []byte) error {
 	s := e.routes.Load()
@@ -71,37 +71,37 @@ func (e *Endpoint) SendCommand(name string, receiver data.EndpointID, payload []
 	case receiver == e.opt.ID:
 		return nil
 	case receiver.IsZero():
-		sendCommand(o.peers, o.command, payload)
+		e.sendCommand(&o.route, o.command, o.stampedCommand, payload)
 		return nil
 	}
-	p := s.peers[receiver]
-	if p == nil {
+	p, stamped := s.wayTo(receiver)
+	switch {
+	case p == nil:
 		return fmt.Errorf("send command to %s: %w", receiver, code.NoPathToPeer)
+	case stamped:
+		e.sendCommand(&route{stamped: []*peer{p}}, nil, s.header(wire.TypeStampedCommand, receiver, []byte(name)), payload)
+	default:
+		e.sendCommand(&route{peers: []*peer{p}}, s.header(wire.TypeCommand, receiver, []byte(name)), nil, payload)
 	}
-	sendCommand([]*peer{p}, s.header(wire.TypeCommand, receiver, []byte(name)), payload)
 	return nil
 }
 
-func sendCommand(to []*peer, header, payload []byte) {
-	if len(to) == 0 {
+// sendCommand queues a command of this endpoint, with the envelopes for peers without a stamp and with one.
+func (e *Endpoint) sendCommand(to *route, plain, stamped, payload []byte) {
+	if to.others() == 0 {
 		return
 	}
-	var small [512]byte
-	head := append(appendUint32(small[:0], uint32(len(header)+len(payload))), header...)
-	share := len(payload) > peering.ShareAbove
-	if share {
-		payload = bytes.Clone(payload)
-	} else {
-		head = append(head, payload...)
+	f := peering.Frame{Payload: payload}
+	if len(payload) > peering.ShareAbove {
+		f.Payload, f.Shared = bytes.Clone(payload), true
 	}
-	for _, p := range to {
-		var r peering.Result
-		if share {
-			r = p.Queue.AppendShared(peering.LaneCommand, head, payload, false)
-		} else {
-			r = p.Queue.Append(peering.LaneCommand, head, false)
-		}
-		p.settle(r, true)
+	if len(to.stamped) > 0 {
+		f.Head = stamped
+		e.number(mesh.LaneCommand, to.stamped, &f, peering.ByPolicy)
+	}
+	f.Head, f.Stamp = plain, nil
+	for _, p := range to.peers {
+		p.settle(p.Queue.Put(peering.LaneCommand, &f, peering.ByPolicy), true)
 	}
 }
 

@@ -5,6 +5,7 @@ package broker
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
@@ -17,6 +18,13 @@ type Message struct {
 	Value data.Value
 	// From is the peer that sent the message here, not the one that published it; the own ID if it was published locally.
 	From data.EndpointID
+	// Origin published the message, as far as is known: over a mesh of nodes that is certain, else it is From.
+	Origin data.EndpointID
+	// Hops is the number of connections that the message has gone over: 0 if it was published here, 1 if a peer published it, -1 if
+	// that is unknown. How often it was passed on before a foreign endpoint sent it to a node doesn't count.
+	Hops int
+	// Sent is when the message entered the mesh, by the clock of the node where it did. Zero, unless somebody asked for times.
+	Sent time.Time
 }
 
 // messageOverhead is what a queued message counts beside its value, in bytes.
@@ -29,9 +37,11 @@ func (m *Message) size() int { return messageOverhead + m.Value.BinarySize() }
 type Subscriber struct {
 	e     *Endpoint
 	limit QueueLimit
-	hub   bool          // sees what the endpoint itself publishes
-	ready chan struct{} // one slot: there are messages and somebody waits
-	end   chan struct{} // closed with the subscriber
+	hub   bool // sees what the endpoint itself publishes
+	// internal: it receives an internal topic; others never do.
+	internal bool
+	ready    chan struct{} // one slot: there are messages and somebody waits
+	end      chan struct{} // closed with the subscriber
 
 	// Guarded by the endpoint's mutex: what was asked for, and the shortest filter that says the same.
 	prefixes []string

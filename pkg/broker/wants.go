@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"github.com/brokermesh/brokermesh/pkg/broker/mesh"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
@@ -17,11 +18,13 @@ type wants struct {
 	// count tells how many of the own filter and the peers want exactly a prefix.
 	count map[string]int
 	peers map[endpointID]*peer
+	// view, if the endpoint is a node of a mesh, knows what nodes and leaves behind the direct peers want.
+	view *mesh.View
 }
 
 // gatherWants computes the wants. own are any prefixes; peers are the registered ones.
-func gatherWants(mode ForwardMode, own []string, peers map[endpointID]*peer) *wants {
-	w := &wants{mode: mode, own: topic.NewFilter(own...).Public(), peers: peers}
+func gatherWants(mode ForwardMode, own []string, peers map[endpointID]*peer, view *mesh.View) *wants {
+	w := &wants{mode: mode, own: topic.NewFilter(own...).Public(), peers: peers, view: view}
 	if mode == ForwardNone {
 		return w
 	}
@@ -34,12 +37,23 @@ func gatherWants(mode ForwardMode, own []string, peers map[endpointID]*peer) *wa
 	}
 	byClass := make(map[PeerClass][]topic.Filter)
 	for _, p := range peers {
-		byClass[p.class] = append(byClass[p.class], add(p.filter.Public()))
+		if n := p.is.Load(); !n.mesh {
+			byClass[n.class] = append(byClass[n.class], add(p.filter.Public()))
+		}
 	}
 	base := topic.Union(append(byClass[ClassClient], add(w.own))...)
 	foreign, nodes := topic.Union(byClass[ClassForeign]...), topic.Union(byClass[ClassNode]...)
-	w.ofNodes, w.ofForeign, w.all = topic.Union(base, foreign), topic.Union(base, nodes), topic.Union(base, foreign, nodes)
+	behind := w.behind(endpointID{}, ClassClient)
+	w.ofNodes, w.ofForeign, w.all = topic.Union(base, foreign), topic.Union(base, nodes), topic.Union(base, foreign, nodes, behind)
 	return w
+}
+
+// behind is what a leaf is asked for because of other nodes of the mesh and their leaves.
+func (w *wants) behind(leaf endpointID, class PeerClass) topic.Filter {
+	if w.view == nil {
+		return nil
+	}
+	return w.view.RemoteWants(leaf, (&nature{class: class}).leafClass())
 }
 
 // of is the filter to be asked of a peer: everything that could be passed on from it, but not its own wants.
@@ -47,16 +61,16 @@ func (w *wants) of(p *peer) topic.Filter {
 	switch {
 	case w.mode == ForwardNone:
 		return bounded(w.own)
-	case p.class == ClassForeign:
-		return bounded(w.ofForeign)
-	case p.class == ClassNode:
+	case p.class() == ClassForeign:
+		return bounded(topic.Union(w.ofForeign, w.behind(p.Peer, ClassForeign)))
+	case p.class() == ClassNode:
 		return bounded(w.ofNodes)
 	case !w.unique(p):
 		return bounded(w.all)
 	}
-	others := []topic.Filter{w.own}
+	others := []topic.Filter{w.own, w.behind(p.Peer, ClassClient)}
 	for _, q := range w.peers {
-		if q != p {
+		if q != p && !q.is.Load().mesh {
 			others = append(others, q.filter.Public())
 		}
 	}
@@ -79,7 +93,7 @@ func (w *wants) greeting() topic.Filter {
 	if w.mode == ForwardNone {
 		return bounded(w.own)
 	}
-	return bounded(w.ofForeign)
+	return bounded(topic.Union(w.ofForeign, w.behind(endpointID{}, ClassForeign)))
 }
 
 // bounded asks for everything if a filter has more entries than peers accept.

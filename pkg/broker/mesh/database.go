@@ -266,3 +266,6 @@ func (d *Database) Expire(now time.Time) {
 		}
 	}
 }
+
+// Stale tells whether something has changed since the last View.
+func (d *Database) Stale() bool { return d.stale }

@@ -26,6 +26,7 @@ type View struct {
 	foreign map[ID][]ID // the nodes to which a foreign leaf is attached
 	wants   *topic.Table[ID]
 	remote  func() topic.Filter
+	early   []topic.Filter // wants of neighbours that have not advertised them yet
 }
 
 // View answers the present view. Nodes that became unreachable did so now.
@@ -141,6 +142,7 @@ func (v *View) table(peers map[ID]*link) {
 	for p, l := range peers {
 		if !l.heard {
 			add(p, l.wants.Public())
+			v.early = append(v.early, l.wants.Public())
 		}
 	}
 	v.wants = topic.NewTable(entries)
@@ -226,7 +228,7 @@ func (v *View) apartFromAny(leaf ID) bool {
 }
 
 func (v *View) remoteWants(counts func(*Leaf) bool) topic.Filter {
-	var all []topic.Filter
+	all := slices.Clone(v.early)
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
 		if !n.Reachable || n.ID == v.Self {
@@ -240,4 +242,15 @@ func (v *View) remoteWants(counts func(*Leaf) bool) topic.Filter {
 		}
 	}
 	return topic.Union(all...)
+}
+
+// Joint is the node with the smallest ID to which both of two leaves are attached; false if there is none. What goes between a leaf and
+// a node that takes no part in the mesh, each of which may be attached to several nodes, goes through that one.
+func (v *View) Joint(a, b ID) (ID, bool) {
+	for i := range v.Nodes {
+		if n := &v.Nodes[i]; n.Reachable && n.leaf(a) != nil && n.leaf(b) != nil {
+			return n.ID, true
+		}
+	}
+	return ID{}, false
 }

@@ -128,22 +128,6 @@ func (q *Queue) AppendShared(to Lane, head, payload []byte, wait bool) Result {
 	return r
 }
 
-// AppendValue queues a data frame made of a header without its length and a value, of which size is the encoded size.
-func (q *Queue) AppendValue(head []byte, v data.Value, size int, wait bool) Result {
-	q.mu.Lock()
-	frame := 4 + len(head) + size
-	l, r := q.admitLocked(LaneData, frame, wait)
-	if l != nil {
-		c := l.space(frame)
-		c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(frame-4))
-		c.buf = append(c.buf, head...)
-		c.buf = v.AppendBinary(c.buf)
-		l.added(c, frame)
-	}
-	q.unlockAndWake(l != nil)
-	return r
-}
-
 // Frame is a frame in parts, as Put takes it.
 type Frame struct {
 	// Head is everything before the payload, without the length. Stamp stands between it and the payload, if there is one.

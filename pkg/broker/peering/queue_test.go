@@ -237,7 +237,7 @@ func randomFrame(r *rand.Rand, q *Queue) []byte {
 	case 0:
 		q.AppendShared(LaneData, whole, payload, false)
 	case 1:
-		q.AppendValue(head, v, size, false)
+		q.Put(LaneData, &Frame{Head: head, Value: v, Encoded: size}, ByPolicy)
 	case 2:
 		q.Put(LaneData, &Frame{Head: head[:1], Stamp: head[1:], Value: v, Encoded: size}, ByPolicy)
 	case 3:
