@@ -83,8 +83,12 @@ func (e *Endpoint) refused(remote string, err error) {
 
 // config is what a handshake needs to know.
 func (e *Endpoint) config(opt PeerOptions) peering.Config {
+	security := e.opt.TLS
+	if opt.Security != nil {
+		security = opt.Security.TLS
+	}
 	return peering.Config{
-		Self: e.opt.ID, Registry: e.registry, TLS: e.opt.TLS, ServerURI: opt.ServerURI, ServerName: opt.ServerName,
+		Self: e.opt.ID, Registry: e.registry, TLS: security, ServerURI: opt.ServerURI, ServerName: opt.ServerName,
 		Filter: func() []string { return e.routes.Load().greeting },
 	}
 }

@@ -82,9 +82,12 @@ type PeerInfo struct {
 	Dialed  bool
 	ID      data.EndpointID // zero while unknown
 	URI     string          // in the peer's verified certificate
-	State   PeerState
-	Since   time.Time // when the state was entered
-	Class   PeerClass
+	// Security is how the connection is protected: "none", "TLS 1.2", "TLS 1.3", or "anonymous TLS 1.2", which authenticates nobody.
+	// Empty without a connection.
+	Security string
+	State    PeerState
+	Since    time.Time // when the state was entered
+	Class    PeerClass
 	// LastError is why the last attempt failed or the last connection was lost. It stays after a later success.
 	LastError     PeerErrorClass
 	LastErrorText string
@@ -148,7 +151,7 @@ func (p *peer) infoLocked(info *PeerInfo) {
 	info.QueuedMessages, info.QueuedBytes, info.Dropped, info.Sent = st.Messages, st.Bytes, st.Dropped, st.Written
 	info.Received = p.received.Load()
 	info.BytesIn, info.BytesOut = p.BytesIn.Load(), p.BytesOut.Load()
-	info.Filter = slices.Clone(p.filter)
+	info.Filter, info.Security = slices.Clone(p.filter), p.Security
 	info.RTT = time.Duration(p.rtt.smoothed.Load())
 	for cause := range dropCauses {
 		if n := p.drops[cause].Load(); n > 0 {

@@ -5,6 +5,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -31,8 +32,24 @@ type PeerOptions struct {
 	ServerURI string
 	// ServerName is the host name or IP address that the peer's certificate must be for; empty: any. C++ peers usually have none.
 	ServerName string
+	// Security protects connections to this address; nil: Options.TLS does, as for everything else of the endpoint.
+	Security *Security
 	// Name shows up in PeerInfo.
 	Name string
+}
+
+// Security is how the connections to an address are protected, where that is not as Options.TLS says.
+type Security struct {
+	// TLS is used for the connection; nil means plain TCP.
+	TLS *peering.TLS
+}
+
+// start looks whether it can be used.
+func (s *Security) start(log *slog.Logger) error {
+	if s == nil || s.TLS == nil {
+		return nil
+	}
+	return s.TLS.Start(log)
 }
 
 // target is an address that the endpoint dials. Its goroutine runs run; the other fields are guarded by the endpoint's mutex.
@@ -57,6 +74,9 @@ func (e *Endpoint) dial(address string, o PeerOptions) (t *target, created bool,
 	address, err = peering.Normalize(address)
 	if err != nil {
 		return nil, false, err
+	}
+	if err := o.Security.start(e.log); err != nil {
+		return nil, false, fmt.Errorf("peer %s: %w", address, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -269,7 +289,13 @@ func (t *target) adopt(redundant *peering.Error) time.Duration {
 		return 0
 	}
 	t.e.mu.Lock()
-	p := t.e.mu.peers[redundant.Peer]
+	p, wanted := t.e.mu.peers[redundant.Peer], t.opt.ServerURI
+	if p != nil && wanted != "" && p.URI != wanted {
+		t.e.mu.Unlock()
+		t.e.log.Warn("another connection bears the ID of a peer, and not its name; it is closed", "address", p.address, "id", redundant.Peer, "uri", p.URI, "want", wanted)
+		p.bid()
+		return 0
+	}
 	if p != nil {
 		t.peer, t.lastErr = p, redundant
 		if p.target == nil {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
 )
@@ -39,7 +40,8 @@ type TLS struct {
 	// Anonymous chooses the mode without certificates.
 	Anonymous bool
 
-	files files
+	files  files
+	warned sync.Once
 }
 
 // LoadTLS uses a certificate folder (see package meshtls). It fails if what is in it can't be used now.
@@ -54,13 +56,13 @@ func LoadTLS(dir string) (*TLS, error) {
 }
 
 // Start checks everything and answers what is wrong, with the file. From then on log gets what is wrong with files that have changed;
-// of several calls the last one's log counts. The anonymous mode is worth a warning.
+// of several calls the last one's log counts. The anonymous mode is worth a warning, once.
 func (t *TLS) Start(log *slog.Logger) error {
 	if err := t.validate(); err != nil {
 		return err
 	}
 	if t.Anonymous {
-		log.Warn("TLS is anonymous: connections are encrypted, not authenticated")
+		t.warned.Do(func() { log.Warn("TLS is anonymous: connections are encrypted, not authenticated") })
 		return nil
 	}
 	t.files.setLog(log)
