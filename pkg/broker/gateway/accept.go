@@ -19,7 +19,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	door := g.door.Load()
 	who, may, refused := door.admit(r)
 	if refused != nil {
-		g.o.Logger.Warn("WebSocket client refused", "client", r.RemoteAddr, "identity", who.String(), "origin", r.Header.Get("Origin"), "reason", refused.text)
+		g.refused.Add(1)
+		g.refusals.Do(func() { // a guesser of tokens doesn't fill the log
+			g.o.Logger.Warn("WebSocket client refused", "client", r.RemoteAddr, "identity", who.String(), "origin", r.Header.Get("Origin"),
+				"reason", refused.text, "refused", g.refused.Load())
+		})
 		if refused.status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="brokermesh"`)
 		}

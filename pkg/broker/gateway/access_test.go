@@ -220,6 +220,9 @@ func TestTokensAreNotLogged(t *testing.T) {
 	c.receive()
 	status(t, g, header("Authorization", "Bearer s3cret-too"))
 	status(t, g, header("Sec-WebSocket-Protocol", TokenSubprotocol+"s3cret-too"))
+	if n := g.Refused(); n != 2 {
+		t.Errorf("%d were refused", n)
+	}
 	g.Close()
 	log.mu.Lock()
 	defer log.mu.Unlock()

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/brokermesh/brokermesh/pkg/broker"
 )
 
@@ -28,6 +30,9 @@ type Gateway struct {
 	door   atomic.Pointer[doorman]
 	number atomic.Uint64 // sessions begun
 	large  sync.Mutex    // held to read a large message
+
+	refused  atomic.Uint64  // requests without permission
+	refusals rate.Sometimes // when to log one
 
 	stop    context.Context // ends every session
 	cancel  context.CancelFunc
@@ -53,7 +58,7 @@ func New(e *broker.Endpoint, o Options) (*Gateway, error) {
 			return nil, fmt.Errorf("TLS for WebSocket clients: %w", err)
 		}
 	}
-	g := &Gateway{e: e, o: o.withDefaults()}
+	g := &Gateway{e: e, o: o.withDefaults(), refusals: rate.Sometimes{First: 10, Interval: time.Second}}
 	g.door.Store(newDoorman(o.Access))
 	g.stop, g.cancel = context.WithCancel(context.Background())
 	g.mu.sessions = make(map[*session]struct{})
@@ -142,6 +147,10 @@ func (g *Gateway) Clients() int {
 	defer g.mu.Unlock()
 	return g.mu.clients
 }
+
+// Refused is how many requests were turned away for their origin, token, certificate or missing permission. Each of the first ten is
+// logged, later ones once a second.
+func (g *Gateway) Refused() uint64 { return g.refused.Load() }
 
 // Close lets all clients go with code 1001 and returns when they are gone, which takes about a second if one of them doesn't answer.
 // Closing twice is fine.

@@ -24,6 +24,8 @@ type pipes struct {
 	end   chan struct{}
 }
 
+func newPipes() pipes { return pipes{make(chan net.Conn), make(chan struct{})} }
+
 func (p pipes) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
@@ -51,7 +53,7 @@ func inBubble(t *testing.T, o Options, test func(t *testing.T, g *Gateway, dial 
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := pipes{make(chan net.Conn), make(chan struct{})}
+		p := newPipes()
 		served := make(chan error, 1)
 		go func() { served <- g.Serve(p) }()
 		test(t, g, func(answering bool) client {
