@@ -3,7 +3,6 @@
 package data
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -56,15 +55,12 @@ func (b *Builder) None() {
 // Boolean appends a truth value.
 func (b *Builder) Boolean(x bool) {
 	b.cur.count++
-	b.buf = append(b.buf, byte(KindBoolean), 0)
-	if x {
-		b.buf[len(b.buf)-1] = 1
-	}
+	b.buf = append(b.buf, byte(KindBoolean), byte(Boolean(x).n))
 }
 
 func (b *Builder) word(k Kind, x uint64) {
 	b.cur.count++
-	b.buf = binary.BigEndian.AppendUint64(append(b.buf, byte(k)), x)
+	b.buf = appendTagged(b.buf, k, x)
 }
 
 // Count appends an unsigned number.
@@ -93,22 +89,25 @@ func (b *Builder) Enum(name string) { b.text(KindEnum, name) }
 
 func (b *Builder) text(k Kind, s string) {
 	b.cur.count++
-	b.buf = appendVarbyte(append(b.buf, byte(k)), uint64(len(s)), 0)
-	b.buf = append(b.buf, s...)
+	if len(s) < 0x80 {
+		b.buf = append(append(b.buf, byte(k), byte(len(s))), s...)
+		return
+	}
+	b.buf = append(appendVarbyte(append(b.buf, byte(k)), uint64(len(s)), 0), s...)
 }
 
 // Address appends an IP address.
 func (b *Builder) Address(a netip.Addr) {
 	hi, lo := addressWords(a)
 	b.word(KindAddress, hi)
-	b.buf = binary.BigEndian.AppendUint64(b.buf, lo)
+	b.buf = appendWord(b.buf, lo)
 }
 
 // Subnet appends a network.
 func (b *Builder) Subnet(p netip.Prefix) {
 	hi, lo, raw := subnetWords(p)
 	b.word(KindSubnet, hi)
-	b.buf = append(binary.BigEndian.AppendUint64(b.buf, lo), raw)
+	b.buf = append(appendWord(b.buf, lo), raw)
 }
 
 // Port appends a port number with its protocol.

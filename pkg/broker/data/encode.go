@@ -30,28 +30,31 @@ func (v Value) BinarySize() int {
 // received is appended byte for byte as it came.
 func (v Value) AppendBinary(dst []byte) []byte {
 	k := v.m.kind()
-	dst = append(dst, byte(k))
 	switch k {
 	case KindNone:
-		return dst
+		return append(dst, byte(k))
 	case KindBoolean:
-		return append(dst, byte(v.n))
+		return append(dst, byte(k), byte(v.n))
 	case KindAddress:
-		dst = binary.BigEndian.AppendUint64(dst, v.high())
-		return binary.BigEndian.AppendUint64(dst, v.n)
+		return appendWord(appendTagged(dst, k, v.high()), v.n)
 	case KindSubnet:
-		dst = binary.BigEndian.AppendUint64(dst, v.high())
-		dst = binary.BigEndian.AppendUint64(dst, v.n)
-		return append(dst, v.m.aux())
+		return append(appendWord(appendTagged(dst, k, v.high()), v.n), v.m.aux())
 	case KindPort:
-		return append(dst, byte(v.n>>16), byte(v.n>>8), byte(v.n))
+		return append(dst, byte(k), byte(v.n>>16), byte(v.n>>8), byte(v.n))
 	case KindString, KindEnum:
-		dst = appendVarbyte(dst, uint64(len(v.s)), v.m.aux())
+		dst = appendVarbyte(append(dst, byte(k)), uint64(len(v.s)), v.m.aux())
 		return append(dst, v.s...)
 	case KindSet, KindTable, KindVector:
-		dst = appendVarbyte(dst, v.n, v.m.aux())
+		dst = appendVarbyte(append(dst, byte(k)), v.n, v.m.aux())
 		return append(dst, v.s...)
 	default:
-		return binary.BigEndian.AppendUint64(dst, v.n)
+		return appendTagged(dst, k, v.n)
 	}
 }
+
+// appendTagged appends a tag and eight bytes in one go.
+func appendTagged(dst []byte, k Kind, x uint64) []byte {
+	return append(dst, byte(k), byte(x>>56), byte(x>>48), byte(x>>40), byte(x>>32), byte(x>>24), byte(x>>16), byte(x>>8), byte(x))
+}
+
+func appendWord(dst []byte, x uint64) []byte { return binary.BigEndian.AppendUint64(dst, x) }

@@ -432,3 +432,14 @@ func TestUnmarshalAny(t *testing.T) {
 		t.Errorf("back: %s, %v, want %s", back.Text(), err, text)
 	}
 }
+
+func TestFields(t *testing.T) {
+	for _, c := range []struct {
+		x    any
+		want int
+	}{{conn{}, 11}, {&connID{}, 4}, {asRecord{}, 4}, {struct{}{}, 0}, {asTable{}, -1}, {time.Time{}, -1}, {Value{}, -1}, {celsius{}, -1}, {1, -1}, {nil, -1}} {
+		if got := Fields(c.x); got != c.want {
+			t.Errorf("%T has %d fields, want %d", c.x, got, c.want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ func structPlan(t reflect.Type, o option) plan {
 	}
 	if !table && o&optionTable == 0 {
 		return plan{
+			fields: len(list) + 1,
 			encode: func(b *Builder, rv reflect.Value) *ConvertError { return b.record(list, rv) },
 			decode: func(d decoder, v Value, rv reflect.Value) *ConvertError { return d.record(list, v, rv) },
 		}
@@ -106,4 +107,18 @@ func (b *Builder) named(list []field, rv reflect.Value) *ConvertError {
 	}
 	b.End()
 	return nil
+}
+
+// Fields is the number of elements in the vector that [Marshal] makes of a
+// struct or of what a pointer to a struct points to; -1 for everything else and
+// for structs in the form of a table.
+func Fields(x any) int {
+	t := reflect.TypeOf(x)
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct || isLeaf(t) {
+		return -1
+	}
+	return planOf(t, 0).fields - 1
 }

@@ -54,6 +54,8 @@ type plan struct {
 	decode func(d decoder, v Value, rv reflect.Value) *ConvertError
 	// none says that none is one of the type's values.
 	none bool
+	// fields is one more than the number of a record's fields; else 0.
+	fields int
 }
 
 var plans sync.Map // of planKey to *plan

@@ -3,14 +3,23 @@
 package zeek
 
 import (
+	"fmt"
+	"iter"
+	"sync"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
-// NetworkTimestamp is the ID of the metadata that says when, by Zeek's clock of
-// the traffic, the event happened. IDs up to 199 are Zeek's, others free.
-const NetworkTimestamp = 1
+// IDs of event metadata. Those up to 199 are Zeek's, those from [UserMetadata]
+// on are free for programs; a receiver passes over IDs that it doesn't know.
+const (
+	// NetworkTimestamp says when, by Zeek's clock of the traffic, the event
+	// happened.
+	NetworkTimestamp = 1
+	// UserMetadata is the first ID that isn't Zeek's.
+	UserMetadata = 200
+)
 
 // Event is a call of a Zeek script's event handlers.
 type Event struct {
@@ -24,7 +33,52 @@ type Event struct {
 
 // NewEvent is the message of an event without metadata.
 func NewEvent(name string, args ...data.Value) data.Value {
-	return Event{Name: name, Args: data.Vector(args...)}.Message()
+	b := builders.Get().(*data.Builder)
+	defer builders.Put(b)
+	BeginEvent(b, name)
+	for _, arg := range args {
+		b.Append(arg)
+	}
+	return b.Vector()
+}
+
+var builders = sync.Pool{New: func() any { return new(data.Builder) }}
+
+// Marshal is the message of an event without metadata, of arguments that are Go
+// values; [data.Marshal] says what becomes of them. Zeek takes an event only if
+// each argument has exactly the type of its parameter: a uint64 for a count, an
+// int for an int, a struct for a record (see the package comment).
+func Marshal(name string, args ...any) (data.Value, error) {
+	e, err := MarshalEvent(name, args...)
+	if err != nil {
+		return data.Value{}, err
+	}
+	return e.Message(), nil
+}
+
+// MarshalEvent is [Marshal] for events that still get metadata.
+func MarshalEvent(name string, args ...any) (Event, error) {
+	b := builders.Get().(*data.Builder)
+	defer builders.Put(b)
+	defer b.Reset()
+	for i, arg := range args {
+		if err := b.Marshal(arg); err != nil {
+			return Event{}, fmt.Errorf("argument %d of event %s: %w", i, name, err)
+		}
+	}
+	return Event{Name: name, Args: b.Vector()}, nil
+}
+
+// BeginEvent begins the message of an event in an empty Builder. What is
+// appended next are its arguments, and [data.Builder.Vector] then answers the
+// message: the quickest way for programs that send many. Metadata may follow
+// after [data.Builder.End], as a vector.
+func BeginEvent(b *data.Builder, name string) {
+	b.Count(Version)
+	b.Count(uint64(TypeEvent))
+	b.BeginVector()
+	b.String(name)
+	b.BeginVector()
 }
 
 // TimestampMetadata is the metadata with a network timestamp and nothing else.
@@ -44,13 +98,42 @@ func (e Event) Message() data.Value {
 	return message(TypeEvent, data.String(e.Name), args, e.Metadata)
 }
 
+// With is the event with one more piece of metadata, behind those that it has.
+func (e Event) With(id uint64, value data.Value) Event {
+	var b data.Builder
+	for pair := range e.Metadata.Elements() {
+		b.Append(pair)
+	}
+	b.BeginVector()
+	b.Count(id)
+	b.Append(value)
+	e.Metadata = b.Vector()
+	return e
+}
+
+// At is the event with a network timestamp.
+func (e Event) At(t time.Time) Event { return e.With(NetworkTimestamp, data.Timestamp(t)) }
+
+// AllMetadata are the IDs and values of the metadata in their order. IDs may
+// repeat.
+func (e Event) AllMetadata() iter.Seq2[uint64, data.Value] {
+	return func(yield func(uint64, data.Value) bool) {
+		for pair := range e.Metadata.Elements() {
+			r := pair.Reader()
+			id, _ := r.Next()
+			value, _ := r.Next()
+			if n, ok := id.AsCount(); ok && !yield(n, value) {
+				return
+			}
+		}
+	}
+}
+
 // Lookup is the first metadata value with that ID.
 func (e Event) Lookup(id uint64) (data.Value, bool) {
-	for pair := range e.Metadata.Elements() {
-		r := pair.Reader()
-		key, _ := r.Next()
-		if n, ok := key.AsCount(); ok && n == id {
-			return r.Next()
+	for n, value := range e.AllMetadata() {
+		if n == id {
+			return value, true
 		}
 	}
 	return data.Value{}, false
@@ -60,6 +143,40 @@ func (e Event) Lookup(id uint64) (data.Value, bool) {
 func (e Event) Timestamp() (time.Time, bool) {
 	v, _ := e.Lookup(NetworkTimestamp)
 	return v.AsTimestamp()
+}
+
+// Scan stores the arguments in what the pointers point to, one for each, as
+// [data.Unmarshal] does. There must be as many arguments as pointers, as in
+// Zeek a handler runs only with as many as it has parameters.
+func (e Event) Scan(into ...any) error {
+	if e.Args.Len() != len(into) {
+		return e.wrongNumber(len(into))
+	}
+	i := 0
+	for arg := range e.Args.Elements() {
+		if err := data.Unmarshal(arg, into[i]); err != nil {
+			return fmt.Errorf("argument %d of event %s: %w", i, e.Name, err)
+		}
+		i++
+	}
+	return nil
+}
+
+// Unmarshal stores the arguments in the fields of the struct that into points
+// to, in their order, as [data.Unmarshal] stores a record. There must be as many
+// arguments as fields.
+func (e Event) Unmarshal(into any) error {
+	if n := data.Fields(into); n >= 0 && e.Args.Len() != n {
+		return e.wrongNumber(n)
+	}
+	if err := data.Unmarshal(e.Args, into); err != nil {
+		return fmt.Errorf("arguments of event %s: %w", e.Name, err)
+	}
+	return nil
+}
+
+func (e Event) wrongNumber(want int) error {
+	return fmt.Errorf("%w: event %s has %d, want %d", ErrArguments, e.Name, e.Args.Len(), want)
 }
 
 // ParseEvent reads an event. It allocates nothing.

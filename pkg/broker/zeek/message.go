@@ -35,11 +35,16 @@ func (t Type) String() string {
 	return fmt.Sprintf("type(%d)", uint8(t))
 }
 
-// ErrInvalid is what every error of this package wraps.
-var ErrInvalid = errors.New("invalid Zeek message")
+var (
+	// ErrInvalid is what errors about the layout of a message wrap.
+	ErrInvalid = errors.New("invalid Zeek message")
+	// ErrArguments says that an event has another number of arguments than
+	// its reader.
+	ErrArguments = errors.New("number of arguments")
+)
 
 func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%w: %w", ErrInvalid, fmt.Errorf(format, args...))
 }
 
 // TypeOf is the type that a value claims to be a message of: that of a vector
