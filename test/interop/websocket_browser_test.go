@@ -151,10 +151,11 @@ console.log = (...words) => {
 };
 %s</script>`
 	e := endpoint(t, broker.Options{}, "")
-	var program string
+	program := block(t, "run: javascript")
 	server, results := site(t, e, gateway.Options{Access: gateway.Access{Tokens: []gateway.Token{{Name: "page", SHA256: gateway.HashToken("TOKEN")}}}},
-		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, frame, program) }))
-	program = strings.ReplaceAll(block(t, "run: javascript"), "127.0.0.1:9997", strings.TrimPrefix(server.URL, "http://"))
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, frame, strings.ReplaceAll(program, "127.0.0.1:9997", r.Host))
+		}))
 	if strings.Contains(program, "</script") || html.UnescapeString(program) != program {
 		t.Fatal("the program doesn't fit into a page")
 	}
