@@ -142,6 +142,50 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestTLSAnonymous peers as Zeek does by default, in all combinations of dialer and originator, and exchanges messages.
+func TestTLSAnonymous(t *testing.T) {
+	for _, dials := range []bool{false, true} {
+		for _, id := range []string{smallID, largeID} {
+			e := endpoint(t, broker.Options{TLS: &peering.TLS{Anonymous: true}}, ownID)
+			p := start(t, "--tls", "anon", "--id", id)
+			p.do(command{"do": "subscribe", "topic": "/t"})
+			if dials {
+				if _, err := e.Peer(within(t), p.listen(nil), broker.PeerOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				p.connect(listening(t, e), nil)
+			}
+			if got := p.wait("connected"); !strings.HasPrefix(got.str("tls"), "TLSv1.2") {
+				t.Errorf("connected: %v", got)
+			}
+			p.wait("peered")
+			sub := subscribe(t, e, "/u")
+			if err := e.AwaitPeer(within(t), p.id); err != nil {
+				t.Fatal(err)
+			}
+			for _, size := range []int{1, 100_000} {
+				if err := e.Publish("/t", data.String(strings.Repeat("x", size))); err != nil {
+					t.Fatal(err)
+				}
+				if got := p.wait("message"); len(got.str("hex")) < 2*size {
+					t.Errorf("message of %d: %d digits", size, len(got.str("hex")))
+				}
+				p.do(command{"do": "publish", "topic": "/u", "value": strings.Repeat("y", size), "force": true})
+				if got := get(t, sub); got.Value.String() != strings.Repeat("y", size) {
+					t.Errorf("%d bytes, want %d", len(got.Value.String()), size)
+				}
+			}
+			if err := e.UnpeerID(within(t), p.id); err != nil {
+				t.Fatal(err)
+			}
+			if got := p.wait("peer_lost"); got.str("reason") != "unpeered by peer" {
+				t.Errorf("peer_lost: %v", got)
+			}
+		}
+	}
+}
+
 // TestTLSRefused meets peers with the wrong name, the wrong CA, without certificate, and without TLS.
 func TestTLSRefused(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// closeWait bounds how long Close waits for the peer to take what is being written.
+const closeWait = time.Second
+
 // Link is a connection in operation: a reader that the owner calls, a queue, and a writer goroutine that empties it.
 type Link struct {
 	*Established
@@ -109,28 +112,39 @@ func (l *Link) Heard() time.Time { return time.Unix(0, l.heard.Load()) }
 
 // Fail ends the connection at once, for the given reason unless there is one already. What is queued is lost.
 func (l *Link) Fail(cause error) {
-	l.end(cause, func() {
-		if l.raw != nil {
-			l.raw.Close()
-		}
-		l.Conn.Close()
-	})
+	l.end(cause)
+	if l.pipe != nil {
+		return
+	}
+	if l.raw != nil {
+		l.raw.Close()
+	}
+	l.Conn.Close()
 }
 
-// Close ends the connection on purpose, over TLS with a close_notify.
-func (l *Link) Close() { l.end(nil, func() { l.Conn.Close() }) }
+// Close ends the connection on purpose. Over TLS it says so with a close_notify, which must not come between the records of a write:
+// one that is under way gets a moment to end.
+func (l *Link) Close() {
+	if !l.end(nil) || l.pipe != nil {
+		return
+	}
+	l.Conn.SetWriteDeadline(time.Now().Add(closeWait))
+	l.writer.Wait()
+	l.Conn.Close()
+}
 
-func (l *Link) end(cause error, shut func()) {
+// end stops the queue and the writer; false if that has been done before.
+func (l *Link) end(cause error) (first bool) {
 	l.failOnce.Do(func() {
+		first = true
 		l.cause = cause
 		close(l.closing)
 		l.Queue.Close()
 		if l.pipe != nil {
 			l.pipe.queue.Close()
-			return
 		}
-		shut()
 	})
+	return first
 }
 
 // Closing is closed when Fail or Close was called.

@@ -3,6 +3,7 @@
 package peering
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,12 +19,20 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
 )
 
-// headConn is a connection whose first bytes can be looked at, before they are read by TLS or after it has failed.
+// headConn is a connection whose first bytes can be looked at, before they are read by TLS or after it has failed, and whose last
+// bytes before a failure, too.
 type headConn struct {
 	net.Conn
 	head  []byte // the first bytes that were received, at most quoted
 	ahead []byte // of those, the ones that Read has still to give out
+	tail  []byte // the last bytes, at most as many as an alert has
+	done  bool   // nobody will look any more
 }
+
+// alertRecord is the size of an alert that is not encrypted, and alertHeader how it begins: fatal, of TLS 1.2 or 1.3.
+const alertRecord = 7
+
+var alertHeader = []byte{0x15, 3, 3, 0, 2, 2}
 
 // peek waits for n bytes, n at most quoted.
 func (c *headConn) peek(n int) error {
@@ -41,6 +50,11 @@ func (c *headConn) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	n, err := c.Conn.Read(b)
+	if c.done {
+		return n, err
+	}
+	c.tail = append(c.tail, b[max(0, n-alertRecord):n]...)
+	c.tail = c.tail[max(0, len(c.tail)-alertRecord):]
 	if room := quoted - len(c.head); room > 0 {
 		c.head = append(c.head, b[:min(room, n)]...)
 	}
@@ -71,12 +85,13 @@ func (n *negotiation) secure(ctx context.Context, cfg Config) error {
 		return err
 	}
 	if err := conn.HandshakeContext(ctx); err != nil {
-		err = n.secureError(head.head, err, cfg)
+		err = n.secureError(head, err, cfg)
 		if !n.dialer {
 			linger(n.raw) // so that the alert arrives
 		}
 		return err
 	}
+	head.done = true
 	n.conn, n.security = conn, "anonymous TLS 1.2"
 	if c, ok := conn.(*tls.Conn); ok {
 		state := c.ConnectionState()
@@ -114,19 +129,22 @@ func (n *negotiation) wrap(conn net.Conn, cfg Config) (secured, error) {
 	return tls.Server(conn, c), nil
 }
 
-// secureError says why a TLS handshake failed. head is what the peer sent first.
-func (n *negotiation) secureError(head []byte, err error, cfg Config) error {
+// secureError says why a TLS handshake failed.
+func (n *negotiation) secureError(conn *headConn, err error, cfg Config) error {
 	e := &Error{Class: TLSFailed, Text: "TLS handshake", Err: err}
-	if n.dialer && len(head) > 0 {
-		if err := strangerTLS(head, true); err != nil {
+	if n.dialer && len(conn.head) > 0 {
+		if err := strangerTLS(conn.head, true); err != nil {
 			return err
 		}
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e.Class = Timeout
-	case len(head) == 0 && hungUp(err):
+	case len(conn.head) == 0 && hungUp(err):
 		e.Text = "the peer hung up on TLS (does it speak it?)"
+	case strings.Contains(err.Error(), "bad record MAC") && bytes.HasPrefix(conn.tail, alertHeader):
+		// OpenSSL's client doesn't encrypt what it has against the server's certificate, and crypto/tls expects that it does.
+		return &Error{Class: TLSFailed, Remote: true, Text: alertText(tls.AlertError(conn.tail[alertRecord-1]).Error())}
 	case strings.Contains(err.Error(), "didn't provide a certificate"), strings.Contains(err.Error(), "no cipher suite supported by both"):
 		e.Text = "TLS handshake (a dialer in Zeek's default mode has no certificate, and is not let in here)"
 	default:
@@ -150,12 +168,14 @@ func alertError(err error) *Error {
 	var anon *anontls.AlertError
 	switch {
 	case errors.As(err, &op) && op.Op == "remote error":
-		return &Error{Class: TLSFailed, Remote: true, Text: "TLS alert: " + strings.TrimPrefix(op.Err.Error(), "tls: ")}
+		return &Error{Class: TLSFailed, Remote: true, Text: alertText(op.Err.Error())}
 	case errors.As(err, &anon) && anon.Remote:
-		return &Error{Class: TLSFailed, Remote: true, Text: "TLS alert: " + anon.Alert.String()}
+		return &Error{Class: TLSFailed, Remote: true, Text: alertText(anon.Alert.String())}
 	}
 	return nil
 }
+
+func alertText(name string) string { return "TLS alert: " + strings.TrimPrefix(name, "tls: ") }
 
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
