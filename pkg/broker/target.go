@@ -20,6 +20,8 @@ const (
 	DefaultRetry = 10 * time.Second
 	// minRetry is the first pause after a failed attempt; it doubles up to the retry interval.
 	minRetry = 100 * time.Millisecond
+	// redials bounds the attempts at once after connections that were in the way.
+	redials = 3
 	// shortLived is the age below which the loss of a peering counts as a failed attempt and is not followed by a dial at once.
 	shortLived = time.Second
 )
@@ -224,18 +226,23 @@ func (t *target) begin() PeerOptions {
 	return opt
 }
 
-// attempt dials once and serves the connection to its end. lived is how long the peering stood.
+// attempt dials once and serves the connection to its end. lived is how long the peering stood. If an older connection to the same
+// endpoint is in the way and has just ended, it dials again.
 func (t *target) attempt(opt PeerOptions) (lived time.Duration, err error) {
 	est, err := t.e.dialer.Dial(t.ctx, t.address, t.e.config(opt))
-	if err != nil {
+	for again := 0; err != nil; again++ {
 		var pe *peering.Error
-		if errors.As(err, &pe) && pe.Class == peering.Redundant && !pe.Peer.IsZero() {
+		redundant := errors.As(err, &pe) && pe.Class == peering.Redundant && !pe.Peer.IsZero()
+		if redundant {
 			if lived := t.adopt(pe); lived > 0 {
 				return lived, nil
 			}
 		}
-		t.failed(opt, err)
-		return 0, err
+		if !redundant || again == redials || t.ctx.Err() != nil || t.e.registry.Known(pe.Peer) {
+			t.failed(opt, err)
+			return 0, err
+		}
+		est, err = t.e.dialer.Dial(t.ctx, t.address, t.e.config(opt))
 	}
 	p := t.e.newPeer(est, t.address, t)
 	started := time.Now()
@@ -283,9 +290,7 @@ func (t *target) settledLocked(s PeerState, err error) {
 
 // adopt lets the existing connection to an endpoint serve this address, and waits for its end. Zero: there is none after all.
 func (t *target) adopt(redundant *peering.Error) time.Duration {
-	ctx, cancel := context.WithTimeout(t.ctx, peering.HandshakeTimeout)
-	defer cancel()
-	if t.e.AwaitPeer(ctx, redundant.Peer) != nil {
+	if !t.awaitLink(redundant.Peer) {
 		return 0
 	}
 	t.e.mu.Lock()
@@ -322,6 +327,28 @@ func (t *target) adopt(redundant *peering.Error) time.Duration {
 	}
 	t.e.mu.Unlock()
 	return max(time.Since(started), 1)
+}
+
+// awaitLink waits until the other connection to an endpoint is peered; false if it comes to nothing, or has ended.
+func (t *target) awaitLink(id data.EndpointID) bool {
+	late := time.After(peering.HandshakeTimeout)
+	for t.ctx.Err() == nil {
+		news := t.e.news.wait()
+		if t.e.routes.Load().peers[id] != nil {
+			return true
+		}
+		if !t.e.registry.Known(id) {
+			return false
+		}
+		select {
+		case <-news:
+		case <-time.After(minRetry): // nobody tells of handshakes that fail
+		case <-late:
+			return false
+		case <-t.ctx.Done():
+		}
+	}
+	return false
 }
 
 func classOf(err error) PeerErrorClass {

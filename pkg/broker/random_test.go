@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+)
+
+// TestRandomMeshes builds random meshes, lets everybody publish, and compares what each subscriber gets with the model: each message
+// once and in the order of its source; then it changes subscriptions and links under load, where nothing may come twice or too late,
+// and compares again. SEED=n repeats the case that was named so; RANDOM_CASES=n runs as many cases.
+func TestRandomMeshes(t *testing.T) {
+	first, cases := rand.Uint64()>>16, 200
+	if testing.Short() {
+		cases = 20
+	}
+	if n, err := strconv.Atoi(os.Getenv("RANDOM_CASES")); err == nil {
+		cases = n
+	}
+	if seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
+		first, cases = seed, 1
+	}
+	t.Logf("seeds %d to %d", first, first+uint64(cases)-1)
+	for i := range cases {
+		seed := first + uint64(i)
+		t.Run(fmt.Sprintf("SEED=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { newFleet(t, seed).run() })
+		})
+	}
+}
+
+// settling is how long, in the time of the test, a mesh may take until everybody knows everything.
+const settling = 10 * time.Second
+
+// fleet is a world that really runs.
+type fleet struct {
+	t     *testing.T
+	rng   *rand.Rand
+	w     *world
+	es    []*Endpoint
+	at    []string // addresses
+	doors map[string]*memListener
+	subs  []*listener
+	next  []uint64 // number of the next message of each member
+}
+
+// listener is a subscriber of a member.
+type listener struct {
+	owner    int
+	prefixes []string // now
+	ever     []string // in this round
+	sub      *Subscriber
+}
+
+// note is a message as it was published or received.
+type note struct {
+	from   int
+	number uint64
+	topic  string
+	direct bool
+}
+
+func (n note) value() data.Value {
+	return data.Vector(data.Count(uint64(n.from)), data.Count(n.number), data.Boolean(n.direct))
+}
+
+func newFleet(t *testing.T, seed uint64) *fleet {
+	f := &fleet{t: t, rng: rand.New(rand.NewPCG(seed, 0)), doors: make(map[string]*memListener)}
+	t.Cleanup(f.close)
+	f.w = randomWorld(f.rng)
+	f.next = make([]uint64, len(f.w.kinds))
+	for m, k := range f.w.kinds {
+		o := [...]Options{isNode: {}, isClient: {Forward: ForwardNone}, isForeign: {Forward: ForwardNone, PlainProtocol: true},
+			isForwarder: {Forward: ForwardAll, PlainProtocol: true}}[k]
+		for i := range o.ID {
+			o.ID[i] = byte(f.rng.Uint32())
+		}
+		e, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := fmt.Sprintf("127.0.0.%d:9", m+1)
+		door := newMemListener()
+		if err := e.listen(door); err != nil {
+			t.Fatal(err)
+		}
+		e.dialer.Connect = f.connect
+		if k == isForwarder {
+			e.SetWants([]string{""})
+		}
+		f.doors[address] = door
+		f.es, f.at = append(f.es, e), append(f.at, address)
+	}
+	return f
+}
+
+// near is a connection in memory that looks as if it came from the same machine.
+type near struct{ net.Conn }
+
+func (near) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+func (f *fleet) connect(ctx context.Context, address string) (net.Conn, error) {
+	a, b := memPipe()
+	select {
+	case f.doors[address].conns <- near{b}:
+		return near{a}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (f *fleet) run() {
+	for range f.w.kinds {
+		f.subscribe()
+	}
+	for l := range f.w.links {
+		f.dial(l)
+	}
+	f.settle()
+	f.quietRound("at first")
+	for round := range 3 {
+		f.busyRound()
+		f.settle()
+		f.drain(nil)
+		f.quietRound(fmt.Sprintf("after changes %d", round))
+	}
+}
+
+// close ends everybody at once, in the bubble of the test.
+func (f *fleet) close() {
+	var all sync.WaitGroup
+	for _, e := range f.es {
+		all.Go(func() { e.Close(context.Background()) })
+	}
+	all.Wait()
+}
+
+func (f *fleet) settle() {
+	time.Sleep(settling)
+	synctest.Wait()
+	for l := range f.w.links {
+		if f.es[l[0]].routes.Load().peers[f.es[l[1]].ID()] == nil {
+			f.t.Fatalf("members %v are not peered", l)
+		}
+	}
+}
+
+// dial peers two members, from either side.
+func (f *fleet) dial(l link) {
+	a, b := l[0], l[1]
+	if f.rng.IntN(2) == 0 {
+		a, b = b, a
+	}
+	if err := f.es[a].PeerAsync(f.at[b], PeerOptions{Retry: time.Second}); err != nil {
+		f.t.Error(err)
+	}
+}
+
+// hangUp ends a peering from either side, and all further attempts.
+func (f *fleet) hangUp(l link) {
+	a, b := l[0], l[1]
+	if f.rng.IntN(2) == 0 {
+		a, b = b, a
+	}
+	ctx := context.Background()
+	f.es[a].UnpeerID(ctx, f.es[b].ID())
+	f.es[a].Unpeer(ctx, f.at[b])
+	f.es[b].Unpeer(ctx, f.at[a])
+}
+
+// subscribe makes a subscriber at some member.
+func (f *fleet) subscribe() {
+	s := &listener{owner: f.rng.IntN(len(f.es)), prefixes: f.prefixes()}
+	s.ever = slices.Clone(s.prefixes)
+	var err error
+	if s.sub, err = f.es[s.owner].Subscribe(s.prefixes, QueueLimit{}); err != nil {
+		f.t.Fatal(err)
+	}
+	f.subs = append(f.subs, s)
+}
+
+func (f *fleet) prefixes() (out []string) {
+	for range 1 + f.rng.IntN(3) {
+		out = append(out, randomPrefixes[f.rng.IntN(len(randomPrefixes))])
+	}
+	return out
+}
+
+// changeSubscriptions has one come, go or change.
+func (f *fleet) changeSubscriptions() {
+	i := f.rng.IntN(len(f.subs))
+	switch f.rng.IntN(4) {
+	case 0:
+		f.subscribe()
+	case 1:
+		if len(f.subs) > 1 {
+			f.subs[i].sub.Close()
+			f.subs = slices.Delete(f.subs, i, i+1)
+		}
+	default:
+		s := f.subs[i]
+		s.prefixes = f.prefixes()
+		s.ever = append(s.ever, s.prefixes...)
+		s.sub.SetPrefixes(s.prefixes)
+	}
+}
+
+// changeLinks adds or removes one.
+func (f *fleet) changeLinks() {
+	l, ok := f.w.change(f.rng)
+	switch {
+	case !ok:
+	case f.w.links[l]:
+		f.dial(l)
+	default:
+		f.hangUp(l)
+	}
+}
+
+// publish lets every member publish some messages, all at once, and answers what they were when all have done so.
+func (f *fleet) publish(most int) (sent [][]note, wait func()) {
+	var all sync.WaitGroup
+	for m, e := range f.es {
+		var mine []note
+		for range f.rng.IntN(most + 1) {
+			f.next[m]++
+			mine = append(mine, note{from: m, number: f.next[m], topic: randomTopics[f.rng.IntN(len(randomTopics))]})
+		}
+		sent = append(sent, mine)
+		pause := time.Duration(f.rng.IntN(3)) * time.Millisecond
+		all.Go(func() {
+			for _, n := range mine {
+				if err := e.Publish(n.topic, n.value()); err != nil {
+					f.t.Error(err)
+				}
+				if pause > 0 {
+					time.Sleep(pause)
+				}
+				runtime.Gosched()
+			}
+		})
+	}
+	return sent, all.Wait
+}
+
+// quietRound publishes while nothing changes and compares what came with the model, message by message.
+func (f *fleet) quietRound(when string) {
+	sent, wait := f.publish(15)
+	wait()
+	synctest.Wait()
+	want := make(map[*listener]map[int][]uint64)
+	for _, s := range f.subs {
+		want[s] = make(map[int][]uint64)
+	}
+	for from, notes := range sent {
+		offers := f.w.offers(from)
+		for _, n := range notes {
+			for _, s := range f.subs {
+				if offers[s.owner] > 0 && anyPrefix(s.prefixes, n.topic) {
+					want[s][from] = append(want[s][from], n.number)
+				}
+			}
+		}
+	}
+	got := f.drain(want)
+	for i, s := range f.subs {
+		for from := range f.es {
+			if !slices.Equal(got[s][from], want[s][from]) {
+				f.t.Errorf("%s: subscriber %d of member %d, prefixes %q: of member %d got %v, want %v\n%v", when, i, s.owner, s.prefixes, from,
+					got[s][from], want[s][from], f.w)
+			}
+		}
+		s.ever = slices.Clone(s.prefixes)
+	}
+	f.quit()
+}
+
+// busyRound publishes while links and subscriptions change. What comes is checked by the next drain.
+func (f *fleet) busyRound() {
+	_, wait := f.publish(40)
+	for range 1 + f.rng.IntN(6) {
+		if f.rng.IntN(2) == 0 {
+			f.changeLinks()
+		} else {
+			f.changeSubscriptions()
+		}
+		if f.rng.IntN(2) == 0 {
+			time.Sleep(time.Duration(f.rng.IntN(10)) * time.Millisecond)
+		}
+	}
+	wait()
+}
+
+// drain takes what the subscribers have got: only what they wanted, nothing twice, nothing before its predecessors.
+func (f *fleet) drain(want map[*listener]map[int][]uint64) map[*listener]map[int][]uint64 {
+	got := make(map[*listener]map[int][]uint64)
+	for i, s := range f.subs {
+		got[s] = make(map[int][]uint64)
+		for m, ok := s.sub.Poll(); ok; m, ok = s.sub.Poll() {
+			if m.Topic[0] == '<' {
+				continue // status events
+			}
+			n := f.parse(m)
+			if !anyPrefix(s.ever, n.topic) {
+				f.t.Errorf("subscriber %d of member %d, prefixes %q, got %q", i, s.owner, s.ever, n.topic)
+			}
+			got[s][n.from] = append(got[s][n.from], n.number)
+		}
+		for from, numbers := range got[s] {
+			if want == nil && !rising(numbers) {
+				f.t.Errorf("during changes: subscriber %d of member %d got of member %d %v\n%v", i, s.owner, from, numbers, f.w)
+			}
+		}
+	}
+	f.quit()
+	return got
+}
+
+func rising(numbers []uint64) bool {
+	for i := 1; i < len(numbers); i++ {
+		if numbers[i] <= numbers[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *fleet) parse(m Message) note {
+	var parts [2]uint64
+	for i := range parts {
+		part, _ := m.Value.Index(i)
+		parts[i], _ = part.AsCount()
+	}
+	return note{from: int(parts[0]), number: parts[1], topic: m.Topic}
+}
+
+// quit ends a test that has failed.
+func (f *fleet) quit() {
+	if f.t.Failed() {
+		f.t.FailNow()
+	}
+}
