@@ -98,6 +98,9 @@ type Options struct {
 	MaxFrame int
 	// Logger gets what happens to connections, with peer, topic and code as attributes; nil discards it.
 	Logger *slog.Logger
+
+	// firstStep makes a node as it was before whole-mesh routing, for tests with both.
+	firstStep bool
 }
 
 func (o Options) validate() (Options, error) {
@@ -131,9 +134,9 @@ func (o *Options) features() uint64 {
 	switch {
 	case o.PlainProtocol:
 		return 0
-	case o.Forward == ForwardMesh:
+	case o.Forward == ForwardMesh && !o.firstStep:
 		return wire.FeatureNode | wire.FeatureMesh | wire.FeatureStamps
-	case o.Forward == ForwardAll:
+	case o.Forward != ForwardNone:
 		return wire.FeatureNode
 	}
 	return wire.FeatureStamps
