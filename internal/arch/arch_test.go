@@ -73,6 +73,7 @@ var rules = map[string]rule{
 	"controllers":       {allow: []string{"api/...", "pkg/topology", "pkg/evidence", "pkg/manifest", "pkg/nodeconfig", "pkg/statusapi", "pkg/pki"}, why: "controllers know the engine by nodeconfig and statusapi only"},
 	"api":               {allow: []string{"api/..."}, why: "the API types import nothing of ours"},
 	"cmd/node":          {deny: kubernetes, allow: []string{"pkg/..."}, why: "node pods hold no Kubernetes credentials, and their program knows nothing of it"},
+	"examples":          {deny: kubernetes, allow: []string{"pkg/broker", "pkg/broker/...", "pkg/store", "pkg/store/...", "examples/exampletest"}, why: "examples show what programs outside of this project can do"},
 	"cmd/manager":       {allow: []string{"api/...", "controllers", "pkg/..."}},
 	"cmd/brokerctl":     {allow: []string{"api/...", "pkg/...", "cmd/brokerctl/..."}},
 }
