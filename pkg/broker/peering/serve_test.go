@@ -4,11 +4,13 @@ package peering
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -66,6 +68,7 @@ func TestServeLimits(t *testing.T) {
 		var log bytes.Buffer
 		var crowded atomic.Uint64
 		var open []func()
+		var conns []net.Conn
 		ended := make(chan struct{})
 		go func() {
 			Serve(l, slog.New(slog.NewTextHandler(&log, nil)), &crowded, func(c net.Conn, done func()) {
@@ -75,7 +78,6 @@ func TestServeLimits(t *testing.T) {
 			})
 			close(ended)
 		}()
-		var conns []net.Conn
 		enter := func(source string, want bool) {
 			t.Helper()
 			c, closed := l.dial(source)
@@ -112,15 +114,36 @@ func TestServeLimits(t *testing.T) {
 		if got := log.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, `limit=listener source=192.0.2.9 closed=5`) {
 			t.Errorf("log after a minute: %s", got)
 		}
-		// A failure of accept is not the end.
-		l.fails <- errors.New("out of descriptors")
+		l.fails <- errors.New("out of descriptors") // is not the end
+		enter("192.0.2.1", false)
 		for _, c := range conns {
 			c.Close()
 		}
-		enter("192.0.2.1", true)
-		conns[len(conns)-1].Close()
 		l.Close()
 		<-ended
+	})
+}
+
+// TestConnectTimeout gives up on an address that doesn't answer after five seconds, and takes the next one.
+func TestConnectTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tried []string
+		d := Dialer{
+			Resolve: func(context.Context, string) ([]netip.Addr, error) {
+				return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, nil
+			},
+			Connect: func(ctx context.Context, address string) (net.Conn, error) {
+				tried = append(tried, address)
+				<-ctx.Done()
+				return nil, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+			},
+		}
+		began := time.Now()
+		_, err := d.Dial(t.Context(), "peer.example:9999", config(below))
+		var e *Error
+		if !errors.As(err, &e) || e.Class != Timeout || len(tried) != 2 || time.Since(began) != 2*connectTimeout {
+			t.Errorf("%v after %v, tried %q", err, time.Since(began), tried)
+		}
 	})
 }
 

@@ -3,20 +3,15 @@
 package peering
 
 import (
-	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/brokermesh/brokermesh/pkg/broker/peering/anontls"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
@@ -48,49 +43,56 @@ func meet(t *testing.T, dialer bool, security *TLS, says []byte, hangUp bool) (a
 	return <-answered, err
 }
 
+// The first frames of a Broker endpoint, and of a TLS client.
+var (
+	helloFrame  = string(wire.AppendHandshake(nil, &wire.Hello{Sender: above, Min: 1, Max: 1}))
+	probeFrame  = string(wire.AppendHandshake(nil, &wire.Probe{}))
+	clientHello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+)
+
+// strangers speak something else than they should.
+var strangers = []struct {
+	name   string
+	dialer bool
+	tls    bool
+	says   string
+	class  ErrorClass
+	text   string
+	answer string // begins so; for a listener with TLS
+}{
+	{"HTTP client", false, false, "GET /v1/messages/json HTTP/1.1\r\n", Incompatible, TextHTTP, ""},
+	{"HTTP client, POST", false, false, "POST / HTTP/1.1\r\n", Incompatible, TextHTTP, ""},
+	{"HTTP server", true, false, "HTTP/1.1 400 Bad Request\r\n", Incompatible, TextHTTP, ""},
+	{"TLS client", false, false, clientHello, TLSFailed, TextTLSClient, ""},
+	{"TLS alert", true, false, "\x15\x03\x03\x00\x02\x02\x46", TLSFailed, TextTLSListener, ""},
+	{"SSH client", false, false, "SSH-2.0-OpenSSH_9.2\r\n", Incompatible, TextSSH, ""},
+	{"SSH server", true, false, "SSH-2.0-OpenSSH_9.2\r\n", Incompatible, TextSSH, ""},
+	{"old listener", true, false, string(basp), Incompatible, TextOld, ""},
+	{"old dialer that speaks", false, false, string(basp), Incompatible, TextOld, ""},
+	{"garbage", false, false, "hello there\n", Incompatible, TextNotBroker + `"hello there\n"`, ""},
+	{"long garbage", true, false, "\xff\xfe\x00\"0123456789abcdefgh", Incompatible, TextNotBroker + `"\xff\xfe\x00\"0123456789ab"`, ""},
+	{"three bytes", false, false, "hi\n", Incompatible, TextNotBroker + `"hi\n"`, ""},
+	{"nothing, listener", false, false, "", Refused, TextNoWord, ""},
+	{"nothing, dialer", true, false, "", Refused, "the listener hung up without a word (does it want TLS?)", ""},
+	{"half a hello", false, false, helloFrame[:9], Refused, "connection closed during the handshake", ""},
+	{"large frame", true, false, probeFrame + "\x00\x01\x00\x01x", Incompatible, "frame too large in the handshake", ""},
+
+	{"HTTP client on TLS", false, true, "GET / HTTP/1.1\r\n", TLSFailed, TextHTTP, "HTTP/1.1 400 Bad Request"},
+	{"HTTP server on TLS", true, true, "HTTP/1.1 400 Bad Request\r\n", TLSFailed, TextHTTP, "\x16\x03"},
+	{"plain Broker dialer on TLS", false, true, helloFrame, TLSFailed, TextPlainClient, "\x00\x00\x00\x2a\x09ZEEK"},
+	{"plain Broker listener on TLS", true, true, probeFrame, TLSFailed, TextPlainListener, "\x16\x03"},
+	{"SSH client on TLS", false, true, "SSH-2.0-x\r\n", TLSFailed, TextSSH, ""},
+	{"SSH server on TLS", true, true, "SSH-2.0-x\r\n", TLSFailed, TextSSH, "\x16\x03"},
+	{"old listener on TLS", true, true, string(basp), Incompatible, TextOld, "\x16\x03"},
+	{"garbage on TLS", false, true, "hello there\n", TLSFailed, TextNotTLS + `"hello there\n"`, ""},
+	{"three bytes on TLS", false, true, "hi\n", TLSFailed, TextNotTLS + `"hi\n"`, ""},
+	{"nothing on TLS, listener", false, true, "", Refused, TextNoWord, ""},
+	{"nothing on TLS, dialer", true, true, "", TLSFailed, "the peer hung up on TLS (does it speak it?)", "\x16\x03"},
+}
+
 // TestStrangers meets those who speak something else, as listener and as dialer, with both kinds of TLS and without.
 func TestStrangers(t *testing.T) {
-	hello := wire.AppendHandshake(nil, &wire.Hello{Sender: above, Min: 1, Max: 1})
-	probe := wire.AppendHandshake(nil, &wire.Probe{})
-	clientHello := []byte{0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3}
-	for _, c := range []struct {
-		name   string
-		dialer bool
-		tls    bool
-		says   string
-		class  ErrorClass
-		text   string
-		answer string // begins so; for a listener with TLS
-	}{
-		{"HTTP client", false, false, "GET /v1/messages/json HTTP/1.1\r\n", Incompatible, TextHTTP, ""},
-		{"HTTP client, POST", false, false, "POST / HTTP/1.1\r\n", Incompatible, TextHTTP, ""},
-		{"HTTP server", true, false, "HTTP/1.1 400 Bad Request\r\n", Incompatible, TextHTTP, ""},
-		{"TLS client", false, false, string(clientHello), TLSFailed, TextTLSClient, ""},
-		{"TLS alert", true, false, "\x15\x03\x03\x00\x02\x02\x46", TLSFailed, TextTLSListener, ""},
-		{"SSH client", false, false, "SSH-2.0-OpenSSH_9.2\r\n", Incompatible, TextSSH, ""},
-		{"SSH server", true, false, "SSH-2.0-OpenSSH_9.2\r\n", Incompatible, TextSSH, ""},
-		{"old listener", true, false, string(basp), Incompatible, TextOld, ""},
-		{"old dialer that speaks", false, false, string(basp), Incompatible, TextOld, ""},
-		{"garbage", false, false, "hello there\n", Incompatible, TextNotBroker + `"hello there\n"`, ""},
-		{"long garbage", true, false, "\xff\xfe\x00\"0123456789abcdefgh", Incompatible, TextNotBroker + `"\xff\xfe\x00\"0123456789ab"`, ""},
-		{"three bytes", false, false, "hi\n", Incompatible, TextNotBroker + `"hi\n"`, ""},
-		{"nothing, listener", false, false, "", Refused, TextNoWord, ""},
-		{"nothing, dialer", true, false, "", Refused, "the listener hung up without a word (does it want TLS?)", ""},
-		{"half a hello", false, false, string(hello[:9]), Refused, "connection closed during the handshake", ""},
-		{"large frame", true, false, string(probe) + "\x00\x01\x00\x01x", Incompatible, "frame too large in the handshake", ""},
-
-		{"HTTP client on TLS", false, true, "GET / HTTP/1.1\r\n", TLSFailed, TextHTTP, "HTTP/1.1 400 Bad Request"},
-		{"HTTP server on TLS", true, true, "HTTP/1.1 400 Bad Request\r\n", TLSFailed, TextHTTP, "\x16\x03"},
-		{"plain Broker dialer on TLS", false, true, string(hello), TLSFailed, TextPlainClient, "\x00\x00\x00\x2a\x09ZEEK"},
-		{"plain Broker listener on TLS", true, true, string(probe), TLSFailed, TextPlainListener, "\x16\x03"},
-		{"SSH client on TLS", false, true, "SSH-2.0-x\r\n", TLSFailed, TextSSH, ""},
-		{"SSH server on TLS", true, true, "SSH-2.0-x\r\n", TLSFailed, TextSSH, "\x16\x03"},
-		{"old listener on TLS", true, true, string(basp), Incompatible, TextOld, "\x16\x03"},
-		{"garbage on TLS", false, true, "hello there\n", TLSFailed, TextNotTLS + `"hello there\n"`, ""},
-		{"three bytes on TLS", false, true, "hi\n", TLSFailed, TextNotTLS + `"hi\n"`, ""},
-		{"nothing on TLS, listener", false, true, "", Refused, TextNoWord, ""},
-		{"nothing on TLS, dialer", true, true, "", TLSFailed, "the peer hung up on TLS (does it speak it?)", "\x16\x03"},
-	} {
+	for _, c := range strangers {
 		kinds := []string{"plain"}
 		if c.tls {
 			kinds = []string{"authenticated", "anonymous"}
@@ -271,160 +273,6 @@ func check(t *testing.T, end string, err error, says string, remote bool) {
 		t.Errorf("%s: %v, want %q", end, err, says)
 	case says != "" && (!strings.Contains(e.Error(), says) || e.Remote != remote || e.Class != TLSFailed && e.Text != TextNoWord):
 		t.Errorf("%s: %s, %v (remote %v), want %q", end, e.Class, e, e.Remote, says)
-	}
-}
-
-// tape is a connection that keeps what is written to it.
-type tape struct {
-	net.Conn
-	written bytes.Buffer
-}
-
-func (c *tape) Write(b []byte) (int, error) {
-	c.written.Write(b)
-	return c.Conn.Write(b)
-}
-
-// records answers the lengths of the application data records, and whether a close_notify or another alert came last.
-func (c *tape) records(t *testing.T) (sizes []int, alertLast bool) {
-	t.Helper()
-	b := c.written.Bytes()
-	for len(b) >= 5 {
-		n := int(b[3])<<8 | int(b[4])
-		if len(b) < 5+n {
-			t.Fatal("half a record")
-		}
-		if b[0] == 0x17 {
-			sizes = append(sizes, n)
-		}
-		alertLast = b[0] == 0x15
-		b = b[5+n:]
-	}
-	return sizes, alertLast
-}
-
-// TestRecords looks at the records of both kinds of TLS: each frame of the handshake has one of its own, and so has what follows
-// originator_ack; closing ends with an alert, which is close_notify.
-func TestRecords(t *testing.T) {
-	ca := newAuthority(t)
-	for name, security := range map[string]*TLS{"authenticated": ca.tls("a"), "anonymous": {Anonymous: true}} {
-		t.Run(name, func(t *testing.T) {
-			l := listen(t)
-			ended := make(chan error, 1)
-			theirs := config(above)
-			theirs.TLS = security
-			go func() {
-				c, err := l.Accept()
-				if err != nil {
-					ended <- err
-					return
-				}
-				est, err := Negotiate(t.Context(), c, false, theirs)
-				if err != nil {
-					ended <- err
-					return
-				}
-				link := NewLink(est, Limit{10, 1000, Disconnect}, 1000)
-				for err == nil {
-					_, err = link.Next()
-				}
-				cause := link.Cause(err)
-				link.Fail(cause)
-				ended <- cause
-			}()
-			raw, err := net.Dial("tcp", l.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn := &tape{Conn: raw}
-			cfg := config(below)
-			cfg.TLS = security
-			est, err := Negotiate(t.Context(), conn, true, cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			before, _ := conn.records(t)
-			link := NewLink(est, Limit{10, 1000, Disconnect}, 1000)
-			link.Start([]byte{0, 0, 0, 1, 'x'})
-			link.Queue.Append(LaneData, []byte{0, 0, 0, 2, 'h', 'i'}, false)
-			for link.BytesOut.Load() < 11 {
-				runtime.Gosched()
-			}
-			link.Close()
-			link.Wait()
-			var e *Error
-			if err := <-ended; !errors.As(err, &e) || e.Text != "the peer closed the connection" {
-				t.Errorf("the other end: %v", err)
-			}
-			sizes, alert := conn.records(t)
-			// hello, version_select, originator_syn, originator_ack; TLS 1.3 adds the dialer's certificate and Finished in front.
-			frames := before[len(before)-4:]
-			want := []int{4 + 23, 4 + 22, 4 + 2 + len(below.String()) + 1, 4 + 1}
-			for i, plain := range want {
-				if n := frames[i]; n < plain+16 || n > plain+16+20+16 {
-					t.Errorf("record %d of the handshake has %d bytes for a frame of %d", i, n, plain)
-				}
-			}
-			if name == "authenticated" { // stream cipher: exact sizes, and the end's alert looks like data
-				for i, plain := range want {
-					if frames[i] != plain+17 {
-						t.Errorf("record %d: %d bytes, want %d", i, frames[i], plain+17)
-					}
-				}
-				alert = sizes[len(sizes)-1] == 2+17
-			}
-			if len(sizes) <= len(before) || !alert {
-				t.Errorf("records %v, of the handshake %v, alert at the end: %v", sizes, before, alert)
-			}
-		})
-	}
-}
-
-// TestEndWithoutNotify closes the TCP connection below TLS, as the reference does: an ordinary loss.
-func TestEndWithoutNotify(t *testing.T) {
-	ca := newAuthority(t)
-	conf, err := ca.tls("a").client("", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		security *TLS
-		client   func(net.Conn) secured
-	}{
-		"authenticated": {ca.tls("b"), func(c net.Conn) secured { return tls.Client(c, conf) }},
-		"anonymous":     {&TLS{Anonymous: true}, func(c net.Conn) secured { return anontls.Client(c) }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := listen(t)
-			raw, err := net.Dial("tcp", l.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() {
-				secure := c.client(raw)
-				secure.Write(wire.AppendHandshake(nil, &wire.Hello{Sender: above, Min: 1, Max: 1}))
-				secure.Write(wire.AppendHandshake(nil, &wire.ResponderSynAck{}))
-				io.ReadFull(secure, make([]byte, 9+26+4+38+5)) // probe, version_select, originator_syn, originator_ack
-				raw.Close()
-			}()
-			conn, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg := config(below)
-			cfg.TLS = c.security
-			est, err := Negotiate(t.Context(), conn, false, cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			link := NewLink(est, Limit{10, 1000, Disconnect}, 1000)
-			_, err = link.Next()
-			var e *Error
-			if cause := link.Cause(err); !errors.As(cause, &e) || e.Class != Lost || e.Text != "the peer closed the connection" || errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("%v", cause)
-			}
-			link.Fail(nil)
-		})
 	}
 }
 

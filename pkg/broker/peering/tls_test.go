@@ -36,6 +36,16 @@ func newAuthority(t *testing.T) authority {
 	return authority{a, t}
 }
 
+// deadAuthority has a certificate that expired long ago.
+func deadAuthority(t *testing.T) *pki.Authority {
+	t.Helper()
+	a, err := pki.NewAuthority(rand.Reader, time.Now().Add(-100*365*24*time.Hour), "dead")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // leaf is a certificate of today for a node and for the host name peer.example.
 func (a authority) leaf(node string) pki.Leaf { return a.leafOf(node, time.Now()) }
 
@@ -124,16 +134,19 @@ func TestKeyForms(t *testing.T) {
 	}
 }
 
+// fault is a configuration that can't be used, and what the error says.
+type fault struct {
+	tls  *TLS
+	says []string
+}
+
 // TestStartErrors has everything that can be wrong at start: the error names the file and the fault.
 func TestStartErrors(t *testing.T) {
 	a := newAuthority(t)
 	l, other := a.leaf("a"), a.leaf("a")
 	old, early := a.leafOf("a", time.Now().Add(-2*pki.LeafLifetime)), a.leafOf("a", time.Now().Add(48*time.Hour))
 	locked := protect(t, l.Key, "secret")["PKCS#8"]
-	dead, err := pki.NewAuthority(rand.Reader, time.Now().Add(-100*365*24*time.Hour), "dead")
-	if err != nil {
-		t.Fatal(err)
-	}
+	dead := deadAuthority(t)
 	dir := put(t, "", map[string][]byte{
 		"ca": a.CertPEM(), "cert": l.Cert, "key": l.Key, "other": other.Key, "locked": locked, "junk": []byte("junk"), "old": old.Cert, "oldkey": old.Key,
 		"early": early.Cert, "earlykey": early.Key, "dead": dead.CertPEM(),
@@ -146,10 +159,7 @@ func TestStartErrors(t *testing.T) {
 		change(c)
 		return c
 	}
-	for name, c := range map[string]struct {
-		tls  *TLS
-		says []string
-	}{
+	for name, c := range map[string]fault{
 		"nothing":              {&TLS{}, []string{"no certificate is configured"}},
 		"no key":               {good(func(c *TLS) { c.KeyFile = "" }), []string{"no private key is configured"}},
 		"no CA":                {good(func(c *TLS) { c.CAFile = "" }), []string{"no CA is configured"}},
@@ -310,13 +320,25 @@ func TestReload(t *testing.T) {
 	if got := log.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "ca.crt") {
 		t.Errorf("log: %q", got)
 	}
-	// A file of the same size, written within the tick of the file system's clock.
-	third := a.leaf("a")
-	for i := range 2 {
-		write(dir, []pki.Leaf{second, third}[i])
-		block, _ := pem.Decode([]pki.Leaf{second, third}[i].Cert)
-		if !bytes.Equal(now().cert.Certificate[0], block.Bytes) {
-			t.Errorf("change %d was not noticed", i)
+}
+
+// TestReloadAtOnce changes files several times within a tick of the file system's clock, to others of the same size or nearly so.
+func TestReloadAtOnce(t *testing.T) {
+	a := newAuthority(t)
+	var conf *TLS
+	dir := t.TempDir()
+	for i := range 10 {
+		l := a.leaf("a")
+		put(t, dir, map[string][]byte{"ca.crt": a.CertPEM(), "tls.crt": l.Cert, "tls.key": l.Key})
+		if conf == nil {
+			var err error
+			if conf, err = LoadTLS(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		block, _ := pem.Decode(l.Cert)
+		if m, err := conf.current(); err != nil || !bytes.Equal(m.cert.Certificate[0], block.Bytes) {
+			t.Errorf("change %d was not noticed: %v", i, err)
 		}
 	}
 }
