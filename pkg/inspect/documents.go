@@ -146,6 +146,8 @@ type Trace struct {
 type TraceRecord struct {
 	Time  time.Time `json:"time"`
 	Topic string    `json:"topic"`
+	// Command: it is a store command and not data.
+	Command bool `json:"command,omitempty"`
 	// Origin, Entering and Number name the message; zero for one without a
 	// stamp.
 	Origin   data.EndpointID `json:"origin"`
@@ -153,9 +155,10 @@ type TraceRecord struct {
 	Number   uint64          `json:"number,omitempty"`
 	// From is who it came from: the node itself for its own.
 	From data.EndpointID `json:"from"`
-	// To are the peers that it was passed to, Delivered the number of local
-	// consumers.
+	// To are the peers that it was passed to, the first of them if there are
+	// many; Receivers is their number, Delivered that of local consumers.
 	To        []data.EndpointID `json:"to,omitempty"`
+	Receivers int               `json:"receivers,omitempty"`
 	Delivered int               `json:"delivered,omitempty"`
 	// Dropped is why it was not taken, if it was not.
 	Dropped string `json:"dropped,omitempty"`

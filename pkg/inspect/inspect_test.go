@@ -25,7 +25,7 @@ var (
 func pair(t *testing.T) (*network, *fakeNode, *Server, *Client) {
 	t.Helper()
 	n, f := newNetwork(), &fakeNode{is: Report{ID: nodeID}}
-	s := newServer(n.box(nodeID), f, Info{Node: "manager", Pod: "manager-0", Version: "v1"}, nil)
+	s := newServer(n.box(nodeID), f, Info{Node: "manager", Pod: "manager-0", Version: "v1"})
 	c := newClient(n.box(clientID))
 	t.Cleanup(func() { c.Close(); s.Close() })
 	return n, f, s, c

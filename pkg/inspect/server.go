@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -62,7 +61,6 @@ type Server struct {
 	mail    mail
 	node    source
 	info    Info
-	log     *slog.Logger
 	started time.Time
 	limit   *rate.Limiter
 	traces  map[string]*leased
@@ -80,12 +78,9 @@ type leased struct {
 	until time.Time
 }
 
-func newServer(m mail, node source, info Info, log *slog.Logger) *Server {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+func newServer(m mail, node source, info Info) *Server {
 	s := &Server{
-		mail: m, node: node, info: info, log: log, started: time.Now(),
+		mail: m, node: node, info: info, started: time.Now(),
 		limit: rate.NewLimiter(questionsPerSecond, questionsAtOnce), traces: make(map[string]*leased),
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -168,9 +163,8 @@ func (s *Server) question(from data.EndpointID, v data.Value) {
 		s.refused.Add(1)
 		answer.word, answer.text = wordRefused, shorten(err.Error(), maxReason)
 	}
-	if err := s.mail.send(from, answer.value()); err != nil {
-		s.log.Debug("answer a question", "kind", m.kind, "to", from, "error", err)
-	}
+	// Whoever asked and is not there any more, or not there yet, asks again.
+	_ = s.mail.send(from, answer.value())
 }
 
 func encode(doc any) (string, error) {

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package inspect
+
+import (
+	"slices"
+
+	"github.com/brokermesh/brokermesh/pkg/broker"
+	"github.com/brokermesh/brokermesh/pkg/broker/mesh"
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
+)
+
+// PeerOf is what reports say of a peer.
+func PeerOf(p broker.PeerInfo) Peer {
+	out := Peer{
+		Name: p.Name, Address: p.Address, Dialed: p.Dialed, ID: p.ID, URI: p.URI, Class: p.Class.String(), State: p.State.String(), Since: p.Since,
+		RTT: p.RTT, Queued: p.QueuedMessages, QueuedBytes: p.QueuedBytes, Dropped: p.Dropped, Sent: p.Sent, Received: p.Received,
+		BytesIn: p.BytesIn, BytesOut: p.BytesOut, Flaps: p.Flaps, LastError: string(p.LastError), LastErrorText: p.LastErrorText, Filter: p.Filter,
+	}
+	if len(p.Drops) > 0 {
+		out.Drops = make(map[string]uint64, len(p.Drops))
+		for cause, n := range p.Drops {
+			out.Drops[cause.String()] = n
+		}
+	}
+	return out
+}
+
+func consumerOf(c broker.Consumer) Consumer {
+	return Consumer{Kind: c.Kind.String(), Prefixes: c.Prefixes, Queued: c.Queued, Received: c.Received, Dropped: c.Dropped}
+}
+
+func statsOf(s broker.Stats) Stats {
+	out := Stats{
+		Processed: s.Processed, Dropped: make(map[string]uint64, len(s.Dropped)), BytesIn: s.BytesIn, BytesOut: s.BytesOut,
+		Peers: s.Peers, Subscribers: s.Subscribers, HandshakesFailed: s.HandshakesFailed, DialsFailed: s.DialsFailed, PeeringsLost: s.PeeringsLost,
+	}
+	for cause, n := range s.Dropped {
+		out.Dropped[cause.String()] = n
+	}
+	return out
+}
+
+// nodeOf is what reports say of a node of the mesh. It shares no memory with
+// the view, which is everybody's.
+func nodeOf(n mesh.Node) Node {
+	out := Node{ID: n.ID, Reachable: n.Reachable, Neighbours: slices.Clone(n.Neighbours), Wants: slices.Clone(n.Wants)}
+	for _, l := range n.Leaves {
+		out.Leaves = append(out.Leaves, Leaf{ID: l.ID, Class: leafClass(l.Class), Wants: slices.Clone(l.Wants)})
+	}
+	return out
+}
+
+// leafClass is the name of a leaf's class.
+func leafClass(c uint8) string {
+	switch c {
+	case wire.LeafNode:
+		return broker.ClassNode.String()
+	case wire.LeafClient:
+		return broker.ClassClient.String()
+	case wire.LeafForeign:
+		return broker.ClassForeign.String()
+	default:
+		return broker.ClassUnknown.String()
+	}
+}
+
+func stepOf(s mesh.Step) Step {
+	return Step{From: s.From, To: s.To, Leaf: s.Leaf, Wants: s.Wants, Hops: s.Hops}
+}
