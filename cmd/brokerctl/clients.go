@@ -25,8 +25,12 @@ func reach(cmd *cobra.Command, o *client.Options) {
 	f.StringVar(&o.TLSDir, "tls-dir", "", "`DIR` with ca.crt, tls.crt and tls.key, such as client/ in the data folder of up")
 	f.BoolVar(&o.Plain, "plain", false, "no TLS")
 	f.BoolVar(&o.Anonymous, "anonymous", false, "TLS without certificates, as Zeek does by default: encrypted, but nobody is authenticated")
-	f.BoolVar(&o.Text, "text", false, "values as text instead of JSON")
-	f.DurationVar(&o.Timeout, "timeout", 10*time.Second, "how long to wait for the node, and for a store's answer")
+	f.DurationVar(&o.Timeout, "timeout", 10*time.Second, "how long to wait for the node, and for answers")
+}
+
+// values adds the flag for how values are read and printed.
+func values(cmd *cobra.Command, o *client.Options) {
+	cmd.Flags().BoolVar(&o.Text, "text", false, "values as text instead of JSON")
 }
 
 func newSub() *cobra.Command {
@@ -47,6 +51,7 @@ subscription stands: messages published from then on are seen.`,
 		}),
 	}
 	reach(cmd, &o)
+	values(cmd, &o)
 	cmd.Flags().IntVar(&count, "count", 0, "end after so many messages")
 	return cmd
 }
@@ -68,6 +73,7 @@ protocol: {"@data-type":"count","data":42}.
 		}),
 	}
 	reach(cmd, &o)
+	values(cmd, &o)
 	return cmd
 }
 
@@ -92,6 +98,7 @@ func newStoreGet() *cobra.Command {
 		}),
 	}
 	reach(cmd, &o)
+	values(cmd, &o)
 	return cmd
 }
 
@@ -110,6 +117,7 @@ func newStorePut() *cobra.Command {
 		}),
 	}
 	reach(cmd, &o)
+	values(cmd, &o)
 	cmd.Flags().DurationVar(&expiry, "expiry", 0, "forget the entry after this time")
 	return cmd
 }
@@ -125,5 +133,6 @@ func newStoreKeys() *cobra.Command {
 		}),
 	}
 	reach(cmd, &o)
+	values(cmd, &o)
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	topics "github.com/brokermesh/brokermesh/pkg/broker/topic"
 )
 
 // waitingMessages bounds how many questions, or answers, may wait. More are
@@ -71,6 +72,9 @@ func (e *endpoint) report() Report {
 		r.Peers = append(r.Peers, PeerOf(p))
 	}
 	for _, c := range e.Consumers() {
+		if len(c.Prefixes) == 1 && topics.IsInternal(c.Prefixes[0]) {
+			continue // this server, for instance
+		}
 		r.Consumers = append(r.Consumers, consumerOf(c))
 	}
 	if view := e.MeshView(); view != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/gateway"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/inspect"
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
@@ -30,6 +31,7 @@ type engine struct {
 	wake     func()
 	endpoint *broker.Endpoint
 	gateway  *gateway.Gateway // nil without a WebSocket port
+	answers  *inspect.Server  // to whoever looks into the mesh
 	identity *identity        // nil while no persistent store is mastered
 	config   nodeconfig.Config
 
@@ -68,6 +70,10 @@ func (n *Node) start(ctx context.Context, c nodeconfig.Config, at map[string]str
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the endpoint: %w", err)
+	}
+	e.answers, err = inspect.Serve(e.endpoint, inspect.Info{Node: c.Node, Pod: c.Pod, Version: n.o.Version})
+	if err != nil {
+		return nil, err
 	}
 	if err := e.listen(c, security); err != nil {
 		return nil, err
@@ -228,6 +234,9 @@ func (e *engine) close(ctx context.Context) error {
 		err = e.gateway.Close()
 	}
 	e.closeStores()
+	if e.answers != nil {
+		e.answers.Close()
+	}
 	if e.endpoint != nil {
 		err = errors.Join(err, e.endpoint.Close(ctx))
 	}

@@ -16,7 +16,7 @@ import (
 // Publish publishes one message and returns when the peer has it. It says on
 // notes if the peer has asked for nothing like it: then nobody gets it.
 func Publish(ctx context.Context, o Options, topicName, value string, notes io.Writer) error {
-	v, err := o.parse("VALUE", value)
+	v, err := o.Parse("VALUE", value)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func attached(ctx context.Context, clone *store.Clone) error {
 // Get prints the value of a key. A key that isn't there is an error,
 // no_such_key.
 func Get(ctx context.Context, o Options, name, key string, out io.Writer) error {
-	k, err := o.parse("KEY", key)
+	k, err := o.Parse("KEY", key)
 	if err != nil {
 		return err
 	}
@@ -68,11 +68,11 @@ func Get(ctx context.Context, o Options, name, key string, out io.Writer) error 
 // Put sets the value of a key; expiry 0 means that it stays. It returns when
 // the master has it.
 func Put(ctx context.Context, o Options, name, key, value string, expiry time.Duration) error {
-	k, err := o.parse("KEY", key)
+	k, err := o.Parse("KEY", key)
 	if err != nil {
 		return err
 	}
-	v, err := o.parse("VALUE", value)
+	v, err := o.Parse("VALUE", value)
 	if err != nil {
 		return err
 	}

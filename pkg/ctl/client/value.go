@@ -10,8 +10,9 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 )
 
-// parse reads a value as it was given on the command line.
-func (o Options) parse(what, text string) (data.Value, error) {
+// Parse reads a value as it was given on the command line. what names it in the
+// error.
+func (o Options) Parse(what, text string) (data.Value, error) {
 	if o.Text {
 		v, err := data.ParseLoose(text)
 		if err != nil {

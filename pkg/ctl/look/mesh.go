@@ -34,17 +34,27 @@ type mesh struct {
 // with peers with the node, and lets go afterwards.
 func with(ctx context.Context, o client.Options, do func(*mesh) error) error {
 	return client.With(ctx, o, func(s client.Session) error {
-		ask, end, err := asker(s)
+		m, end, err := meshOf(s, o.Timeout)
 		if err != nil {
 			return err
 		}
 		defer end()
-		return do(&mesh{
-			ask: ask, self: s.ID(), first: s.Peer, timeout: o.Timeout, info: s.Info, address: o.Peer,
-			ping:    func(ctx context.Context) (time.Duration, error) { return s.Ping(ctx, s.Peer) },
-			publish: s.Publish,
-		})
+		return do(m)
 	})
+}
+
+// meshOf is the way into the mesh behind a session, until end is called.
+func meshOf(s client.Session, timeout time.Duration) (m *mesh, end func(), err error) {
+	ask, end, err := asker(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, _ := s.Info()
+	return &mesh{
+		ask: ask, self: s.ID(), first: s.Peer, timeout: timeout, info: s.Info, address: info.Address,
+		ping:    func(ctx context.Context) (time.Duration, error) { return s.Ping(ctx, s.Peer) },
+		publish: s.Publish,
+	}, end, nil
 }
 
 // foreign answers what is known of the node if it is none of brokermesh.

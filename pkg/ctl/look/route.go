@@ -3,6 +3,7 @@
 package look
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,6 +50,7 @@ func (p *Picture) predict(name string, r inspect.Route) prediction {
 			}
 		}
 	}
+	slices.SortStableFunc(out.Absent, func(a, b absence) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 

@@ -125,9 +125,12 @@ func trafficOf(before, after *Picture) []nodeTraffic {
 	nodes := []nodeTraffic{}
 	for i := range after.Reports {
 		r := &after.Reports[i]
-		n := nodeTraffic{Name: after.Name(r.ID), ID: r.ID.String(), Subscribers: r.Stats.Subscribers}
+		n := nodeTraffic{Name: after.Name(r.ID), ID: r.ID.String()}
 		for _, c := range r.Consumers {
 			n.Queued += c.Queued
+			if c.Kind == kindSubscriber {
+				n.Subscribers++
+			}
 		}
 		at := slices.IndexFunc(before.Reports, func(b inspect.Report) bool { return b.ID == r.ID && b.Started.Equal(r.Started) })
 		seconds := 0.0

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 	"github.com/brokermesh/brokermesh/pkg/inspect"
@@ -87,6 +88,9 @@ func (w *watch) begin(ctx context.Context) error {
 	}
 	if w.t.Send == nil {
 		return nil
+	}
+	if info, ok := w.m.info(); ok && !topic.NewFilter(info.Filter...).Matches(w.t.Topic) {
+		return fmt.Errorf("nobody behind %s wants %s: the message goes nowhere", w.m.address, w.t.Topic)
 	}
 	if err := w.m.publish(w.t.Topic, *w.t.Send); err != nil {
 		return fmt.Errorf("publish: %w", err)

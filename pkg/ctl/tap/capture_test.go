@@ -22,15 +22,15 @@ import (
 )
 
 var (
-	client = data.EndpointID{1, 2, 3}
-	server = data.EndpointID{9}
+	dialer   = data.EndpointID{1, 2, 3}
+	listener = data.EndpointID{9}
 )
 
 // conversation is a capture of one of everything.
 func conversation(t testing.TB) []byte {
 	t.Helper()
 	envelope := func(typ wire.Type, topic string, payload []byte) []byte {
-		b, err := wire.AppendFrame(nil, &wire.Envelope{Sender: client, Receiver: server, Type: typ, TTL: 16, Topic: []byte(topic), Payload: payload})
+		b, err := wire.AppendFrame(nil, &wire.Envelope{Sender: dialer, Receiver: listener, Type: typ, TTL: 16, Topic: []byte(topic), Payload: payload})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,10 +41,10 @@ func conversation(t testing.TB) []byte {
 		Metadata: zeek.TimestampMetadata(capturetest.Started.Add(-2 * time.Second)),
 	}
 	write := zeek.LogWrite{Stream: "Conn::LOG", Writer: "Log::WRITER_ASCII", Path: "conn", Record: "abc"}.Message()
-	put := command.Message{Seq: 3, Sender: data.EntityID{Endpoint: client, Object: 1}, Body: &command.Put{Key: data.String("k"), Value: data.Count(7), Expiry: command.Expiry{Set: true, After: time.Minute}}}
+	put := command.Message{Seq: 3, Sender: data.EntityID{Endpoint: dialer, Object: 1}, Body: &command.Put{Key: data.String("k"), Value: data.Count(7), Expiry: command.Expiry{Set: true, After: time.Minute}}}
 	there := [][]byte{
-		wire.AppendHandshake(nil, &wire.Hello{Sender: client, Min: 1, Max: 1}),
-		wire.AppendHandshake(nil, &wire.VersionSelect{Sender: client, Version: 1}),
+		wire.AppendHandshake(nil, &wire.Hello{Sender: dialer, Min: 1, Max: 1}),
+		wire.AppendHandshake(nil, &wire.VersionSelect{Sender: dialer, Version: 1}),
 		wire.AppendHandshake(nil, &wire.OriginatorSyn{Filter: []string{"/a", "/b\n"}}),
 		wire.AppendHandshake(nil, &wire.OriginatorAck{}),
 		envelope(wire.TypePing, "<$>", wire.Announcement{Version: 1, Features: 7, Nonce: 5}.Append(nil)),
@@ -56,7 +56,7 @@ func conversation(t testing.TB) []byte {
 		envelope(wire.TypeRoutingUpdate, "<$>", wire.AppendFilter(nil, []string{"/c"})),
 		envelope(wire.TypePong, "<$>", wire.AppendBye(nil, 1)),
 	}
-	drop := wire.AppendHandshake(nil, &wire.DropConn{Sender: server, Code: code.RedundantConnection, Text: "again"})
+	drop := wire.AppendHandshake(nil, &wire.DropConn{Sender: listener, Code: code.RedundantConnection, Text: "again"})
 	flow := capturetest.New(4000).Open().Send(false, 2000, slices.Concat(there...)).Send(true, 2000, drop).Close()
 	tls := capturetest.New(4001).Open().Send(false, 100, append([]byte{0x16, 3, 1, 0, 90}, make([]byte, 90)...))
 	return capturetest.Form{Link: layers.LinkTypeEthernet}.Capture(t, flow, tls)
@@ -155,7 +155,7 @@ func TestCaptureObjects(t *testing.T) {
 			hello = d
 		}
 	}
-	if n != 14 || event["event"] != "ping" || event["from"] != client.String() || event["hops"] != nil {
+	if n != 14 || event["event"] != "ping" || event["from"] != dialer.String() || event["hops"] != nil {
 		t.Errorf("%d objects, the event is %v", n, event)
 	}
 	if v, _ := event["value"].(map[string]any); v["@data-type"] != "vector" {

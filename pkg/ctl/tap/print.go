@@ -100,6 +100,16 @@ func (p *printer) print(r *Record, now time.Time) error {
 	return nil
 }
 
+// note shows a record that no filter or rate applies to, and that does not
+// count.
+func (p *printer) note(r *Record) error {
+	if p.o.JSON {
+		return p.object(r)
+	}
+	_, err := fmt.Fprintln(p.out, p.line(r))
+	return err
+}
+
 // document is a record in JSON.
 type document struct {
 	Time   string          `json:"time,omitempty"`
