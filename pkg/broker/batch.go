@@ -40,7 +40,7 @@ func (e *Endpoint) PublishBytes(name string, encoded []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(o.hubs) > 0 {
+	if len(o.hubs) > 0 || anyPeer(o.peers, true) || anyPeer(o.stamped, true) {
 		encoded = bytes.Clone(encoded) // they keep it
 	}
 	v, err := data.View(encoded)

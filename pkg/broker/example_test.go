@@ -245,6 +245,24 @@ func ExampleEndpoint_PublishTo() {
 	// true
 }
 
+// Two endpoints of one process: values are handed over, not encoded.
+func ExampleEndpoint_PeerLocal() {
+	a, err := broker.New(broker.Options{})
+	check(err)
+	defer a.Close(soon())
+	b, err := broker.New(broker.Options{})
+	check(err)
+	defer b.Close(soon())
+	sub, err := b.Subscribe([]string{"/t"}, broker.QueueLimit{})
+	check(err)
+	check(a.PeerLocal(soon(), b))
+	check(a.Publish("/t", data.String("next door")))
+	m, err := sub.Get(soon())
+	check(err)
+	fmt.Println(m.Value, b.Peers()[0].Local)
+	// Output: next door true
+}
+
 // Hubs of one endpoint talk to each other, and to peers.
 func ExampleHub() {
 	e, _ := open(broker.Options{})

@@ -20,13 +20,14 @@ type intake struct {
 	last   *flow
 	cached int // routes in all caches
 
-	entries []entry
-	local   int // bytes that the entries need for local delivery
-	staged  []stage
-	held    []*hold
-	counts  [wire.TypePong + 1]uint64
-	scratch []byte
-	err     error
+	attached *peering.Attached // to the frame that is being looked at
+	entries  []entry
+	local    int // bytes that the entries need for local delivery
+	staged   []stage
+	held     []*hold
+	counts   [wire.TypePong + 1]uint64
+	scratch  []byte
+	err      error
 	// numbers are those of messages of a leaf that come into the mesh here.
 	numbers [2]uint64
 }
@@ -156,7 +157,7 @@ func (p *peer) stamped(f []byte, env *wire.Envelope) {
 	if !p.mayCarry(env) {
 		return
 	}
-	en := entry{frame: f, typ: wire.TypeData}
+	en := entry{frame: f, attached: in.attached, typ: wire.TypeData}
 	if env.Type == wire.TypeStampedCommand {
 		en.typ = wire.TypeCommand
 	}

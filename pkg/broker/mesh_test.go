@@ -29,6 +29,12 @@ var kinds = map[string]Options{
 // meshOf makes members of the given kinds, and connects the pairs.
 func meshOf(t *testing.T, names []string, links ...[2]int) []*member {
 	t.Helper()
+	return meshBy(t, func(_ int, a, b *Endpoint) { connect(t, a, b) }, names, links...)
+}
+
+// meshBy is meshOf with a way to connect the n-th pair.
+func meshBy(t *testing.T, link func(n int, a, b *Endpoint), names []string, links ...[2]int) []*member {
+	t.Helper()
 	var ms []*member
 	for _, kind := range names {
 		m := &member{name: kind, e: endpoint(t, kinds[kind])}
@@ -38,8 +44,8 @@ func meshOf(t *testing.T, names []string, links ...[2]int) []*member {
 		}
 		ms = append(ms, m)
 	}
-	for _, l := range links {
-		connect(t, ms[l[0]].e, ms[l[1]].e)
+	for i, l := range links {
+		link(i, ms[l[0]].e, ms[l[1]].e)
 	}
 	// A ping to each peer goes behind the filters that follow from the last peering, twice for filters that travel over two hops.
 	for range 3 {
@@ -73,8 +79,25 @@ func deliveries(t *testing.T, ms []*member, from int) []int {
 	return got
 }
 
-// TestForwarding checks who receives what in small meshes.
+// TestForwarding checks who receives what in small meshes, whose peerings go over TCP, within the process, or both by turns.
 func TestForwarding(t *testing.T) {
+	for name, local := range map[string]func(n int) bool{
+		"TCP": func(int) bool { return false }, "local": func(int) bool { return true },
+		"even": func(n int) bool { return n%2 == 0 }, "odd": func(n int) bool { return n%2 == 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			testForwarding(t, func(n int, a, b *Endpoint) {
+				if local(n) {
+					connectLocal(t, a, b)
+				} else {
+					connect(t, a, b)
+				}
+			})
+		})
+	}
+}
+
+func testForwarding(t *testing.T, link func(n int, a, b *Endpoint)) {
 	for _, c := range []struct {
 		name  string
 		kinds []string
@@ -98,7 +121,7 @@ func TestForwarding(t *testing.T) {
 		{"client in the middle passes nothing", []string{"node", "client", "node"}, [][2]int{{1, 0}, {1, 2}}, map[int][]int{0: {1}, 1: {0, 2}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ms := meshOf(t, c.kinds, c.links...)
+			ms := meshBy(t, link, c.kinds, c.links...)
 			for from, want := range c.want {
 				if got := deliveries(t, ms, from); !slices.Equal(got, want) {
 					t.Errorf("member %d published, received by %v, want %v", from, got, want)

@@ -62,9 +62,13 @@ type peer struct {
 }
 
 func (e *Endpoint) newPeer(est *peering.Established, address string, t *target) *peer {
+	return e.newPeerOn(peering.NewLink(est, peering.Limit(e.opt.PeerQueue), e.opt.MaxFrame+wire.MaxStampSize), address, t)
+}
+
+func (e *Endpoint) newPeerOn(l *peering.Link, address string, t *target) *peer {
 	p := &peer{
-		Link: peering.NewLink(est, peering.Limit(e.opt.PeerQueue), e.opt.MaxFrame+wire.MaxStampSize),
-		e:    e, address: address, log: e.log.With("peer", est.Peer, "address", address), target: t, dialed: t != nil, gone: make(chan struct{}),
+		Link: l,
+		e:    e, address: address, log: e.log.With("peer", l.Peer, "address", address), target: t, dialed: t != nil, gone: make(chan struct{}),
 		state: Connecting, since: time.Now(),
 	}
 	p.is.Store(&foreign)
@@ -72,8 +76,8 @@ func (e *Endpoint) newPeer(est *peering.Established, address string, t *target) 
 	if t != nil {
 		p.retry = t.opt.Retry
 	}
-	p.asked = topic.Filter(est.Announced)
-	p.filter = topic.NewFilter(est.Filter...)
+	p.asked = topic.Filter(l.Announced)
+	p.filter = topic.NewFilter(l.Filter...)
 	p.pings.waiting = make(map[string]chan struct{})
 	return p
 }

@@ -77,8 +77,9 @@ const (
 type PeerInfo struct {
 	// Name is that of PeerOptions; empty for accepted peers.
 	Name string
-	// Address is as it was dialed, or the remote address.
+	// Address is as it was dialed, or the remote address; "local" for endpoints of the same process, which Local tells.
 	Address string
+	Local   bool
 	Dialed  bool
 	ID      data.EndpointID // zero while unknown
 	URI     string          // in the peer's verified certificate
@@ -143,6 +144,7 @@ func (t *target) infoLocked() PeerInfo {
 }
 
 func (p *peer) infoLocked(info *PeerInfo) {
+	info.Local = p.Local()
 	info.ID, info.URI, info.State, info.Since = p.Peer, p.URI, p.state, p.since
 	if p.state == Peered || p.state == Closing {
 		info.Class = p.class()

@@ -37,10 +37,7 @@ func (e *Endpoint) send(ctx context.Context, how *sending, o *ownRoute, v data.V
 	if err != nil {
 		return err
 	}
-	f := peering.Frame{Value: v, Encoded: size}
-	if size > peering.ShareAbove && o.others() > 0 { // encoded once for all queues
-		f.Payload, f.Shared = v.AppendBinary(make([]byte, 0, size)), true
-	}
+	f := ownFrame(v, size, o.peers, o.stamped)
 	if err := how.admit(ctx, e, &o.route, local, wire.FrameHeader+len(o.data)+size); err != nil {
 		return err
 	}
@@ -57,6 +54,15 @@ func (e *Endpoint) send(ctx context.Context, how *sending, o *ownRoute, v data.V
 		}
 	}
 	return how.deliver(ctx, e, local, o.topic, v)
+}
+
+// ownFrame is a frame of a value, still without head. A large value is encoded once for all queues that need it encoded.
+func ownFrame(v data.Value, size int, peers, stamped []*peer) peering.Frame {
+	f := peering.Frame{Value: v, Encoded: size}
+	if size > peering.ShareAbove && (anyPeer(peers, false) || anyPeer(stamped, false)) {
+		f.Payload, f.Shared = v.AppendBinary(make([]byte, 0, size)), true
+	}
+	return f
 }
 
 // send queues a data frame for one peer.
@@ -117,10 +123,7 @@ func (e *Endpoint) publishTo(id data.EndpointID, name string, v data.Value) erro
 		return fmt.Errorf("publish to %s: %w", id, code.NoPathToPeer)
 	}
 	e.counters.processed[wire.TypeData].Add(1)
-	f := peering.Frame{Value: v, Encoded: size}
-	if size > peering.ShareAbove {
-		f.Payload, f.Shared = v.AppendBinary(make([]byte, 0, size)), true
-	}
+	f := ownFrame(v, size, []*peer{p}, nil)
 	if stamped {
 		f.Head = s.header(wire.TypeStampedData, id, []byte(name))
 		return e.sendStamped(context.Background(), &unasked, []*peer{p}, &f)

@@ -17,9 +17,11 @@ import (
 type entry struct {
 	frame   []byte // length included
 	payload []byte // behind the stamp
-	typ     wire.Type
-	route   *route         // of data and commands
-	env     *wire.Envelope // of the others
+	// attached is the payload if it is a value that was not encoded.
+	attached *peering.Attached
+	typ      wire.Type
+	route    *route         // of data and commands
+	env      *wire.Envelope // of the others
 	// stamp says where the message comes from: as it was received, or as it is to be passed on if it came without one.
 	stamp wire.Stamp
 	// stamped is the size of the stamp in the frame; zero if it came without one.
@@ -39,6 +41,7 @@ type stage struct {
 func (p *peer) batch(frames [][]byte) error {
 	in := &p.in
 	in.err = nil
+	total := len(frames)
 	p.refresh()
 	for len(frames) > 0 && in.err == nil {
 		if isLinkState(frames[0]) {
@@ -50,6 +53,7 @@ func (p *peer) batch(frames [][]byte) error {
 			p.refresh()
 			continue
 		}
+		in.attached = p.Attached(total - len(frames))
 		p.entry(frames[0])
 		frames = frames[1:]
 	}
@@ -119,7 +123,7 @@ func (p *peer) plain(f []byte, env *wire.Envelope) {
 	if !p.mayCarry(env) {
 		return
 	}
-	en := entry{frame: f, payload: env.Payload, typ: env.Type, hops: 1}
+	en := entry{frame: f, payload: env.Payload, attached: p.in.attached, typ: env.Type, hops: 1}
 	if p.in.nature.class == ClassNode {
 		en.hops = -1
 	}
@@ -162,6 +166,11 @@ func (p *peer) handle(en *entry, block []byte) ([]byte, error) {
 }
 
 func (p *peer) data(en *entry, block []byte) []byte {
+	if en.attached != nil {
+		p.stage(en.route.subs, en.message(p, en.attached.Value))
+		p.forward(en, nil, peering.LaneData)
+		return block
+	}
 	payload := en.payload
 	var shared []byte
 	if len(payload) > peering.ShareAbove && len(en.route.subs)+en.route.others() > 0 {

@@ -16,7 +16,7 @@ func (p *peer) forward(en *entry, shared []byte, lane peering.Lane) {
 	if p.e.tracers.on() {
 		p.e.tracers.passed(p, en)
 	}
-	if rt.others() == 0 || len(en.payload) == 0 {
+	if rt.others() == 0 || len(en.payload) == 0 && en.attached == nil {
 		return
 	}
 	body := en.frame[wire.FrameHeader:]
@@ -42,25 +42,30 @@ func (p *peer) relay(en *entry, body, shared []byte, lane peering.Lane) {
 		stamp[wire.HopsAt] = hops + 1
 		en.stamp.Hops = hops + 1
 	}
-	if wire.Relayable(stamp) {
+	if wire.Relayable(stamp) && en.attached == nil {
 		sendWhole(rt.stamped, lane, en.frame, shared)
 	} else if len(rt.stamped) > 0 {
 		p.in.scratch = en.stamp.Append(p.in.scratch[:0], p.e.opt.ID)
-		sendParts(rt.stamped, lane, body[:head], p.in.scratch, en.payload, shared)
+		sendParts(rt.stamped, lane, body[:head], p.in.scratch, en, shared)
 	}
 	if len(rt.peers) > 0 {
 		body[wire.TypeAt] = byte(en.typ)
 		if ttl := binary.BigEndian.Uint16(body[wire.TTLAt:]); ttl > plainTTL {
 			binary.BigEndian.PutUint16(body[wire.TTLAt:], plainTTL)
 		}
-		sendParts(rt.peers, lane, body[:head], nil, en.payload, shared)
+		sendParts(rt.peers, lane, body[:head], nil, en, shared)
 	}
 }
 
 // letIn passes on a message that came without a stamp: it enters the mesh here, or doesn't go there.
 func (p *peer) letIn(en *entry, body, shared []byte, lane peering.Lane) {
 	rt := en.route
-	sendWhole(rt.peers, lane, en.frame, shared)
+	head := body[:len(body)-len(en.payload)]
+	if en.attached == nil {
+		sendWhole(rt.peers, lane, en.frame, shared)
+	} else {
+		sendParts(rt.peers, lane, head, nil, en, nil)
+	}
 	if len(rt.stamped) == 0 {
 		return
 	}
@@ -72,7 +77,7 @@ func (p *peer) letIn(en *entry, body, shared []byte, lane peering.Lane) {
 	st := en.stamp
 	st.Hops++
 	p.in.scratch = st.Append(p.in.scratch[:0], p.e.opt.ID)
-	sendParts(rt.stamped, lane, body[:len(body)-len(en.payload)], p.in.scratch, en.payload, shared)
+	sendParts(rt.stamped, lane, head, p.in.scratch, en, shared)
 }
 
 func stampedType(t wire.Type) wire.Type { return t - wire.TypeData + wire.TypeStampedData }
@@ -92,10 +97,14 @@ func sendWhole(to []*peer, lane peering.Lane, frame, shared []byte) {
 	}
 }
 
-// sendParts queues a frame for peers that is put together; shared, if not nil, stands for the payload.
-func sendParts(to []*peer, lane peering.Lane, head, stamp, payload, shared []byte) {
-	f := peering.Frame{Head: head, Stamp: stamp, Payload: payload}
-	if shared != nil {
+// sendParts queues a frame with the payload of an entry for peers; shared, if not nil, stands for the payload.
+func sendParts(to []*peer, lane peering.Lane, head, stamp []byte, en *entry, shared []byte) {
+	f := peering.Frame{Head: head, Stamp: stamp, Payload: en.payload}
+	switch {
+	case en.attached != nil:
+		f = ownFrame(en.attached.Value, en.attached.Size, to, nil)
+		f.Head, f.Stamp = head, stamp
+	case shared != nil:
 		f.Payload, f.Shared = shared, true
 	}
 	for _, p := range to {

@@ -28,7 +28,6 @@ type pipe struct {
 // Attached is a value that came without having been encoded.
 type Attached struct {
 	Value data.Value
-	Ok    bool
 	Size  int // that it would have, encoded
 }
 
@@ -64,13 +63,23 @@ func localLink(own, peer End) *Link {
 // Local tells whether the other end is in this process.
 func (l *Link) Local() bool { return l.pipe != nil }
 
-// Attached answers the value that belongs to the i-th frame of the last Next, which then ends before its payload. Only links within
-// the process have any.
-func (l *Link) Attached(i int) Attached {
-	if l.pipe == nil || i >= len(l.pipe.values) {
-		return Attached{}
+// Attached answers the value that belongs to the i-th frame of the last Next, which then ends before its payload; nil if there is
+// none. Only links within the process have any. The answer is valid until the next Next.
+func (l *Link) Attached(i int) *Attached {
+	if l.pipe == nil || i >= len(l.pipe.values) || l.pipe.values[i].Size == 0 {
+		return nil
 	}
-	return l.pipe.values[i]
+	return &l.pipe.values[i]
+}
+
+// Ended tells whether Fail or Close was called.
+func (l *Link) Ended() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // nextLocal waits for frames. With first it is only for what the other end says first: os.ErrDeadlineExceeded if that is nothing.
@@ -120,7 +129,7 @@ func (p *pipe) cut() {
 				buf = buf[size:]
 				continue
 			case len(values) > 0 && values[0].at == i+1:
-				p.add(buf[:len(buf):len(buf)], Attached{values[0].value, true, size - len(buf)})
+				p.add(buf[:len(buf):len(buf)], Attached{values[0].value, size - len(buf)})
 				values = values[1:]
 			default:
 				i++
@@ -133,7 +142,7 @@ func (p *pipe) cut() {
 
 func (p *pipe) add(frame []byte, a Attached) {
 	p.frames = append(p.frames, frame)
-	if a.Ok || len(p.values) > 0 {
+	if a.Size > 0 || len(p.values) > 0 {
 		for len(p.values) < len(p.frames)-1 {
 			p.values = append(p.values, Attached{})
 		}

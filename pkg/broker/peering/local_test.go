@@ -35,7 +35,7 @@ func received(t *testing.T, l *Link) (out []string) {
 	t.Helper()
 	for i, f := range next(t, l) {
 		text := string(f[4:])
-		if a := l.Attached(i); a.Ok {
+		if a := l.Attached(i); a != nil {
 			if size := len(f) - 4 + a.Size; size != int(binary.BigEndian.Uint32(f)) {
 				t.Errorf("%s is said to have %d bytes, and has %d", text, binary.BigEndian.Uint32(f), size)
 			}
@@ -165,7 +165,7 @@ func TestLocalQueueModel(t *testing.T) {
 		if r.IntN(8) == 0 && len(model) > 0 {
 			for j, f := range next(t, b) {
 				text := string(f[4:])
-				if at := b.Attached(j); at.Ok {
+				if at := b.Attached(j); at != nil {
 					s, _ := at.Value.AsString()
 					text += s
 				}

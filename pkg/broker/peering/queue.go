@@ -135,7 +135,8 @@ type Frame struct {
 	// Payload are the bytes of the payload. They are copied, or kept if Shared: then nobody may change them any more.
 	Payload []byte
 	Shared  bool
-	// Value is the payload if Payload is nil, and Encoded its encoded size.
+	// Value is the payload if Payload is nil, and towards an endpoint of this process in any case. Encoded is its encoded size, zero
+	// if there is none.
 	Value   data.Value
 	Encoded int
 }
@@ -166,22 +167,20 @@ func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
 	}
 	if l != nil {
 		inline := size
-		switch {
-		case f.Shared:
-			inline -= len(f.Payload)
-		case q.local && f.Payload == nil:
-			inline -= f.Encoded
+		asValue := q.local && f.Encoded > 0
+		if asValue || f.Shared {
+			inline -= max(len(f.Payload), f.Encoded)
 		}
 		c := l.space(inline)
 		c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(size-4))
 		c.buf = append(append(c.buf, f.Head...), f.Stamp...)
 		switch {
+		case asValue:
+			c.splices = append(c.splices, splice{at: len(c.buf), size: f.Encoded, value: f.Value})
 		case f.Shared:
 			c.splices = append(c.splices, splice{at: len(c.buf), size: len(f.Payload), payload: f.Payload})
 		case f.Payload != nil:
 			c.buf = append(c.buf, f.Payload...)
-		case q.local:
-			c.splices = append(c.splices, splice{at: len(c.buf), size: f.Encoded, value: f.Value})
 		default:
 			c.buf = f.Value.AppendBinary(c.buf)
 		}
