@@ -10,7 +10,7 @@ import (
 
 // wholeMesh tells whether nodes route over hops. Without it random meshes are what works anyway: nodes that are all peered with each
 // other, and leaves of one node.
-const wholeMesh = false
+const wholeMesh = true
 
 // Topics of random messages, and the prefixes that subscribers choose from.
 var (
