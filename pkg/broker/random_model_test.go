@@ -3,7 +3,6 @@
 package broker
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -28,10 +27,9 @@ func linkOf(a, b int) link { return link{min(a, b), max(a, b)} }
 // has to come out.
 type world struct {
 	kinds []memberKind
+	rank  []int // the order of the members' IDs
 	links map[link]bool
 }
-
-func (w *world) clone() *world { return &world{kinds: w.kinds, links: maps.Clone(w.links)} }
 
 // peers are the members that a member is peered with, in order.
 func (w *world) peers(m int) (out []int) {
@@ -165,6 +163,58 @@ func (w *world) sound() bool {
 func (w *world) reaches(node, to int) bool {
 	mesh := w.mesh(node)
 	return mesh[to] || w.leaves(mesh)[to]
+}
+
+// direct tells whether a message to one member arrives. Endpoints that are no nodes know their peers; clients leave the rest to the one
+// of their nodes with the smallest ID.
+func (w *world) direct(from, to int) bool {
+	if w.links[linkOf(from, to)] {
+		return true
+	}
+	switch w.kinds[from] {
+	case isNode:
+		return w.reaches(from, to)
+	case isClient:
+		nodes := w.peers(from)
+		if len(nodes) == 0 {
+			return false
+		}
+		return w.reaches(slices.MinFunc(nodes, func(a, b int) int { return w.rank[a] - w.rank[b] }), to)
+	default:
+		return false
+	}
+}
+
+// origin is whom a message names as its publisher, at a node or client: forwarders hide who is behind them.
+func (w *world) origin(from, at int) int {
+	for _, p := range w.peers(from) {
+		if p == at || w.kinds[from] != isForeign || w.kinds[p] == isNode {
+			return from
+		}
+	}
+	for _, p := range w.peers(from) {
+		if w.kinds[p] == isForwarder {
+			return p
+		}
+	}
+	return from
+}
+
+// hops is the number of connections between two nodes on the shortest way; 0 for other members, where several may be right.
+func (w *world) hops(from, to int) int {
+	if w.kinds[from] != isNode || w.kinds[to] != isNode {
+		return 0
+	}
+	far := map[int]int{from: 0}
+	for next := []int{from}; len(next) > 0; next = next[1:] {
+		for _, p := range w.peers(next[0]) {
+			if _, seen := far[p]; w.kinds[p] == isNode && !seen {
+				far[p] = far[next[0]] + 1
+				next = append(next, p)
+			}
+		}
+	}
+	return far[to]
 }
 
 func anyPrefix(prefixes []string, topic string) bool {

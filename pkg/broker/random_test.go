@@ -4,6 +4,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
@@ -55,7 +57,9 @@ type fleet struct {
 	at    []string // addresses
 	doors map[string]*memListener
 	subs  []*listener
-	next  []uint64 // number of the next message of each member
+	next  []uint64     // number of the next message of each member
+	loose map[int]bool // leaves that may get or bring messages twice in this round
+	moved map[int]int  // changes of links of leaves in this round
 }
 
 // listener is a subscriber of a member.
@@ -66,17 +70,26 @@ type listener struct {
 	sub      *Subscriber
 }
 
-// note is a message as it was published or received.
+// note is a message as it was published.
 type note struct {
 	from   int
 	number uint64
 	topic  string
-	direct bool
+	to     int // a member, or -1 for everybody
 }
 
 func (n note) value() data.Value {
-	return data.Vector(data.Count(uint64(n.from)), data.Count(n.number), data.Boolean(n.direct))
+	return data.Vector(data.Count(uint64(n.from)), data.Count(n.number), data.Boolean(n.to >= 0))
 }
+
+// strand is what a subscriber gets of one member: published to everybody, or to its endpoint alone.
+type strand struct {
+	from   int
+	direct bool
+}
+
+// arrivals are the numbers of the messages of each strand, as they came.
+type arrivals map[strand][]uint64
 
 func newFleet(t *testing.T, seed uint64) *fleet {
 	f := &fleet{t: t, rng: rand.New(rand.NewPCG(seed, 0)), doors: make(map[string]*memListener)}
@@ -89,6 +102,7 @@ func newFleet(t *testing.T, seed uint64) *fleet {
 		for i := range o.ID {
 			o.ID[i] = byte(f.rng.Uint32())
 		}
+		o.ID[0] = byte(1 + 12*f.w.rank[m])
 		e, err := New(o)
 		if err != nil {
 			t.Fatal(err)
@@ -135,7 +149,7 @@ func (f *fleet) run() {
 	for round := range 3 {
 		f.busyRound()
 		f.settle()
-		f.drain(nil)
+		f.drain(false)
 		f.quietRound(fmt.Sprintf("after changes %d", round))
 	}
 }
@@ -222,6 +236,7 @@ func (f *fleet) changeSubscriptions() {
 // changeLinks adds or removes one.
 func (f *fleet) changeLinks() {
 	l, ok := f.w.change(f.rng)
+	f.loosen(l)
 	switch {
 	case !ok:
 	case f.w.links[l]:
@@ -231,22 +246,41 @@ func (f *fleet) changeLinks() {
 	}
 }
 
-// publish lets every member publish some messages, all at once, and answers what they were when all have done so.
-func (f *fleet) publish(most int) (sent [][]note, wait func()) {
+// loosen notes the leaves for which nothing is promised in this round: those of several nodes, because their entry and exit may
+// change, and those that move from one node to another.
+func (f *fleet) loosen(l link) {
+	for _, m := range f.w.others() {
+		if m == l[0] || m == l[1] {
+			f.moved[m]++
+		}
+		nodes := 0
+		for _, p := range f.w.peers(m) {
+			if f.w.kinds[p] == isNode {
+				nodes++
+			}
+		}
+		f.loose[m] = f.loose[m] || nodes > 1 || f.moved[m] > 1
+	}
+}
+
+// publish lets every member publish some messages, all at once. The answer is what they will be; wait returns when all have done so.
+func (f *fleet) publish(most int, quiet bool) (sent []note, wait func()) {
 	var all sync.WaitGroup
 	for m, e := range f.es {
 		var mine []note
 		for range f.rng.IntN(most + 1) {
 			f.next[m]++
-			mine = append(mine, note{from: m, number: f.next[m], topic: randomTopics[f.rng.IntN(len(randomTopics))]})
+			n := note{from: m, number: f.next[m], topic: randomTopics[f.rng.IntN(len(randomTopics))], to: -1}
+			if to := f.rng.IntN(5 * len(f.es)); to < len(f.es) && to != m {
+				n.to = to
+			}
+			mine = append(mine, n)
 		}
-		sent = append(sent, mine)
+		sent = append(sent, mine...)
 		pause := time.Duration(f.rng.IntN(3)) * time.Millisecond
 		all.Go(func() {
 			for _, n := range mine {
-				if err := e.Publish(n.topic, n.value()); err != nil {
-					f.t.Error(err)
-				}
+				f.send(e, n, quiet)
 				if pause > 0 {
 					time.Sleep(pause)
 				}
@@ -257,31 +291,56 @@ func (f *fleet) publish(most int) (sent [][]note, wait func()) {
 	return sent, all.Wait
 }
 
+// send publishes a message. While nothing changes, nodes must know whether there is a way to a member.
+func (f *fleet) send(e *Endpoint, n note, quiet bool) {
+	if n.to < 0 {
+		if err := e.Publish(n.topic, n.value()); err != nil {
+			f.t.Error(err)
+		}
+		return
+	}
+	err := e.PublishTo(f.es[n.to].ID(), n.topic, n.value())
+	if err != nil && !errors.Is(err, code.NoPathToPeer) {
+		f.t.Error(err)
+	}
+	if quiet && f.w.kinds[n.from] == isNode && (err == nil) != f.w.reaches(n.from, n.to) {
+		f.t.Errorf("from %d to %d alone: %v\n%v", n.from, n.to, err, f.w)
+	}
+}
+
 // quietRound publishes while nothing changes and compares what came with the model, message by message.
 func (f *fleet) quietRound(when string) {
-	sent, wait := f.publish(15)
+	sent, wait := f.publish(15, true)
 	wait()
 	synctest.Wait()
-	want := make(map[*listener]map[int][]uint64)
+	want := make(map[*listener]arrivals)
 	for _, s := range f.subs {
-		want[s] = make(map[int][]uint64)
+		want[s] = make(arrivals)
 	}
-	for from, notes := range sent {
-		offers := f.w.offers(from)
-		for _, n := range notes {
-			for _, s := range f.subs {
-				if offers[s.owner] > 0 && anyPrefix(s.prefixes, n.topic) {
-					want[s][from] = append(want[s][from], n.number)
-				}
+	offers := make([][]int, len(f.es))
+	for m := range f.es {
+		offers[m] = f.w.offers(m)
+	}
+	for _, n := range sent {
+		for _, s := range f.subs {
+			offered := offers[n.from][s.owner] > 0
+			if n.to >= 0 {
+				offered = s.owner == n.to && f.w.direct(n.from, n.to)
+			}
+			if offered && anyPrefix(s.prefixes, n.topic) {
+				k := strand{n.from, n.to >= 0}
+				want[s][k] = append(want[s][k], n.number)
 			}
 		}
 	}
-	got := f.drain(want)
+	got := f.drain(true)
 	for i, s := range f.subs {
 		for from := range f.es {
-			if !slices.Equal(got[s][from], want[s][from]) {
-				f.t.Errorf("%s: subscriber %d of member %d, prefixes %q: of member %d got %v, want %v\n%v", when, i, s.owner, s.prefixes, from,
-					got[s][from], want[s][from], f.w)
+			for _, k := range []strand{{from, false}, {from, true}} {
+				if !slices.Equal(got[s][k], want[s][k]) {
+					f.t.Errorf("%s: subscriber %d of member %d, prefixes %q: of %+v got %v, want %v\n%v", when, i, s.owner, s.prefixes, k,
+						got[s][k], want[s][k], f.w)
+				}
 			}
 		}
 		s.ever = slices.Clone(s.prefixes)
@@ -291,7 +350,9 @@ func (f *fleet) quietRound(when string) {
 
 // busyRound publishes while links and subscriptions change. What comes is checked by the next drain.
 func (f *fleet) busyRound() {
-	_, wait := f.publish(40)
+	f.loose, f.moved = map[int]bool{}, map[int]int{}
+	f.loosen(link{-1, -1})
+	_, wait := f.publish(40, false)
 	for range 1 + f.rng.IntN(6) {
 		if f.rng.IntN(2) == 0 {
 			f.changeLinks()
@@ -306,28 +367,42 @@ func (f *fleet) busyRound() {
 }
 
 // drain takes what the subscribers have got: only what they wanted, nothing twice, nothing before its predecessors.
-func (f *fleet) drain(want map[*listener]map[int][]uint64) map[*listener]map[int][]uint64 {
-	got := make(map[*listener]map[int][]uint64)
+func (f *fleet) drain(quiet bool) map[*listener]arrivals {
+	got := make(map[*listener]arrivals)
 	for i, s := range f.subs {
-		got[s] = make(map[int][]uint64)
+		got[s] = make(arrivals)
 		for m, ok := s.sub.Poll(); ok; m, ok = s.sub.Poll() {
 			if m.Topic[0] == '<' {
 				continue // status events
 			}
-			n := f.parse(m)
-			if !anyPrefix(s.ever, n.topic) {
-				f.t.Errorf("subscriber %d of member %d, prefixes %q, got %q", i, s.owner, s.ever, n.topic)
+			if !anyPrefix(s.ever, m.Topic) {
+				f.t.Errorf("subscriber %d of member %d, prefixes %q, got %q", i, s.owner, s.ever, m.Topic)
 			}
-			got[s][n.from] = append(got[s][n.from], n.number)
+			k, number := f.parse(m)
+			got[s][k] = append(got[s][k], number)
+			if quiet {
+				f.checkSource(s.owner, k, m)
+			}
 		}
-		for from, numbers := range got[s] {
-			if want == nil && !rising(numbers) {
-				f.t.Errorf("during changes: subscriber %d of member %d got of member %d %v\n%v", i, s.owner, from, numbers, f.w)
+		for k, numbers := range got[s] {
+			if !quiet && !rising(numbers) && !f.loose[k.from] && (f.w.kinds[s.owner] < isForeign || !f.loose[s.owner]) {
+				f.t.Errorf("during changes: subscriber %d of member %d got of %+v %v\n%v", i, s.owner, k, numbers, f.w)
 			}
 		}
 	}
 	f.quit()
 	return got
+}
+
+// checkSource compares what a message says of its origin and its way. Foreign endpoints know the last hop only.
+func (f *fleet) checkSource(owner int, k strand, m Message) {
+	origin, hops := f.es[f.w.origin(k.from, owner)].ID(), f.w.hops(k.from, owner)
+	if f.w.kinds[owner] >= isForeign || k.direct && f.w.kinds[owner] == isClient && m.Hops < 0 {
+		origin, hops = m.From, 0 // to one of several nodes of a client it goes as it would to a foreign endpoint
+	}
+	if m.Origin != origin || hops > 0 && m.Hops != hops {
+		f.t.Errorf("member %d got of %+v a message with origin %v after %d hops, want %v, %d\n%v", owner, k, m.Origin, m.Hops, origin, hops, f.w)
+	}
 }
 
 func rising(numbers []uint64) bool {
@@ -339,13 +414,15 @@ func rising(numbers []uint64) bool {
 	return true
 }
 
-func (f *fleet) parse(m Message) note {
-	var parts [2]uint64
-	for i := range parts {
-		part, _ := m.Value.Index(i)
-		parts[i], _ = part.AsCount()
-	}
-	return note{from: int(parts[0]), number: parts[1], topic: m.Topic}
+func (f *fleet) parse(m Message) (k strand, number uint64) {
+	from, _ := m.Value.Index(0)
+	n, _ := m.Value.Index(1)
+	direct, _ := m.Value.Index(2)
+	member, _ := from.AsCount()
+	number, _ = n.AsCount()
+	k.from = int(member)
+	k.direct, _ = direct.AsBoolean()
+	return k, number
 }
 
 // quit ends a test that has failed.

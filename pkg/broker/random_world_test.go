@@ -8,10 +8,6 @@ import (
 	"slices"
 )
 
-// wholeMesh tells whether nodes route over hops. Without it random meshes are what works anyway: nodes that are all peered with each
-// other, and leaves of one node.
-const wholeMesh = true
-
 // Topics of random messages, and the prefixes that subscribers choose from.
 var (
 	randomTopics   = []string{"/a", "/a/b", "/a/b/c", "/ab", "/b", "/b/x", "z"}
@@ -26,6 +22,7 @@ func randomWorld(rng *rand.Rand) *world {
 			w.kinds = append(w.kinds, randomKind(rng))
 		}
 		w.kinds[0] = isNode
+		w.rank = rng.Perm(len(w.kinds))
 		w.linkNodes(rng)
 		w.linkLeaves(rng)
 		if w.sound() {
@@ -69,12 +66,6 @@ func (w *world) linkNodes(rng *rand.Rand) {
 			continue
 		}
 		to := nodes[rng.IntN(i+1)]
-		if !wholeMesh {
-			for m := range w.mesh(to) {
-				w.links[linkOf(n, m)] = true
-			}
-			continue
-		}
 		w.links[linkOf(n, to)] = true
 		for _, m := range nodes[:i+1] {
 			if rng.Float64() < more {
@@ -89,7 +80,7 @@ func (w *world) linkLeaves(rng *rand.Rand) {
 	nodes := w.nodes()
 	for _, m := range w.others() {
 		n := 1
-		if wholeMesh && w.kinds[m] != isForwarder && rng.IntN(4) == 0 {
+		if w.kinds[m] != isForwarder && rng.IntN(4) == 0 {
 			n += 1 + rng.IntN(2)
 		}
 		forwarders := w.all(func(k memberKind) bool { return k == isForwarder })
@@ -133,7 +124,7 @@ func (w *world) change(rng *rand.Rand) (l link, ok bool) {
 	nodes, others := w.nodes(), w.others()
 	for range 20 {
 		a, b := nodes[rng.IntN(len(nodes))], nodes[rng.IntN(len(nodes))]
-		if len(others) > 0 && (rng.IntN(2) == 0 || !wholeMesh) {
+		if len(others) > 0 && rng.IntN(2) == 0 {
 			b = others[rng.IntN(len(others))]
 		}
 		if l := linkOf(a, b); a != b && w.mayChange(l) && w.try(l) {
@@ -143,22 +134,11 @@ func (w *world) change(rng *rand.Rand) (l link, ok bool) {
 	return link{}, false
 }
 
-// mayChange tells whether a link can come or go in this test.
+// mayChange tells whether a link can come or go in this test: forwarders have one node.
 func (w *world) mayChange(l link) bool {
-	switch {
-	case w.links[l]:
-		return wholeMesh || w.kinds[l[0]] != isNode || w.kinds[l[1]] != isNode
-	case !wholeMesh:
-		leaf := l[0]
-		if w.kinds[leaf] == isNode {
-			leaf = l[1]
-		}
-		return w.kinds[leaf] != isNode && len(w.peers(leaf)) == 0
-	default: // forwarders have one node
-		return !slices.ContainsFunc(l[:], func(m int) bool {
-			return w.kinds[m] == isForwarder && slices.ContainsFunc(w.peers(m), func(p int) bool { return w.kinds[p] == isNode })
-		})
-	}
+	return w.links[l] || !slices.ContainsFunc(l[:], func(m int) bool {
+		return w.kinds[m] == isForwarder && slices.ContainsFunc(w.peers(m), func(p int) bool { return w.kinds[p] == isNode })
+	})
 }
 
 // String lists kinds and links.
