@@ -33,8 +33,7 @@ type conn struct {
 	Local    bool
 	Missed   int      `broker:",count"`
 	Tags     []string `broker:",set"`
-	secret   int
-	Skipped  int `broker:"-"`
+	Skipped  int      `broker:"-"`
 }
 
 func aConn() conn {
@@ -210,6 +209,7 @@ func TestMarshalOneWay(t *testing.T) {
 		{netip.MustParseAddr("::ffff:1.2.3.4"), "1.2.3.4"},
 		{uintptrLike(7), "7"},
 		{celsius{1}, "+10"},
+		{struct{ hidden, A int }{1, 2}, "(+2)"},
 		{&struct{ T *time.Duration }{}, "(nil)"},
 		{struct {
 			A map[int]bool `broker:",set"`
