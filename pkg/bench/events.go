@@ -11,51 +11,58 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/zeek"
 )
 
-// Builder builds an event anew at each call.
+// Builder builds an event anew at each call. It belongs to one goroutine.
 type Builder func() data.Value
 
 // EventBuilder answers the builder of event 1, two small arguments, or of
 // event 2, which looks like an entry of conn.log: eighteen fields, among them
 // a record and a set.
 func EventBuilder(number int) (Builder, error) {
+	b := new(data.Builder)
 	switch number {
 	case 1:
-		return event1, nil
+		return func() data.Value { return event1(b) }, nil
 	case 2:
-		return event2, nil
+		return func() data.Value { return event2(b) }, nil
 	default:
 		return nil, fmt.Errorf("event %d: allowed: 1, 2", number)
 	}
 }
 
-func event1() data.Value {
-	return zeek.NewEvent("event_1", data.Integer(42), data.String("test"))
+func event1(b *data.Builder) data.Value {
+	zeek.BeginEvent(b, "event_1")
+	b.Integer(42)
+	b.String("test")
+	return b.Vector()
 }
 
-func event2() data.Value {
-	return zeek.NewEvent("event_2",
-		data.TimestampNanos(1700000000123456789),
-		data.String("CHhAvVGS1DHFjwGM9"),
-		data.Vector(
-			data.Address(netip.IPv6Unspecified()),
-			data.Port(4567, data.ProtocolTCP),
-			data.Address(netip.IPv6Unspecified()),
-			data.Port(80, data.ProtocolTCP),
-		),
-		data.Enum("tcp"),
-		data.String("http"),
-		data.Timespan(140*time.Millisecond),
-		data.Count(42),
-		data.Count(1234567),
-		data.Enum("SF"),
-		data.Boolean(true),
-		data.Boolean(false),
-		data.Count(0),
-		data.String("ShADadFf"),
-		data.Count(10),
-		data.Count(500),
-		data.Count(8),
-		data.Count(4000),
-		data.Set(data.String("a"), data.String("b")),
-	)
+func event2(b *data.Builder) data.Value {
+	zeek.BeginEvent(b, "event_2")
+	b.TimestampNanos(1700000000123456789)
+	b.String("CHhAvVGS1DHFjwGM9")
+	b.BeginVector()
+	b.Address(netip.IPv6Unspecified())
+	b.Port(4567, data.ProtocolTCP)
+	b.Address(netip.IPv6Unspecified())
+	b.Port(80, data.ProtocolTCP)
+	b.End()
+	b.Enum("tcp")
+	b.String("http")
+	b.Timespan(140 * time.Millisecond)
+	b.Count(42)
+	b.Count(1234567)
+	b.Enum("SF")
+	b.Boolean(true)
+	b.Boolean(false)
+	b.Count(0)
+	b.String("ShADadFf")
+	b.Count(10)
+	b.Count(500)
+	b.Count(8)
+	b.Count(4000)
+	b.BeginSet()
+	b.String("a")
+	b.String("b")
+	b.End()
+	return b.Vector()
 }
