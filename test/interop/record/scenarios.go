@@ -54,12 +54,15 @@ var scenarios = []scenario{
 	{"direct", "point-to-point messages both ways between a client and a node, wanted and unwanted; the client closes", client, node, both, (*cast).direct},
 	{"store", "a master on the accepting node, a clone on the connecting one: changes on both sides, put_unique, clear; the clone's side closes", node, node,
 		[2][]string{}, (*cast).store},
+	{"relayed", "two nodes, a client behind the connecting one, a node with a foreign endpoint behind the accepting one: messages that come from further away, " +
+		"to everybody and to one; the connecting side unpeers", node, node, both, (*cast).relayed},
 }
 
 // cast are the two endpoints of a conversation, with a proxy between them.
 type cast struct {
 	connecting, accepting *broker.Endpoint
 	subs                  [2]*broker.Subscriber // nil without prefixes
+	further               []*broker.Endpoint
 	proxy                 *proxy
 	ctx                   context.Context
 }
@@ -170,6 +173,84 @@ func (c *cast) direct() error {
 		c.connecting.PublishTo(there, "/unwanted", data.Count(3)), c.accepting.PublishTo(here, "/unwanted", data.Count(4)),
 		c.connecting.PublishTo(there, "/test/5", data.Count(5)), c.take(1, "/test/5"),
 		c.accepting.PublishTo(here, "/test/6", data.Count(6)), c.take(0, "/test/6"))
+}
+
+// attach peers a further endpoint with one of the two, and subscribes it.
+func (c *cast) attach(o broker.Options, to *broker.Endpoint) (*broker.Endpoint, *broker.Subscriber, error) {
+	e, err := broker.New(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.further = append(c.further, e)
+	sub, err := e.Subscribe([]string{"/test"}, broker.QueueLimit{})
+	if err != nil {
+		return nil, nil, err
+	}
+	addr, err := to.Listen("127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = e.Peer(c.ctx, addr.String(), broker.PeerOptions{})
+	return e, sub, errors.Join(err, to.AwaitPeer(c.ctx, e.ID()))
+}
+
+func (c *cast) relayed() error {
+	one, oneSub, err := c.attach(client, c.connecting)
+	if err != nil {
+		return err
+	}
+	far, farSub, err := c.attach(node, c.accepting)
+	if err != nil {
+		return err
+	}
+	old, oldSub, err := c.attach(foreign, far)
+	if err != nil {
+		return err
+	}
+	// Each of the three knows of the others when a message of each has come to both.
+	all := []*broker.Endpoint{one, far, old}
+	for from, e := range all {
+		for to, sub := range []*broker.Subscriber{oneSub, farSub, oldSub} {
+			if from != to {
+				err = errors.Join(err, c.until(e, "/test/hello", sub))
+			}
+		}
+	}
+	err = errors.Join(err, one.Publish("/test/1", data.Count(1)), far.Publish("/test/2", data.Count(2)), old.Publish("/test/3", data.Count(3)),
+		far.PublishTo(one.ID(), "/test/4", data.Count(4)), one.PublishTo(old.ID(), "/test/5", data.Count(5)),
+		c.seen(oneSub, "/test/2", "/test/3", "/test/4"), c.seen(oldSub, "/test/1", "/test/2", "/test/5"))
+	for _, e := range all {
+		err = errors.Join(err, e.Close(c.ctx))
+	}
+	return errors.Join(err, c.connecting.UnpeerID(c.ctx, c.accepting.ID()))
+}
+
+// until publishes until a message has come to a subscriber.
+func (c *cast) until(e *broker.Endpoint, name string, sub *broker.Subscriber) error {
+	for c.ctx.Err() == nil {
+		if err := e.Publish(name, data.String(e.ID().String())); err != nil {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+		for m, ok := sub.Poll(); ok; m, ok = sub.Poll() {
+			if text, _ := m.Value.AsString(); text == e.ID().String() {
+				return nil
+			}
+		}
+	}
+	return c.ctx.Err()
+}
+
+// seen waits for messages in any order among others.
+func (c *cast) seen(sub *broker.Subscriber, names ...string) error {
+	for len(names) > 0 {
+		m, err := sub.Get(c.ctx)
+		if err != nil {
+			return fmt.Errorf("waiting for %q: %w", names, err)
+		}
+		names = slices.DeleteFunc(names, func(n string) bool { return n == m.Topic })
+	}
+	return nil
 }
 
 func (c *cast) store() error {
