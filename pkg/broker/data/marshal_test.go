@@ -266,6 +266,10 @@ func TestMarshalErrors(t *testing.T) {
 		{self, "perhaps in a circle"},
 		{[]any{deep}, "found nesting deeper than 128"},
 		{deepAny(129), "found nesting deeper than 128"},
+		{struct {
+			_ struct{} `broker:",table"`
+			F func()
+		}{}, "data: .F: found Go type func()"},
 		{map[any]int{1: 1, int64(1): 2}, "found keys of the map that are the same value"},
 		{struct {
 			N int `broker:",enum"`
@@ -293,6 +297,9 @@ func TestMarshalErrors(t *testing.T) {
 		if !errors.As(err, &typed) || !strings.Contains(err.Error(), c.want) || !v.IsNone() {
 			t.Errorf("%T: %s, %v, want an error with %q", c.x, v.Text(), err, c.want)
 		}
+	}
+	if _, err := Marshal(celsius{math.NaN()}); errors.Unwrap(err) == nil || (PortNumber{53, ProtocolUDP}).String() != "53/udp" {
+		t.Errorf("what MarshalData said is lost: %v", err)
 	}
 	if _, err := Marshal(deepAny(128)); err != nil {
 		t.Errorf("128 levels: %v", err)
@@ -365,6 +372,10 @@ func TestUnmarshalErrors(t *testing.T) {
 		{`("a")`, new(asTable), "found vector of 1, want table"},
 		{`"+-"`, new(level), `data: found string "+-", want data.level: only pluses`},
 		{"(1)", new([]celsius), "data: [0]: found count 1, want data.celsius: no integer"},
+		{"(1)", &struct {
+			A any `broker:",set"`
+		}{}, "found tag option set on interface {}"},
+		{`{"name" -> "x", "size" -> "y"}`, new(asTable), `data: .size: found string "y", want count`},
 		{"1", new(fmt.Stringer), "found Go type fmt.Stringer, want any"},
 		{"(1)", new([]chan int), "data: [0]: found Go type chan int"},
 		{`"` + strings.Repeat("x", 100) + `"`, new(int), `found string "` + strings.Repeat("x", 48) + `"…, want integer`},

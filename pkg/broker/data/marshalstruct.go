@@ -81,7 +81,7 @@ func (b *Builder) record(list []field, rv reflect.Value) *ConvertError {
 			continue
 		}
 		if err := f.plan.get().encode(b, x); err != nil {
-			return err.at("." + f.name)
+			return err.at(f.step)
 		}
 	}
 	b.End()
@@ -102,7 +102,7 @@ func (b *Builder) named(list []field, rv reflect.Value) *ConvertError {
 		}
 		b.Append(f.key)
 		if err := f.plan.get().encode(b, x); err != nil {
-			return err.at("." + f.name)
+			return err.at(f.step)
 		}
 	}
 	b.End()

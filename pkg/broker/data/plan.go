@@ -161,7 +161,8 @@ func (p plan) only(t reflect.Type, o, allowed option) plan {
 // field is a field of a struct.
 type field struct {
 	name      string
-	key       Value // the name as the key of a table
+	step      string // the name as part of a path
+	key       Value  // the name as the key of a table
 	index     []int
 	plan      *lazyPlan
 	omitEmpty bool
@@ -194,7 +195,7 @@ func fields(t reflect.Type, outer []int) (list []field, table bool, err *Convert
 			continue
 		}
 		list = append(list, field{
-			name: name, key: String(name), index: index,
+			name: name, step: "." + name, key: String(name), index: index,
 			plan: later(f.Type, o&^optionOmitEmpty), omitEmpty: o&optionOmitEmpty != 0,
 		})
 	}

@@ -190,12 +190,12 @@ func (d decoder) field(f *field, v Value, rv reflect.Value) *ConvertError {
 			if err != nil && err.Err == nil {
 				err.Want += " (or omitempty, or a pointer)"
 			}
-			return err.at("." + f.name)
+			return err.at(f.step)
 		}
 		x.SetZero()
 		return nil
 	}
-	return p.decode(d, v, x).at("." + f.name)
+	return p.decode(d, v, x).at(f.step)
 }
 
 // named reads a table into the fields of a struct, by their names; other keys
