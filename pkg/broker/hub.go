@@ -48,5 +48,5 @@ func (h *Hub) Publish(ctx context.Context, name string, v data.Value) error {
 	return h.e.send(ctx, &h.how, o, v)
 }
 
-// DroppedOut is how many published messages did not reach everybody because a queue was full (FullDrop).
+// DroppedOut counts what FullDrop has skipped, as Publisher.Dropped does.
 func (h *Hub) DroppedOut() uint64 { return h.how.dropped.Load() }

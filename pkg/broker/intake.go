@@ -163,7 +163,7 @@ func (p *peer) stamped(f []byte, env *wire.Envelope) {
 	}
 	n, err := wire.ParseStamp(&en.stamp, env.Payload, &env.Sender)
 	if err != nil {
-		p.bad(DropFrame, err)
+		p.bad(DropFrame, env.Topic, err)
 		return
 	}
 	en.stamped, en.payload, en.hops = n, env.Payload[n:], int(en.stamp.Hops)

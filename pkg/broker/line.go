@@ -46,7 +46,7 @@ type queued struct {
 
 // number gives a message of this endpoint its stamp and queues it for peers. It answers how many had no room, if the admission was
 // OrFull.
-func (e *Endpoint) number(lane mesh.Lane, to []*peer, f *peering.Frame, how peering.Admission) (full int) {
+func (e *Endpoint) number(lane mesh.Lane, how *sending, to []*peer, f *peering.Frame, admission peering.Admission) (full int) {
 	in := peering.LaneData
 	if lane == mesh.LaneCommand {
 		in = peering.LaneCommand
@@ -62,7 +62,7 @@ func (e *Endpoint) number(lane mesh.Lane, to []*peer, f *peering.Frame, how peer
 	st.Number = l.mu.last[lane]
 	f.Stamp = st.Append(l.mu.stamp[:0], e.opt.ID)
 	for _, p := range to {
-		switch r := p.Queue.Put(in, f, how); r {
+		switch r := p.Queue.Put(in, f, admission); r {
 		case peering.Queued:
 		case peering.Full:
 			full++
@@ -72,7 +72,7 @@ func (e *Endpoint) number(lane mesh.Lane, to []*peer, f *peering.Frame, how peer
 	}
 	l.mu.Unlock()
 	for _, b := range bad {
-		b.p.settle(b.r, lane == mesh.LaneCommand)
+		how.settle(b.p, b.r, lane == mesh.LaneCommand)
 	}
 	if e.tracers.on() {
 		e.tracers.published(&st, f, to)
@@ -82,39 +82,21 @@ func (e *Endpoint) number(lane mesh.Lane, to []*peer, f *peering.Frame, how peer
 
 // sendStamped queues a data frame with a stamp for peers. Who waits for room does so before the message gets its number, and is then
 // queued even if a queue has become full meanwhile; with one peer it is simply tried again.
-func (e *Endpoint) sendStamped(ctx context.Context, how *sending, to []*peer, f *peering.Frame) error {
-	admission := how.admission(len(to))
-	if admission == peering.Always {
+func (e *Endpoint) sendStamped(ctx context.Context, how *sending, sure bool, to []*peer, f *peering.Frame) error {
+	admission := how.admission(sure, len(to))
+	if admission == peering.Always && !sure {
 		for _, p := range to {
 			for p.Queue.Room(f.Size()+wire.MaxStampSize) != nil {
-				if again, err := how.full(ctx, p, f.Size()+wire.MaxStampSize); !again {
+				if err := p.room(ctx, f.Size()+wire.MaxStampSize); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	for {
-		full := e.number(mesh.LaneData, to, f, admission)
-		switch {
-		case full == 0:
-			return nil
-		case how.policy == FullDrop:
-			how.dropped.Add(uint64(full))
-			return nil
-		}
-		if again, err := how.full(ctx, to[0], f.Size()); !again {
+	for e.number(mesh.LaneData, how, to, f, admission) > 0 {
+		if err := to[0].room(ctx, f.Size()); err != nil {
 			return err
 		}
 	}
-}
-
-// admission is how frames for so many peers are to be queued.
-func (h *sending) admission(peers int) peering.Admission {
-	switch {
-	case !h.asked:
-		return peering.ByPolicy
-	case peers == 1 || h.policy == FullDrop:
-		return peering.OrFull
-	}
-	return peering.Always
+	return nil
 }

@@ -80,7 +80,7 @@ func TestLogAttributes(t *testing.T) {
 			"peer lost":                            {"code": "peer_lost", "class": "Lost", "peer": nil, "address": nil, "error": nil},
 			"peer removed":                         {"code": "peer_removed", "peer": raw.id.String(), "address": acceptedAddress},
 			"dial failed":                          {"code": "peer_unavailable", "address": dialedAddress, "error": nil},
-			"bad message dropped":                  {"cause": "payload", "peer": raw.id.String(), "address": acceptedAddress, "error": nil},
+			"bad message dropped":                  {"cause": "payload", "topic": "/t", "peer": raw.id.String(), "address": acceptedAddress, "error": nil},
 			"connection refused":                   {"class": "Incompatible", "address": acceptedAddress, "error": nil},
 			"peer did not answer the closing ping": {"peer": raw.id.String(), "address": acceptedAddress},
 		} {

@@ -38,18 +38,19 @@ func (e *Endpoint) send(ctx context.Context, how *sending, o *ownRoute, v data.V
 		return err
 	}
 	f := ownFrame(v, size, o.peers, o.stamped)
-	if err := how.admit(ctx, e, &o.route, local, wire.FrameHeader+len(o.data)+size); err != nil {
+	sure, err := how.admit(ctx, e, &o.route, local, wire.FrameHeader+len(o.data)+size)
+	if err != nil {
 		return err
 	}
 	if len(o.stamped) > 0 {
 		f.Head = o.stampedData
-		if err := e.sendStamped(ctx, how, o.stamped, &f); err != nil {
+		if err := e.sendStamped(ctx, how, sure, o.stamped, &f); err != nil {
 			return err
 		}
 	}
 	f.Head, f.Stamp = o.data, nil
 	for _, p := range o.peers {
-		if err := p.send(ctx, how, &f); err != nil {
+		if err := p.send(ctx, how, sure, &f); err != nil {
 			return err
 		}
 	}
@@ -66,20 +67,26 @@ func ownFrame(v data.Value, size int, peers, stamped []*peer) peering.Frame {
 }
 
 // send queues a data frame for one peer.
-func (p *peer) send(ctx context.Context, how *sending, f *peering.Frame) error {
+func (p *peer) send(ctx context.Context, how *sending, sure bool, f *peering.Frame) error {
+	admission := how.admission(sure, 1)
 	for {
-		switch r := p.Queue.Put(peering.LaneData, f, how.admission(1)); r {
-		case peering.Queued:
-			return nil
-		case peering.Full:
-			if again, err := how.full(ctx, p, f.Size()); !again {
-				return err
-			}
-		default:
-			p.settle(r, false)
+		r := p.Queue.Put(peering.LaneData, f, admission)
+		if r != peering.Full {
+			how.settle(p, r, false)
 			return nil
 		}
+		if err := p.room(ctx, f.Size()); err != nil {
+			return err
+		}
 	}
+}
+
+// settle looks at what became of a frame that was queued for a peer.
+func (h *sending) settle(p *peer, r peering.Result, command bool) {
+	if r == peering.Dropped && h.asked {
+		h.dropped.Add(1)
+	}
+	p.settle(r, command)
 }
 
 // checkValue answers the encoded size of a value that may be sent.
@@ -126,10 +133,10 @@ func (e *Endpoint) publishTo(id data.EndpointID, name string, v data.Value) erro
 	f := ownFrame(v, size, []*peer{p}, nil)
 	if stamped {
 		f.Head = s.header(wire.TypeStampedData, id, []byte(name))
-		return e.sendStamped(context.Background(), &unasked, []*peer{p}, &f)
+		return e.sendStamped(context.Background(), &unasked, false, []*peer{p}, &f)
 	}
 	f.Head = s.header(wire.TypeData, id, []byte(name))
-	return p.send(context.Background(), &unasked, &f)
+	return p.send(context.Background(), &unasked, false, &f)
 }
 
 // PublishLocal delivers a value to the endpoint's own subscribers and to nobody else. Any topic is allowed.

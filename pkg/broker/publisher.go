@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 )
 
 // Full says what a publisher does while one of the endpoint's own queues for the topic is full: that towards a peer, or that of a local
@@ -19,7 +20,7 @@ const (
 	FullWait Full = iota
 	// FullFail fails with ErrFull, and nobody gets the message.
 	FullFail
-	// FullDrop skips those whose queue is full, and counts the message in Dropped.
+	// FullDrop skips those whose queue is full, and counts that in Dropped; nothing else is dropped in favour of the message.
 	FullDrop
 )
 
@@ -86,7 +87,7 @@ func (p *Publisher) Buffered() int {
 	return most
 }
 
-// Dropped is how many messages did not reach everybody because a queue was full (FullDrop).
+// Dropped counts what FullDrop has skipped: one for each message and each peer, or local consumer, that missed it.
 func (p *Publisher) Dropped() uint64 { return p.how.dropped.Load() }
 
 // sending is how somebody publishes.
@@ -108,49 +109,46 @@ func (h *sending) local(o *ownRoute) []*Subscriber {
 	return o.hubs
 }
 
-// admit refuses a message, before anybody has got it, if a queue is full and the publisher can't wait for room.
-func (h *sending) admit(ctx context.Context, e *Endpoint, to *route, local []*Subscriber, size int) error {
+// admit refuses a message, before anybody has got it, if a queue is full and the publisher can't wait for room. With sure there is room
+// everywhere, and should it be gone in the next moment, the message has to go out all the same: to everybody or to nobody.
+func (h *sending) admit(ctx context.Context, e *Endpoint, to *route, local []*Subscriber, size int) (sure bool, err error) {
 	var refusal error
 	switch {
 	case !h.asked || h.policy == FullDrop:
-		return nil
+		return false, nil
 	case h.policy == FullFail:
 		refusal = ErrFull
 	case inCallback(ctx, e):
 		refusal = ErrWouldBlock
 	default:
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	for _, peers := range [][]*peer{to.peers, to.stamped} {
 		for _, p := range peers {
 			if p.Queue.Room(size) != nil {
-				return refusal
+				return false, refusal
 			}
 		}
 	}
 	for _, s := range local {
 		if s != h.from && s.mustWait(size) {
-			return refusal
+			return false, refusal
 		}
 	}
-	return nil
+	return true, nil
 }
 
-// full is called when the queue of a peer has no room; again tells to try once more.
-func (h *sending) full(ctx context.Context, p *peer, size int) (again bool, err error) {
+// admission is how a frame is to be queued for so many peers in one go.
+func (h *sending) admission(sure bool, peers int) peering.Admission {
 	switch {
+	case !h.asked:
+		return peering.ByPolicy
 	case h.policy == FullDrop:
-		h.dropped.Add(1)
-		return false, nil
-	case h.policy == FullFail:
-		return false, ErrFull
-	case inCallback(ctx, p.e):
-		return false, ErrWouldBlock
+		return peering.OrDrop
+	case sure || peers > 1:
+		return peering.Always
 	}
-	if err := p.room(ctx, size); err != nil {
-		return false, err
-	}
-	return true, nil
+	return peering.OrFull
 }
 
 // room waits until the peer's queue has room for a frame or takes no more.

@@ -4,6 +4,7 @@ package broker
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -93,7 +94,7 @@ func (p *peer) entry(f []byte) {
 			p.in.add(entry{frame: f, typ: wire.TypeRoutingUpdate})
 			return
 		}
-		p.bad(DropFrame, err)
+		p.bad(DropFrame, nil, err)
 		return
 	}
 	switch {
@@ -185,13 +186,13 @@ func (p *peer) data(en *entry, block []byte) []byte {
 	case len(en.route.subs) > 0:
 		v, err := data.View(payload)
 		if err != nil {
-			p.bad(DropPayload, err)
+			p.bad(DropPayload, []byte(en.route.topic), err)
 			return block
 		}
 		p.stage(en.route.subs, en.message(p, v))
 	case p.in.nature.class != ClassNode:
 		if err := data.Validate(payload); err != nil {
-			p.bad(DropPayload, err)
+			p.bad(DropPayload, []byte(en.route.topic), err)
 			return block
 		}
 	}
@@ -248,7 +249,7 @@ func (p *peer) deliver() {
 	for i := range in.staged {
 		st := &in.staged[i]
 		if n := st.sub.push(st.msgs, p.Closing()); n > 0 {
-			p.e.counters.drop(DropSubscriber, uint64(n))
+			p.drop(DropSubscriber, uint64(n))
 		}
 		clear(st.msgs)
 		st.msgs, st.sub = st.msgs[:0], nil
@@ -257,7 +258,9 @@ func (p *peer) deliver() {
 }
 
 // bad counts a frame that can't be used, and says so at most once a minute.
-func (p *peer) bad(cause DropCause, err error) {
+func (p *peer) bad(cause DropCause, name []byte, err error) {
 	p.drop(cause, 1)
-	p.badData.log(func() { p.log.Warn("bad message dropped", "cause", cause.String(), "error", err) })
+	p.badData.log(func() {
+		p.log.Warn("bad message dropped", "topic", strings.ToValidUTF8(string(name), "?"), "cause", cause.String(), "error", err)
+	})
 }

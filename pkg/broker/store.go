@@ -97,7 +97,7 @@ func (e *Endpoint) sendCommand(to *route, plain, stamped, payload []byte) {
 	}
 	if len(to.stamped) > 0 {
 		f.Head = stamped
-		e.number(mesh.LaneCommand, to.stamped, &f, peering.ByPolicy)
+		e.number(mesh.LaneCommand, &unasked, to.stamped, &f, peering.ByPolicy)
 	}
 	f.Head, f.Stamp = plain, nil
 	for _, p := range to.peers {

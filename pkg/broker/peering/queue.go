@@ -102,7 +102,7 @@ func NewQueue(limit Limit) *Queue { return &Queue{limit: limit, wakeup: make(cha
 // Append queues a complete frame, length included. The bytes are copied. With wait a full data lane answers Full and nothing happens.
 func (q *Queue) Append(to Lane, frame []byte, wait bool) Result {
 	q.mu.Lock()
-	l, r := q.admitLocked(to, len(frame), wait)
+	l, r := q.admitLocked(to, len(frame), orFull(wait))
 	if l != nil {
 		c := l.space(len(frame))
 		c.buf = append(c.buf, frame...)
@@ -117,7 +117,7 @@ func (q *Queue) Append(to Lane, frame []byte, wait bool) Result {
 func (q *Queue) AppendShared(to Lane, head, payload []byte, wait bool) Result {
 	q.mu.Lock()
 	size := len(head) + len(payload)
-	l, r := q.admitLocked(to, size, wait)
+	l, r := q.admitLocked(to, size, orFull(wait))
 	if l != nil {
 		c := l.space(len(head))
 		c.buf = append(c.buf, head...)
@@ -153,9 +153,18 @@ const (
 	ByPolicy Admission = iota
 	// OrFull answers Full, and nothing happens.
 	OrFull
+	// OrDrop drops the frame and no other, whatever the policy.
+	OrDrop
 	// Always takes the frame all the same: its sender has waited for room and can't wait now.
 	Always
 )
+
+func orFull(wait bool) Admission {
+	if wait {
+		return OrFull
+	}
+	return ByPolicy
+}
 
 // Put queues a frame.
 func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
@@ -163,7 +172,7 @@ func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
 	q.mu.Lock()
 	l, r := &q.mu.data, Queued
 	if how != Always || to == LaneCommand || q.mu.sealed {
-		l, r = q.admitLocked(to, size, how == OrFull)
+		l, r = q.admitLocked(to, size, how)
 	}
 	if l != nil {
 		inline := size
@@ -191,7 +200,7 @@ func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
 }
 
 // admitLocked applies the limits; the lane is nil if the frame is not to be queued.
-func (q *Queue) admitLocked(to Lane, size int, wait bool) (*lane, Result) {
+func (q *Queue) admitLocked(to Lane, size int, how Admission) (*lane, Result) {
 	if q.mu.sealed {
 		return nil, Closed
 	}
@@ -207,9 +216,9 @@ func (q *Queue) admitLocked(to Lane, size int, wait bool) (*lane, Result) {
 		return l, Queued
 	}
 	switch {
-	case wait:
+	case how == OrFull:
 		return nil, Full
-	case q.limit.Overflow == DropNewest:
+	case how == OrDrop || q.limit.Overflow == DropNewest:
 		q.mu.dropped++
 		return nil, Dropped
 	case q.limit.Overflow == DropOldest:
