@@ -22,9 +22,10 @@ type Link struct {
 	BytesIn, BytesOut atomic.Uint64
 
 	reader   *Reader
-	pipe     *pipe        // instead of Conn and reader, within the process
-	heard    atomic.Int64 // when the last byte came, in nanoseconds
-	writer   sync.WaitGroup
+	pipe     *pipe         // instead of Conn and reader, within the process
+	heard    atomic.Int64  // when the last byte came, in nanoseconds
+	writing  atomic.Bool   // Start was called
+	written  chan struct{} // closed when the writer has ended
 	closing  chan struct{}
 	failOnce sync.Once
 	cause    error
@@ -32,7 +33,7 @@ type Link struct {
 
 // NewLink takes over an established connection. The writer starts with Start.
 func NewLink(est *Established, limit Limit, maxFrame int) *Link {
-	l := &Link{Established: est, Queue: NewQueue(limit), closing: make(chan struct{})}
+	l := &Link{Established: est, Queue: NewQueue(limit), closing: make(chan struct{}), written: make(chan struct{})}
 	l.reader = NewReader(source{l}, est.Rest, maxFrame)
 	l.heard.Store(time.Now().UnixNano())
 	est.Rest = nil
@@ -58,7 +59,11 @@ func (l *Link) Start(first []byte) {
 		l.pipe.out <- first
 		return
 	}
-	l.writer.Go(func() { l.write(first) })
+	l.writing.Store(true)
+	go func() {
+		defer close(l.written)
+		l.write(first)
+	}()
 }
 
 func (l *Link) write(first []byte) {
@@ -129,7 +134,7 @@ func (l *Link) Close() {
 		return
 	}
 	l.Conn.SetWriteDeadline(time.Now().Add(closeWait))
-	l.writer.Wait()
+	l.Wait() // a writer that starts only now finds the connection closed
 	l.Conn.Close()
 }
 
@@ -151,7 +156,11 @@ func (l *Link) end(cause error) (first bool) {
 func (l *Link) Closing() <-chan struct{} { return l.closing }
 
 // Wait waits for the writer. Fail or Close must have been called.
-func (l *Link) Wait() { l.writer.Wait() }
+func (l *Link) Wait() {
+	if l.writing.Load() {
+		<-l.written
+	}
+}
 
 // Cause is why the link ended, given the error of Next: that of Fail if it was called first, nil after Close.
 func (l *Link) Cause(read error) error {
