@@ -53,4 +53,3 @@ func (r *replay) compareLinkState() {
 		r.t.Errorf("%s: link state %+v, recorded %+v", r.conv.Name, got, want)
 	}
 }
-
