@@ -78,8 +78,8 @@ func TestLoggedOnceAMinute(t *testing.T) {
 				r.send(wire.TypeData, "/t", []byte{99})
 				stranger := l.dial(t)
 				stranger.Write([]byte("GET / HTTP/1.1\r\n"))
+				synctest.Wait() // more at a time from one address would be turned away before
 			}
-			synctest.Wait()
 			if bad, refused := lines("bad message dropped"), lines("connection refused"); bad != minute || refused != minute {
 				t.Errorf("minute %d: %d lines about bad messages, %d about refused connections", minute, bad, refused)
 			}
