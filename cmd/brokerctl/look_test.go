@@ -9,10 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket/layers"
 
+	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/ctl/capture/capturetest"
@@ -166,7 +169,7 @@ func TestTapCapture(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := call(t, "", "tap", "--pcap", file)
-	holdsAll(t, "a file", got.out, "  10.0.0.1:4000 > 10.0.0.2:9999  data            /t  x\n", "hello ")
+	holdsAll(t, "a file", got.out, "  10.0.0.1:4000 > 10.0.0.2:9999  data               /t  x\n", "hello ")
 	if got.code != ctl.ExitOK || !strings.Contains(got.errors, "1 connection of Broker, 3 frames") {
 		t.Errorf("%+v", got)
 	}
@@ -176,5 +179,58 @@ func TestTapCapture(t *testing.T) {
 	}
 	if got := call(t, "nonsense", "tap", "--pcap", "-"); got.code != ctl.ExitBadInput || !strings.Contains(got.errors, "not a capture") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestForeignEndpoint looks at an endpoint that answers no questions, over
+// anonymous TLS.
+func TestForeignEndpoint(t *testing.T) {
+	e, err := broker.New(broker.Options{PlainProtocol: true, TLS: &peering.TLS{Anonymous: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(t.Context())
+	address, err := e.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := e.Subscribe([]string{"/theirs"}, broker.QueueLimit{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	for _, tc := range []struct {
+		args string
+		code int
+		want []string
+	}{
+		{"peers", ctl.ExitOK, []string{"(this command)", "Foreign", "it answers no questions"}},
+		{"topics", ctl.ExitOK, []string{`"/theirs"`, "foreign"}},
+		{"ping --count 2", ctl.ExitOK, []string{e.ID().String()[:8], "0/2"}},
+		{"top --once", ctl.ExitFailure, []string{"is a foreign endpoint"}},
+		{"trace /theirs", ctl.ExitFailure, []string{"is a foreign endpoint"}},
+	} {
+		got := call(t, "", append(strings.Fields(tc.args), "--peer", address.String(), "--anonymous")...)
+		if got.code != tc.code {
+			t.Errorf("%s: %+v", tc.args, got)
+		}
+		holdsAll(t, tc.args, got.out+got.errors, tc.want...)
+	}
+	tapped := begin(t, "tap", "/ours", "--peer", address.String(), "--anonymous", "--count", "1")
+	line := make(chan string)
+	go func() {
+		text, _ := tapped.out.ReadString('\n')
+		line <- text
+	}()
+	for {
+		if err := e.Publish("/ours/1", data.Count(5)); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case text := <-line:
+			holdsAll(t, "tap", text, e.ID().String()[:8], "  -  ", "/ours/1  5\n")
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }

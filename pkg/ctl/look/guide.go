@@ -10,6 +10,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/ctl/client"
+	"github.com/brokermesh/brokermesh/pkg/inspect"
 )
 
 // refresh is how often a guide asks again. It is well below the ten seconds
@@ -41,6 +42,15 @@ type bearings struct {
 // agreement is how far apart the clocks of nodes may be so that it does not
 // matter where a message entered.
 const agreement = 20 * time.Millisecond
+
+// difference is by how much a clock is ahead; nothing if that is less than the
+// doubt about it, as on one machine.
+func difference(c inspect.Clock) time.Duration {
+	if c.Ahead.Abs() <= c.RTT/2 {
+		return 0
+	}
+	return c.Ahead
+}
 
 // compare finds out whether the clocks agree.
 func (b *bearings) compare() {
@@ -123,7 +133,7 @@ func (g *Guide) look(ctx context.Context) error {
 		if clock, err := g.m.ask.Ping(asking, id); err == nil {
 			mu.Lock()
 			defer mu.Unlock()
-			b.ahead[id] = clock.Ahead
+			b.ahead[id] = difference(clock)
 		}
 	})
 	b.compare()

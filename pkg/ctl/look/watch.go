@@ -76,7 +76,7 @@ func (w *watch) begin(ctx context.Context) error {
 		tr, err := w.m.ask.Trace(asking, id, w.t.Topic, math.MaxUint64)
 		mu.Lock()
 		defer mu.Unlock()
-		w.ahead[id] = clock.Ahead
+		w.ahead[id] = difference(clock)
 		if err != nil {
 			w.p.Silent = append(w.p.Silent, Silent{id, err.Error()})
 			return

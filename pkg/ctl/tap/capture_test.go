@@ -80,20 +80,20 @@ func lines(t *testing.T, o Output) []string {
 func TestCaptureLines(t *testing.T) {
 	const way = "10.0.0.1:4000 > 10.0.0.2:9999  "
 	want := []string{
-		way + "hello           01020300-0000-0000-0000-000000000000, versions 1 to 1",
-		way + "version_select  01020300-0000-0000-0000-000000000000, version 1",
-		way + `originator_syn  wants "/a" "/b\n"`,
-		way + "originator_ack  -",
-		way + "ping            brokermesh, announcement 1, features 0x7",
-		way + `data            zeek/events  ping(1, two\x1b[31m)`,
-		way + "data            zeek/logs/conn  batch of 2: 2 times log write Conn::LOG to conn, 3 bytes",
-		way + "data            /plain  (1, x)",
-		way + "data            /broken  UNREADABLE: data: offset 0: unknown type tag",
-		way + "command         s/<$>/data/master  put k -> 7, expires after 1m0s, number 3, from 1@01020300-0000-0000-0000-000000000000",
-		way + `routing_update  wants "/c"`,
-		way + "pong            goodbye",
-		"10.0.0.2:9999 > 10.0.0.1:4000  drop_conn       09000000-0000-0000-0000-000000000000, redundant_connection: again",
-		"10.0.0.1:4001 > 10.0.0.2:9999  note            TLS: its content can't be seen",
+		way + "hello              01020300-0000-0000-0000-000000000000, versions 1 to 1",
+		way + "version_select     01020300-0000-0000-0000-000000000000, version 1",
+		way + `originator_syn     wants "/a" "/b\n"`,
+		way + "originator_ack     -",
+		way + "ping               brokermesh, announcement 1, features 0x7",
+		way + `data               zeek/events  ping(1, two\x1b[31m)`,
+		way + "data               zeek/logs/conn  batch of 2: 2 times log write Conn::LOG to conn, 3 bytes",
+		way + "data               /plain  (1, x)",
+		way + "data               /broken  UNREADABLE: data: offset 0: unknown type tag",
+		way + "command            s/<$>/data/master  put k -> 7, expires after 1m0s, number 3, from 1@01020300-0000-0000-0000-000000000000",
+		way + `routing_update     wants "/c"`,
+		way + "pong               goodbye",
+		"10.0.0.2:9999 > 10.0.0.1:4000  drop_conn          09000000-0000-0000-0000-000000000000, redundant_connection: again",
+		"10.0.0.1:4001 > 10.0.0.2:9999  note               TLS: its content can't be seen",
 	}
 	got := lines(t, Output{})
 	for i := range max(len(got), len(want)) {

@@ -74,7 +74,7 @@ func summary(s capture.Summary) string {
 }
 
 func captureLine(r *Record) string {
-	line := fmt.Sprintf("%s  %s  %-14s  %s", clock(r.Time), r.Source, r.Kind, ending(r))
+	line := fmt.Sprintf("%s  %s  %-17s  %s", clock(r.Time), r.Source, r.Kind, ending(r))
 	if !r.Origin.IsZero() {
 		line += fmt.Sprintf("  [from %s, %s]", r.Origin, table.Count(r.Hops, "hop", "hops"))
 	}
