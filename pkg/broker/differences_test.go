@@ -181,3 +181,41 @@ func silentPeer(t *testing.T, e *Endpoint, l *memListener, dials bool) (conn int
 	}
 	return conn.(*memConn), result
 }
+
+// TestNothingEmptyIsSent: versions before 2.8 close the connection on an empty topic or payload, so neither is passed on, and no own
+// frame has one.
+func TestNothingEmptyIsSent(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, e *Endpoint, l *memListener) {
+		from := rawDial(t, l.dial(t), e)
+		from.send(wire.TypePing, topic.Reserved, []byte("x"))
+		to := rawDialAs(t, l.dial(t), e, data.EndpointID{0xff, 0xff, 0xff, 0xff, 2}, "")
+		to.send(wire.TypePing, topic.Reserved, wire.Announcement{Version: 1}.Append(nil)) // as a client, which gets what foreign peers send
+		synctest.Wait()
+		e.SetWants([]string{"/w"})
+		for _, typ := range []wire.Type{wire.TypeData, wire.TypeCommand} {
+			from.send(typ, "", []byte{0})
+			from.send(typ, "/t", nil)
+		}
+		from.send(wire.TypeData, "/t", []byte{0})
+		e.SetWants(nil)
+		synctest.Wait()
+		time.Sleep(pingAfter + time.Second)
+		synctest.Wait()
+		to.conn.(*memConn).SetReadDeadline(time.Now())
+		got := 0
+		for body, err := to.tryRead(); err == nil; body, err = to.tryRead() {
+			env, err := wire.ParseEnvelope(body)
+			if err != nil || len(env.Topic) == 0 || len(env.Payload) == 0 {
+				t.Errorf("sent %+v, %v", env, err)
+			}
+			if env.Type == wire.TypeData {
+				got++
+			}
+		}
+		if got != 1 {
+			t.Errorf("%d messages were passed on, want 1", got)
+		}
+		from.conn.Close()
+		to.conn.Close()
+	})
+}
