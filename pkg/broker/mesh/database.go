@@ -36,8 +36,17 @@ type record struct {
 	node  Node
 	raw   []byte
 	since time.Time // when it was first seen to be unreachable; zero while it is reachable
+	// met are the neighbours that have spoken of the connection too, since the node has been speaking of it.
+	met map[ID]bool
 	// again: it has been passed on although it was no news, since the node has been unreachable.
 	again bool
+}
+
+func (r *record) meet(neighbour ID) {
+	if r.met == nil {
+		r.met = make(map[ID]bool)
+	}
+	r.met[neighbour] = true
 }
 
 // link is a connection to a neighbour.
@@ -201,6 +210,11 @@ func (d *Database) Apply(from ID, ls *wire.LinkState, raw []byte) News {
 		return Newer
 	}
 	r.since, r.again = old.since, old.again
+	for id := range old.met {
+		if r.node.linked(id) {
+			r.meet(id)
+		}
+	}
 	if r.node.says(&old.node) {
 		return Newer
 	}

@@ -12,6 +12,10 @@ import (
 type graph struct {
 	self  ID
 	links map[ID][]ID // of each reachable node, ascending
+	// own are the links of nodes as they themselves see them, of those that see more than their neighbours do: they count in the
+	// node's own tree. Its neighbours may notice the end of a connection before all that it has sent has come through, in particular
+	// when it says goodbye to all of them.
+	own map[ID][]ID
 
 	mu struct {
 		sync.Mutex
@@ -20,8 +24,8 @@ type graph struct {
 }
 
 // newGraph takes over links, which lead both ways, and forgets what self can't reach.
-func newGraph(self ID, links map[ID][]ID) *graph {
-	g := &graph{self: self, links: map[ID][]ID{}}
+func newGraph(self ID, links, own map[ID][]ID) *graph {
+	g := &graph{self: self, links: map[ID][]ID{}, own: own}
 	g.mu.trees = make(map[ID]*Tree)
 	for next := []ID{self}; len(next) > 0; next = next[1:] {
 		if _, seen := g.links[next[0]]; seen {
@@ -36,7 +40,7 @@ func newGraph(self ID, links map[ID][]ID) *graph {
 }
 
 func (g *graph) equal(h *graph) bool {
-	return h != nil && maps.EqualFunc(g.links, h.links, func(a, b []ID) bool { return slices.Equal(a, b) })
+	return h != nil && maps.EqualFunc(g.links, h.links, slices.Equal[[]ID]) && maps.EqualFunc(g.own, h.own, slices.Equal[[]ID])
 }
 
 func (g *graph) has(node ID) bool {
@@ -57,7 +61,11 @@ func (g *graph) spread(root ID) (places map[ID]place, order []ID) {
 		order = append(order, level...)
 		var next []ID
 		for _, parent := range level {
-			for _, n := range g.links[parent] {
+			links := g.links[parent]
+			if own, ok := g.own[parent]; ok && parent == root {
+				links = own
+			}
+			for _, n := range links {
 				at, seen := places[n]
 				switch {
 				case !seen:

@@ -168,7 +168,7 @@ func TestRandomMeshes(t *testing.T) {
 	seeds := []uint64{*replaySeed}
 	if *replaySeed == 0 {
 		seeds = nil
-		for range 30 {
+		for range 15 {
 			seeds = append(seeds, rand.Uint64())
 		}
 	}

@@ -15,9 +15,8 @@ import (
 
 // item is what travels over a link: link state or a message.
 type item struct {
-	ls     *wire.LinkState
-	behind bool
-	msg    *simMessage
+	ls  *wire.LinkState
+	msg *simMessage
 }
 
 type simMessage struct {
@@ -124,24 +123,23 @@ func (s *sim) sendState(n *simNode, to, about ID, behind bool) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	at := 0
+	at, last := 0, -1
 	for i, it := range l.items {
-		switch {
-		case it.ls != nil && it.ls.Node == about: // coalesced: at its place, or behind what is waiting now
-			l.items[i].ls = ls
-			if behind {
-				l.items[i].behind = true
-				l.items = append(append(l.items[:i:i], l.items[i+1:]...), l.items[i])
-			}
-			return
-		case it.ls != nil:
+		if it.ls != nil {
 			at = i + 1
+			if it.ls.Node == about {
+				last = i
+			}
 		}
+	}
+	if last >= 0 && (!behind || !slices.ContainsFunc(l.items[last:], func(it item) bool { return it.msg != nil })) {
+		l.items[last].ls = ls // coalesced
+		return
 	}
 	if behind {
 		at = len(l.items)
 	}
-	l.items = slices.Insert(l.items, at, item{ls: ls, behind: behind})
+	l.items = slices.Insert(l.items, at, item{ls: ls})
 }
 
 func (s *sim) connect(a, b *simNode) {

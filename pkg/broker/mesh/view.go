@@ -34,7 +34,8 @@ func (d *Database) View(now time.Time) *View {
 	if !d.stale && d.view != nil {
 		return d.view
 	}
-	g := newGraph(d.self, d.links())
+	links, own := d.links()
+	g := newGraph(d.self, links, own)
 	if d.view != nil && g.equal(d.view.graph) {
 		g = d.view.graph
 	}
@@ -56,9 +57,10 @@ func (d *Database) View(now time.Time) *View {
 	return v
 }
 
-// links are the connections that both ends speak of.
-func (d *Database) links() map[ID][]ID {
-	links := make(map[ID][]ID, len(d.records))
+// links are the connections that both ends speak of. own has those of nodes that still speak of a connection of which the other end has
+// ceased to speak.
+func (d *Database) links() (links, own map[ID][]ID) {
+	links, own = make(map[ID][]ID, len(d.records)), make(map[ID][]ID)
 	for id, r := range d.records {
 		for _, to := range r.node.Neighbours {
 			if id == d.self || to == d.self {
@@ -66,6 +68,7 @@ func (d *Database) links() map[ID][]ID {
 			}
 			if other := d.records[to]; other != nil && other.node.linked(id) {
 				links[id] = append(links[id], to)
+				r.meet(to)
 			}
 		}
 	}
@@ -73,9 +76,17 @@ func (d *Database) links() map[ID][]ID {
 		if r := d.records[p]; !l.heard || r != nil && r.node.linked(d.self) {
 			links[d.self] = append(links[d.self], p)
 			links[p] = append(links[p], d.self)
+			if r != nil && r.node.linked(d.self) {
+				r.meet(d.self)
+			}
 		}
 	}
-	return links
+	for id, r := range d.records {
+		if len(r.met) > len(links[id]) {
+			own[id] = slices.SortedFunc(maps.Keys(r.met), ID.Compare)
+		}
+	}
+	return links, own
 }
 
 // note keeps the last graph of nodes that have become unreachable, and since when they are.

@@ -335,3 +335,43 @@ func TestStream(t *testing.T) {
 		}
 	}
 }
+
+// TestGoodbye: a node that ends all its connections has said nothing of it, and its neighbours notice one after the other. Its tree
+// stays what it was until it says something else, so that what it has sent before comes through.
+func TestGoodbye(t *testing.T) {
+	say := func(d *Database, text string, version uint64) {
+		for _, ls := range world(t, text) {
+			ls.Version = version
+			d.Apply(id('c'), ls, ls.Append(nil))
+		}
+	}
+	d := NewDatabase(id('d'), 1)
+	d.Link(id('c'), nil)
+	d.Link(id('e'), nil)
+	d.Own(nil, nil, false)
+	// z is linked to a and f, at both ends of a line; from z there are three hops to d over f and four over a.
+	say(d, "z: af\n a: bz\n b: ac\n c: bd\n e: df\n f: ez", 1)
+	tree := func() string {
+		if tr := d.View(start).Tree(id('z')); tr != nil {
+			return name(tr.Parent)
+		}
+		return "none"
+	}
+	if got := tree(); got != "e" {
+		t.Fatalf("parent %s", got)
+	}
+	for i, news := range []string{"f: e", "a: b"} { // over f there is no way any more, then over a neither
+		say(d, news, 2)
+		if got := tree(); got != "e" {
+			t.Errorf("after %d neighbours have noticed: parent %s", i+1, got)
+		}
+	}
+	if d.View(start).Reaches(id('z')) {
+		t.Error("still reachable")
+	}
+	say(d, "a: bz", 3)
+	say(d, "z: a", 2) // it is back, with one connection
+	if got := tree(); got != "c" {
+		t.Errorf("parent %s", got)
+	}
+}

@@ -8,17 +8,21 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
-// maxLinks is for how many nodes of a mesh link state may wait.
-const maxLinks = 16384
+// How much link state may wait.
+const (
+	maxLinks     = 16384
+	maxLinkBytes = 64 << 20
+)
 
-// links is the link state that waits in a queue: the newest of each node, in the order in which the nodes first came.
+// links is the link state that waits in a queue.
 type links struct {
 	waiting []linkFrame
-	at      map[data.EndpointID]int // places in waiting
+	bytes   int
+	at      map[data.EndpointID]int // last place of each node in waiting
 }
 
-// linkFrame is a link state, as a frame. With behind it goes out after the first so many data frames and commands and before the
-// later ones; else as soon as possible.
+// linkFrame is a link state, as a frame. data and command are how many frames had been queued when it came. With behind it goes out
+// after those and before the later ones; else as soon as possible.
 type linkFrame struct {
 	node          data.EndpointID
 	frame         []byte
@@ -26,10 +30,10 @@ type linkFrame struct {
 	data, command uint64
 }
 
-// LinkState queues the link state of a node, as a frame. One of the same node that still waits is replaced: it would be outdated.
-// Link state goes out before data and commands, and always before those that are queued after it. With behind, for news that a
-// connection has ended, what was queued before stays in front of it: messages that went along the connection while it was up arrive
-// before the news that would make the receiver refuse them.
+// LinkState queues the link state of a node, as a frame. It goes out before data and commands, and always before those that are queued
+// after it. With behind, for news that a connection has ended, what was queued before stays in front of it: messages that went along
+// the connection while it was up arrive before the news that would make the receiver refuse them. What still waits of the same node is
+// replaced, unless messages have been queued since that may need to come between the two.
 func (q *Queue) LinkState(node data.EndpointID, frame []byte, behind bool) Result {
 	q.mu.Lock()
 	defer q.unlockAndWake(true)
@@ -37,22 +41,26 @@ func (q *Queue) LinkState(node data.EndpointID, frame []byte, behind bool) Resul
 		return Closed
 	}
 	l := &q.mu.links
+	if l.bytes += len(frame); len(l.waiting) >= maxLinks || l.bytes > maxLinkBytes {
+		return Overflowed
+	}
 	i, ok := l.at[node]
+	if ok && behind && (l.waiting[i].data != q.mu.data.in || l.waiting[i].command != q.mu.command.in) {
+		ok = false
+	}
 	if !ok {
-		if len(l.waiting) >= maxLinks {
-			return Overflowed
-		}
 		if l.at == nil {
 			l.at = make(map[data.EndpointID]int)
 		}
 		i = len(l.waiting)
 		l.at[node] = i
-		l.waiting = append(l.waiting, linkFrame{node: node})
+		l.waiting = append(l.waiting, linkFrame{node: node, data: q.mu.data.in, command: q.mu.command.in})
 	}
 	w := &l.waiting[i]
+	l.bytes -= len(w.frame)
 	w.frame = frame
-	if behind {
-		w.behind, w.data, w.command = true, q.mu.data.in, q.mu.command.in
+	if behind && !w.behind {
+		w.behind = true
 		q.mu.data.cut()
 		q.mu.command.cut()
 	}
@@ -74,6 +82,7 @@ func (q *Queue) readyLinksLocked(b *batch) {
 			continue
 		}
 		b.bufs = append(b.bufs, w.frame)
+		l.bytes -= len(w.frame)
 	}
 	clear(l.waiting[len(kept):])
 	l.waiting = kept

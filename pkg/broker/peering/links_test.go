@@ -38,9 +38,14 @@ func TestLinkState(t *testing.T) {
 	q.LinkState(linkNode(1), []byte("gone"), true)
 	put("d3")
 	q.LinkState(linkNode(1), []byte("also"), false) // still not before d2
+	q.LinkState(linkNode(4), []byte("here"), false)
+	put("d4")
+	q.LinkState(linkNode(4), []byte("left"), true) // d4 may need to know that node 4 was here
+	q.LinkState(linkNode(4), []byte("left again"), true)
+	put("d5")
 	q.LinkState(linkNode(3), []byte("three"), false)
 	flushed := q.Flushed()
-	if got := taken() + taken(); got != "three\x00\x00\x00\x02c2\x00\x00\x00\x02d2also\x00\x00\x00\x02d3" {
+	if got := taken() + taken() + taken(); got != "herethree\x00\x00\x00\x02c2\x00\x00\x00\x02d2also\x00\x00\x00\x02d3\x00\x00\x00\x02d4left again\x00\x00\x00\x02d5" {
 		t.Errorf("%q", got)
 	}
 	q.Last([]byte("end"))
@@ -71,28 +76,46 @@ func TestLinkStateOrder(t *testing.T) {
 	q := NewQueue(Limit{1 << 20, 1 << 30, Disconnect})
 	type link struct {
 		clock  int
-		behind int // no frame queued before this clock may come after it
+		behind bool // no frame queued before this clock may come after it
 	}
-	pending := make(map[byte]link)
+	pending := make(map[byte]map[byte]link) // by node and version
+	last := make(map[byte]byte)
 	var frames []int // clocks of frames in the data lane
+	waiting := func() (n int) {
+		for _, versions := range pending {
+			n += len(versions)
+		}
+		return n + len(frames)
+	}
 	var b batch
 	check := func() {
 		if !q.take(&b) {
 			t.Fatal("closed")
 		}
 		for buf := range slices.Values(b.bufs) {
-			if len(buf) == 2 && buf[0] == 'L' {
-				if l := pending[buf[1]]; l.behind > 0 && len(frames) > 0 && frames[0] < l.behind {
+			if len(buf) == 3 && buf[0] == 'L' {
+				l, ok := pending[buf[1]][buf[2]]
+				if !ok {
+					t.Fatalf("news of node %d come late", buf[1])
+				}
+				if l.behind && len(frames) > 0 && frames[0] < l.clock {
 					t.Fatalf("news of node %d overtook a frame", buf[1])
 				}
-				delete(pending, buf[1])
+				for version, other := range pending[buf[1]] {
+					if other.clock <= l.clock {
+						delete(pending[buf[1]], version)
+					}
+				}
 				continue
 			}
 			for len(buf) > 0 {
 				n := 4 + int(binary.BigEndian.Uint32(buf))
-				for node, l := range pending {
-					if l.clock < frames[0] {
-						t.Fatalf("a frame overtook the news of node %d", node)
+				for node, versions := range pending {
+					for version, l := range versions {
+						// An older version may be missing if a newer one stands for it that came before the next frame.
+						if l.clock < frames[0] && version == last[node] {
+							t.Fatalf("a frame overtook the news of node %d", node)
+						}
 					}
 				}
 				frames, buf = frames[1:], buf[n:]
@@ -106,20 +129,18 @@ func TestLinkStateOrder(t *testing.T) {
 			frames = append(frames, clock)
 		case k < 95:
 			node, behind := byte(r.IntN(5)), r.IntN(3) == 0
-			l, waits := pending[node]
-			if !waits || behind {
-				l.clock = clock
+			if pending[node] == nil {
+				pending[node] = make(map[byte]link)
 			}
-			if behind {
-				l.behind = clock
-			}
-			pending[node] = l
-			q.LinkState(linkNode(int(node)), []byte{'L', node}, behind)
-		case len(frames)+len(pending) > 0:
+			last[node]++
+			delete(pending[node], last[node]) // a version of long ago with the same number
+			pending[node][last[node]] = link{clock, behind}
+			q.LinkState(linkNode(int(node)), []byte{'L', node, last[node]}, behind)
+		case waiting() > 0:
 			check()
 		}
 	}
-	for len(frames)+len(pending) > 0 {
+	for waiting() > 0 {
 		check()
 	}
 }
