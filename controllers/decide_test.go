@@ -126,6 +126,17 @@ func TestWants(t *testing.T) {
 	}
 }
 
+// TestWantsFeatures: a document isn't pushed to a node that doesn't know what it says.
+func TestWantsFeatures(t *testing.T) {
+	o := offer{config: nodeconfig.Config{Version: 1, TLS: nodeconfig.TLSAnonymous}, hash: "new"}
+	for _, features := range [][]string{nil, {nodeconfig.FeaturePeerTLS}, nodeconfig.KnownFeatures()} {
+		p := poller{known: statusapi.Status{Instance: "i", ConfigHash: "old", ConfigVersions: []int{1}, Features: features}}
+		if got, want := p.wants(o, time.Now()), len(features) > 1; got != want {
+			t.Errorf("with %v: %v", features, got)
+		}
+	}
+}
+
 func TestPodState(t *testing.T) {
 	waiting := func(reason string) []corev1.ContainerStatus {
 		return []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}}}

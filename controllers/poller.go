@@ -205,8 +205,8 @@ func (p *poller) push(ctx context.Context) {
 
 // wants says whether the offered config should go to the pod as it is known.
 func (p *poller) wants(o offer, now time.Time) bool {
-	if p.known.ConfigHash == o.hash || !slices.Contains(p.known.ConfigVersions, o.config.Version) {
-		return false
+	if p.known.ConfigHash == o.hash || !slices.Contains(p.known.ConfigVersions, o.config.Version) || len(o.config.Missing(p.known.Features)) > 0 {
+		return false // nothing new, or nothing that the pod could read
 	}
 	if p.pushed.instance != p.known.Instance || p.pushed.hash != o.hash {
 		return true

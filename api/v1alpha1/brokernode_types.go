@@ -22,16 +22,19 @@ const (
 	ForwardAll ForwardMode = "All"
 )
 
-// TLSMode says how a node protects its native and WebSocket ports.
-// +kubebuilder:validation:Enum=Mesh;Disabled
+// TLSMode says how connections are protected.
+// +kubebuilder:validation:Enum=Mesh;Disabled;Anonymous
 type TLSMode string
 
-// The values of spec.tls.mode.
+// The values of spec.tls.mode, of nodes and of peerings.
 const (
 	// TLSMesh demands mutual TLS with certificates of the mesh's own authority.
 	TLSMesh TLSMode = "Mesh"
 	// TLSDisabled speaks plain TCP.
 	TLSDisabled TLSMode = "Disabled"
+	// TLSAnonymous is what Zeek does by default: TLS 1.2 without certificates. It keeps out who only listens, and nobody else:
+	// whoever reaches the port is let in, and whoever stands between the ends can read and change everything.
+	TLSAnonymous TLSMode = "Anonymous"
 )
 
 // LogLevel is the least severe level that a node logs.
@@ -51,6 +54,8 @@ const (
 )
 
 // BrokerNodeSpec is what the user wants of a node.
+// +kubebuilder:validation:XValidation:rule=`!has(self.tls) || self.tls.mode != 'Disabled' || !has(self.webSocket) || !has(self.webSocket.clientCertificates) || self.webSocket.clientCertificates == 'None'`,fieldPath=".webSocket.clientCertificates",messageExpression=`'"' + self.webSocket.clientCertificates + '" with tls.mode Disabled, where clients can\'t show any; allowed: None'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.tls) || self.tls.mode != 'Disabled' || !has(self.webSocket) || !has(self.webSocket.clients) || self.webSocket.clients.all(c, has(c.tokenSHA256))`,fieldPath=".webSocket.clients",message="one has a certificate only, which it can't show with tls.mode Disabled; allowed: tokenSHA256 for each"
 // +kubebuilder:validation:XValidation:rule=`!has(self.webSocket) || !has(self.listen) || self.webSocket.port != self.listen.port`,fieldPath=".webSocket.port",message="is also listen.port; allowed: a port of its own"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || has(self.storage)`,fieldPath=".storage",message="can't be removed once it is set: the volume stays with its node"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || (has(self.storage.class) == has(oldSelf.storage.class) && (!has(self.storage.class) || self.storage.class == oldSelf.storage.class))`,fieldPath=".storage.class",messageExpression=`(has(self.storage.class) ? '"' + self.storage.class + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.storage.class) ? '"' + oldSelf.storage.class + '"' : 'unset') + '): the class of a volume can\'t change'`
@@ -135,21 +140,12 @@ type ListenSpec struct {
 	Port int32 `json:"port,omitempty"`
 }
 
-// WebSocketSpec describes the WebSocket port; the node has one only if it is set.
-type WebSocketSpec struct {
-	// Port number. 9990 and 9991 serve the node's control port and its health checks.
-	// +optional
-	// +kubebuilder:default=9997
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
-	// +kubebuilder:validation:XValidation:rule=`!(self in [9990, 9991])`,message="9990 and 9991 are the node's own control and health ports; allowed: any other port"
-	Port int32 `json:"port,omitempty"`
-}
-
 // TLSSpec describes the protection of the native and WebSocket ports.
 type TLSSpec struct {
-	// Mesh demands TLS from both ends, with certificates of the mesh's own authority. Disabled speaks plain TCP.
-	// Both ends of a peering must agree.
+	// Mesh demands TLS from both ends, with certificates of the mesh's own authority. Disabled speaks plain TCP. Anonymous is
+	// TLS without certificates on the native port, as Zeek does by default: encrypted, but nobody is authenticated, so that
+	// whoever reaches the port is let in; the WebSocket port then keeps the mesh's certificates, as with Mesh.
+	// Both ends of a peering must agree; a peering can have another mode for its own dialing.
 	// +optional
 	// +kubebuilder:default=Mesh
 	Mode TLSMode `json:"mode,omitempty"`

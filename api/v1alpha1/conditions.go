@@ -69,7 +69,7 @@ const (
 	ReasonIncompatible Reason = "Incompatible"
 	// ReasonTLSFailed: the TLS handshake fails.
 	ReasonTLSFailed Reason = "TLSFailed"
-	// ReasonTLSMismatch: one end uses TLS, the other doesn't.
+	// ReasonTLSMismatch: one end dials with another mode of TLS than the other listens with.
 	ReasonTLSMismatch Reason = "TLSMismatch"
 	// ReasonNodeMissing: the object names a BrokerNode that doesn't exist.
 	ReasonNodeMissing Reason = "NodeMissing"

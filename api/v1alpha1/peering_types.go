@@ -24,6 +24,18 @@ type PeeringSpec struct {
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('1h')`,message="allowed: a duration from 100ms to 1h, such as 500ms, 10s or 1m30s"
 	RetryInterval *metav1.Duration `json:"retryInterval,omitempty"`
+
+	// How the side that connects protects the connection.
+	// +optional
+	TLS *PeeringTLS `json:"tls,omitempty"`
+}
+
+// PeeringTLS describes how a peering is dialed.
+type PeeringTLS struct {
+	// Mesh, Disabled or Anonymous, as in a node's spec.tls.mode: what the other end listens with. Unset means the mode of the
+	// node that connects. With Disabled and Anonymous the other end is not authenticated.
+	// +optional
+	Mode TLSMode `json:"mode,omitempty"`
 }
 
 // PeeringFrom names the node that connects.

@@ -23,6 +23,10 @@ var peeringCases = slices.Concat(addressCases(), retryCases(), []testCase{
 	{name: "to is no name", kind: "Peering", spec: `{from: {node: a}, to: {node: b.c}}`, want: []string{`spec.to.node: "b.c": should match '^[a-z]([-a-z0-9]*[a-z0-9])?$'`}},
 	{name: "from too long", kind: "Peering", spec: `{from: {node: ` + x("a", 41) + `}, to: {node: b}}`, want: []string{`spec.from.node: Too long: may not be more than 40 bytes`}},
 	{name: "to too long", kind: "Peering", spec: `{from: {node: a}, to: {node: ` + x("b", 41) + `}}`, want: []string{`spec.to.node: Too long: may not be more than 40 bytes`}},
+	{name: "TLS of its own", kind: "Peering", spec: `{from: {node: a}, to: {node: b}, tls: {mode: Anonymous}}`},
+	{name: "TLS of the node", kind: "Peering", spec: `{from: {node: a}, to: {node: b}, tls: {}}`},
+	{name: "another TLS mode", kind: "Peering", spec: `{from: {node: a}, to: {node: b}, tls: {mode: mesh}}`,
+		want: []string{`spec.tls.mode: "mesh": allowed: Mesh, Disabled, Anonymous`}},
 	{name: "node of another type", kind: "Peering", spec: `{from: {node: 7}, to: {node: b}}`, want: []string{`spec.from.node: must be of type string: "integer"`}},
 })
 

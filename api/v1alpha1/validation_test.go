@@ -90,7 +90,7 @@ func (c testCase) unstructured(t *testing.T) *unstructured.Unstructured {
 // Every case goes to the API server and through package load. Both must find what the case says, in the same words, and
 // must make the same of what is fine.
 func TestValidation(t *testing.T) {
-	for _, c := range slices.Concat(nodeCases, peeringCases, storeCases) {
+	for _, c := range slices.Concat(nodeCases, webSocketCases, peeringCases, storeCases) {
 		t.Run(c.kind+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
 			u := c.unstructured(t)
@@ -197,7 +197,7 @@ func words(cause metav1.StatusCause) string {
 	return strings.ReplaceAll(msg, cause.Field+" in body ", "")
 }
 
-// list returns a YAML list of n items made of a format with one %d.
+// list returns a YAML list of n items made of a format for their number.
 func list(n int, format string) string {
 	items := make([]string, n)
 	for i := range n {

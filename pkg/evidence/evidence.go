@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
-	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 	"github.com/brokermesh/brokermesh/pkg/topology"
 )
@@ -127,7 +126,6 @@ type judge struct {
 	sights   map[string]sight
 	links    map[string][]linkView // by peering
 	hashes   map[string]string     // of compiled configs, by pod
-	plain    map[string]bool       // nodes without TLS, whose peers don't know their names
 	askAgain map[string]bool
 
 	nodes    map[string]*v1alpha1.BrokerNode
@@ -149,7 +147,6 @@ func newJudge(in Input) *judge {
 		sights:   make(map[string]sight),
 		links:    make(map[string][]linkView),
 		hashes:   make(map[string]string),
-		plain:    make(map[string]bool),
 		askAgain: make(map[string]bool),
 		nodes:    byName(in.Objects.Nodes, func(n *v1alpha1.BrokerNode) string { return n.Name }),
 		peerings: byName(in.Objects.Peerings, func(p *v1alpha1.Peering) string { return p.Name }),
@@ -159,7 +156,6 @@ func newJudge(in Input) *judge {
 		for _, p := range n.Pods {
 			j.sights[p.Pod] = j.look(p.Pod)
 			j.hashes[p.Pod] = p.Hash
-			j.plain[n.Node] = p.Config.TLS == nodeconfig.TLSDisabled
 		}
 	}
 	return j

@@ -102,6 +102,12 @@ func TestReasons(t *testing.T) {
 		{func(m *mesh) { m.status("manager-0").RestartNeeded = "tls" }, bn, "manager", "Configured", "False/RestartNeeded", "manager-0 needs a restart for tls"},
 		{facts(Facts{RestartNeeded: "another image"}), bn, "manager", "Configured", "False/RestartNeeded", "another image"},
 		{func(m *mesh) { m.status("manager-0").ConfigVersions = []int{2, 3} }, bn, "manager", "Configured", "False/NeedsNewerNode", "version 1"},
+		{objects(func(o *topology.Objects) { o.Nodes[0].Spec.TLS = &v1alpha1.TLSSpec{Mode: "Anonymous"} }), bn, "manager", "Configured",
+			"False/NeedsNewerNode", "manager-0 doesn't know AnonymousTLS, which its config needs"},
+		{func(m *mesh) {
+			objects(func(o *topology.Objects) { o.Nodes[0].Spec.TLS = &v1alpha1.TLSSpec{Mode: "Anonymous"} })(m)
+			m.status("manager-0").Features = []string{"AnonymousTLS"}
+		}, bn, "manager", "Configured", "False/Applying", ""},
 		{facts(Facts{Conflict: `Service "manager-pods" belongs to somebody else`}), bn, "manager", "Configured", "False/Conflict", "manager-pods"},
 		{objects(func(o *topology.Objects) {
 			for range 256 {
@@ -113,6 +119,11 @@ func TestReasons(t *testing.T) {
 
 		{nil, bp, link, "Established", "True/BothEndsAgree", "worker-1 and manager report each other"},
 		{nil, bp, outside, "Established", "True/OneSided", "worker-1 reports zeek.example.org:9999, which isn't managed"},
+		{objects(func(o *topology.Objects) { o.Peerings[1].Spec.TLS = &v1alpha1.PeeringTLS{Mode: "Anonymous"} }), bp, outside, "Established",
+			"True/OneSided", "which isn't managed here; the connection is encrypted, not authenticated"},
+		{objects(func(o *topology.Objects) {
+			o.Nodes[0].Spec.TLS, o.Peerings[0].Spec.TLS = &v1alpha1.TLSSpec{Mode: "Disabled"}, &v1alpha1.PeeringTLS{Mode: "Disabled"}
+		}), bp, link, "Established", "True/BothEndsAgree", "report each other; the connection is neither encrypted nor authenticated"},
 		{disagreeing, bp, link, "Established", "False/EndsDisagree", "worker-1-0 reports manager-0, which doesn't report it"},
 		{unpeered(""), bp, link, "Established", "False/Connecting", "worker-1-0 isn't connected to manager-0"},
 		{unpeered("Lost"), bp, link, "Established", "False/Connecting", ""},
@@ -133,6 +144,8 @@ func TestReasons(t *testing.T) {
 			`spec.to.node: no BrokerNode "manger" in this namespace (did you mean "manager"?)`},
 		{objects(func(o *topology.Objects) { o.Peerings[1].Spec.To = o.Peerings[0].Spec.To }), bp, outside, "Established", "False/Duplicate", "worker-1-manager"},
 		{objects(func(o *topology.Objects) { o.Nodes[0].Spec.TLS = &v1alpha1.TLSSpec{Mode: "Disabled"} }), bp, link, "Established", "False/TLSMismatch", "tls.mode"},
+		{objects(func(o *topology.Objects) { o.Peerings[0].Spec.TLS = &v1alpha1.PeeringTLS{Mode: "Anonymous"} }), bp, link, "Established", "False/TLSMismatch",
+			`spec.tls.mode: "Anonymous", but BrokerNode "manager" listens with tls.mode Mesh, allowed: Mesh`},
 
 		{nil, bp, link, "Dropping", "False/NothingDropped", "in the last 5 minutes"},
 		{func(m *mesh) {

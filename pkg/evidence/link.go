@@ -9,6 +9,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
+	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 	"github.com/brokermesh/brokermesh/pkg/topology"
 )
@@ -127,7 +128,7 @@ func (j *judge) toEntry(s sight, l topology.Link, from sight) *statusapi.Peer {
 
 // recognizable says whether the other end's entries can be told to be of this link: by the endpoint's ID, or its name.
 func (j *judge) recognizable(l topology.Link, from sight) bool {
-	return from.kind == absent || from.endpointID() != "" || !j.plain[l.FromNode]
+	return from.kind == absent || from.endpointID() != "" || l.TLS == nodeconfig.TLSMesh
 }
 
 func (j *judge) namespace() string {

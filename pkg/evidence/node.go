@@ -149,6 +149,8 @@ func (j *judge) podConfigured(p topology.PodPlan, facts Facts) ruling {
 	switch {
 	case !slices.Contains(s.status.ConfigVersions, nodeconfig.Version):
 		return no(v1alpha1.ReasonNeedsNewerNode, fmt.Sprintf("%s doesn't read configs of version %d", p.Pod, nodeconfig.Version))
+	case len(p.Config.Missing(s.status.Features)) > 0:
+		return no(v1alpha1.ReasonNeedsNewerNode, fmt.Sprintf("%s doesn't know %s, which its config needs", p.Pod, names(p.Config.Missing(s.status.Features))))
 	case s.status.ConfigHash != p.Hash && refused != "":
 		return no(v1alpha1.ReasonRejected, p.Pod+" refused it: "+refused)
 	case s.status.RestartNeeded != "":

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 	"github.com/brokermesh/brokermesh/pkg/topology"
 )
@@ -67,9 +68,22 @@ func (j *judge) established(plan topology.PeeringPlan, views []linkView) ruling 
 	case w.found:
 		return w.ruling
 	case good == v1alpha1.ReasonOneSided:
-		return yes(good, fmt.Sprintf("%s reports %s, which isn't managed here", plan.From, plan.To))
+		return yes(good, fmt.Sprintf("%s reports %s, which isn't managed here%s", plan.From, plan.To, unproven(plan)))
 	}
-	return yes(good, fmt.Sprintf("%s and %s report each other", plan.From, plan.To))
+	return yes(good, fmt.Sprintf("%s and %s report each other%s", plan.From, plan.To, unproven(plan)))
+}
+
+// unproven says what a connection that stands does not prove: without certificates, who the other end is.
+func unproven(plan topology.PeeringPlan) string {
+	for _, l := range plan.Links {
+		switch l.TLS {
+		case nodeconfig.TLSAnonymous:
+			return "; the connection is encrypted, not authenticated"
+		case nodeconfig.TLSDisabled:
+			return "; the connection is neither encrypted nor authenticated"
+		}
+	}
+	return ""
 }
 
 // columns are the links that are established, of those that there should be, and the others, worst first.

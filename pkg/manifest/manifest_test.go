@@ -60,6 +60,7 @@ func TestGolden(t *testing.T) {
 	for name, n := range map[string]*v1alpha1.BrokerNode{
 		"plain":      node(),
 		"everything": node(everything),
+		"anonymous":  node(func(n *v1alpha1.BrokerNode) { n.Spec.TLS = &v1alpha1.TLSSpec{Mode: v1alpha1.TLSAnonymous} }),
 		"websocket":  node(func(n *v1alpha1.BrokerNode) { n.Spec.WebSocket = &v1alpha1.WebSocketSpec{} }),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,6 +107,7 @@ func TestWhatRollsAPod(t *testing.T) {
 		"port":          {func(in *Input) { in.Node.Spec.Listen = &v1alpha1.ListenSpec{Port: 1} }, true},
 		"WebSocket":     {func(in *Input) { in.Node.Spec.WebSocket = &v1alpha1.WebSocketSpec{} }, true},
 		"TLS mode":      {func(in *Input) { in.Node.Spec.TLS = &v1alpha1.TLSSpec{Mode: v1alpha1.TLSDisabled} }, true},
+		"anonymous TLS": {func(in *Input) { in.Node.Spec.TLS = &v1alpha1.TLSSpec{Mode: v1alpha1.TLSAnonymous} }, true},
 		"TLS default":   {func(in *Input) { in.Node.Spec.TLS = &v1alpha1.TLSSpec{Mode: v1alpha1.TLSMesh} }, false},
 		"config":        {func(in *Input) { in.Configs = map[string][]byte{"worker-1-0": []byte("{}")} }, false},
 		"revision":      {func(in *Input) { in.Revision++ }, false},

@@ -48,7 +48,7 @@ func statefulSet(node *v1alpha1.BrokerNode, image string) *appsv1.StatefulSet {
 }
 
 func podAnnotations(node *v1alpha1.BrokerNode) map[string]string {
-	if tls := node.Spec.TLS; tls != nil && tls.Mode == v1alpha1.TLSDisabled {
+	if tls := node.Spec.TLS; tls != nil && tls.Mode != "" && tls.Mode != v1alpha1.TLSMesh {
 		return map[string]string{TLSModeAnnotation: string(tls.Mode)}
 	}
 	return nil

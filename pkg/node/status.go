@@ -92,6 +92,7 @@ func (n *Node) collect(now time.Time) statusapi.Status {
 		Pod:            c.Pod,
 		Version:        n.o.Version,
 		ConfigVersions: []int{nodeconfig.Version},
+		Features:       nodeconfig.KnownFeatures(),
 		ConfigRevision: c.Revision,
 		ConfigError:    n.mu.problem,
 		RestartNeeded:  n.mu.restart,

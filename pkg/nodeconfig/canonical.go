@@ -23,13 +23,14 @@ const (
 	DefaultJournalMode  = "Delete"
 )
 
-// WithDefaults is a copy of the document in which every default is written out and every list is sorted.
+// WithDefaults is a copy of the document in which defaults are written out and every list is sorted.
 func (c Config) WithDefaults() Config {
 	c = c.sorted()
 	setDefault(&c.ListenPort, DefaultListenPort)
 	setDefault(&c.TLS, DefaultTLS)
 	setDefault(&c.Forward, DefaultForward)
 	setDefault(&c.LogLevel, DefaultLogLevel)
+	c.WebSocket = c.WebSocket.withDefaults()
 	for i := range c.Peers {
 		setDefault(&c.Peers[i].RetrySeconds, DefaultRetrySeconds)
 	}
@@ -51,6 +52,7 @@ func (c Config) WithDefaults() Config {
 // out. It includes the revision, if there is one; the hash doesn't.
 func (c Config) Canonical() []byte {
 	c = c.sorted()
+	c.WebSocket = c.WebSocket.canonical()
 	dropDefault(&c.ListenPort, DefaultListenPort)
 	dropDefault(&c.TLS, DefaultTLS)
 	dropDefault(&c.Forward, DefaultForward)
@@ -80,12 +82,16 @@ func (c Config) Hash() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// sorted copies the document with its lists in their canonical order. The subscriptions are a set.
+// sorted copies the document with its lists in their canonical order. The subscriptions are a set. A peer that is dialed as the
+// config's own TLS says has none of its own.
 func (c Config) sorted() Config {
-	c.Subscriptions = slices.Compact(slices.Sorted(slices.Values(c.Subscriptions)))
+	c.Subscriptions = set(c.Subscriptions)
 	c.Peers = slices.SortedStableFunc(slices.Values(c.Peers), func(a, b Peer) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Pod, b.Pod), cmp.Compare(a.Address, b.Address))
 	})
+	for i := range c.Peers {
+		dropDefault(&c.Peers[i].TLS, cmp.Or(c.TLS, DefaultTLS))
+	}
 	c.Stores = slices.SortedStableFunc(slices.Values(c.Stores), func(a, b Store) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.StoreName, b.StoreName))
 	})

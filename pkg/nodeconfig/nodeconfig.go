@@ -2,6 +2,8 @@
 
 package nodeconfig
 
+import "cmp"
+
 // Version is the document version that this package reads and writes.
 const Version = 1
 
@@ -13,10 +15,14 @@ const (
 	HTTPPort = 9991
 )
 
-// Values of Config.TLS.
+// Values of Config.TLS and Peer.TLS.
 const (
-	TLSMesh     = "Mesh"
+	// TLSMesh is mutual TLS with certificates of the mesh's authority.
+	TLSMesh = "Mesh"
+	// TLSDisabled is plain TCP.
 	TLSDisabled = "Disabled"
+	// TLSAnonymous is TLS without certificates, as Zeek does by default.
+	TLSAnonymous = "Anonymous"
 )
 
 // Values of Config.Forward.
@@ -58,8 +64,11 @@ type Config struct {
 	ListenPort int `json:"listenPort,omitempty"`
 	// WebSocketPort is the port of the WebSocket gateway; 0 means none.
 	WebSocketPort int `json:"webSocketPort,omitempty"`
-	// TLS is "Mesh" (default) or "Disabled" and concerns the native and the WebSocket port.
+	// TLS is "Mesh" (default), "Disabled" or "Anonymous" and concerns the native and the WebSocket port; with "Anonymous" the
+	// WebSocket port has the mesh's certificates all the same.
 	TLS string `json:"tls,omitempty"`
+	// WebSocket says who may come to that port and what they may do; nil means the defaults.
+	WebSocket *WebSocket `json:"webSocket,omitempty"`
 	// Forward is "Mesh" (default), "None" or "All".
 	Forward string `json:"forward,omitempty"`
 	// LogLevel is "Debug", "Info" (default), "Warn" or "Error".
@@ -84,6 +93,13 @@ type Peer struct {
 	Pod string `json:"pod,omitempty"`
 	// RetrySeconds is the longest pause between attempts; 0 means 10.
 	RetrySeconds float64 `json:"retrySeconds,omitempty"`
+	// TLS is how the address is dialed; empty means as the config's own TLS.
+	TLS string `json:"tls,omitempty"`
+}
+
+// Dials is how the config dials a peer of its own: TLSMesh, TLSDisabled or TLSAnonymous.
+func (c Config) Dials(p Peer) string {
+	return cmp.Or(p.TLS, c.TLS, DefaultTLS)
 }
 
 // Store is a master or a clone that the node holds.

@@ -167,7 +167,7 @@ func TestValidateRefuses(t *testing.T) {
 		"port":            {func(c *Config) { c.ListenPort = 65536 }, "listenPort: 65536: allowed: 0 to 65535"},
 		"control port":    {func(c *Config) { c.ListenPort = 9990 }, "listenPort: 9990: allowed: 0 to 65535, except 9990 and 9991"},
 		"same port":       {func(c *Config) { c.WebSocketPort = 9999 }, "webSocketPort: 9999: allowed: another port"},
-		"tls":             {func(c *Config) { c.TLS = "off" }, `tls: "off": allowed: Mesh, Disabled`},
+		"tls":             {func(c *Config) { c.TLS = "off" }, `tls: "off": allowed: Mesh, Disabled, Anonymous`},
 		"forward":         {func(c *Config) { c.Forward = "x" }, `forward: "x": allowed: Mesh, None, All`},
 		"subscriptions":   {func(c *Config) { c.Subscriptions = many }, "subscriptions: 257: allowed: at most 256"},
 		"subscription":    {func(c *Config) { c.Subscriptions = []string{strings.Repeat("a", 4097)} }, "subscriptions[0]: 4097 bytes: allowed: at most 4096 bytes"},
@@ -176,6 +176,7 @@ func TestValidateRefuses(t *testing.T) {
 		"peer node":       {func(c *Config) { c.Peers[0].Node = "" }, `peers[0].node: "": allowed`},
 		"peer pod":        {func(c *Config) { c.Peers[0].Pod = "x" }, `peers[0].pod: "x": allowed: "manager-"`},
 		"retry":           {func(c *Config) { c.Peers[0].RetrySeconds = math.NaN() }, "peers[0].retrySeconds: NaN: allowed: 0 to 86400"},
+		"peer tls":        {func(c *Config) { c.Peers[0].TLS = "mesh" }, `peers[0].tls: "mesh": allowed: Mesh, Disabled, Anonymous`},
 		"address twice":   {func(c *Config) { c.Peers = append(c.Peers, Peer{Name: "z", Address: c.Peers[0].Address}) }, "peers[1].address"},
 		"peering twice":   {func(c *Config) { c.Peers = []Peer{{Name: "z", Address: "a:1"}, {Name: "z", Address: "b:1"}} }, "peers[1].name"},
 		"object":          {func(c *Config) { c.Stores[0].Object = "_" }, "stores[0].object"},
@@ -228,6 +229,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(full.Canonical())
 	f.Add([]byte(`{"version":1,"namespace":"n","node":"a","pod":"a-0","stores":[{"object":"s","storeName":"s","role":"Master","backend":"SQLite","journalMode":"WAL"}]}`))
 	f.Add([]byte(`{"version":1,"peers":[[[[]]]]}`))
+	f.Add(door().Canonical())
 	f.Add([]byte(`{"version":1e0}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := Parse(b)
@@ -253,5 +255,5 @@ func FuzzParse(f *testing.F) {
 func ExampleConfig_Validate() {
 	c := Config{Version: 1, Namespace: "default", Node: "manager", Pod: "manager-0", TLS: "Off"}
 	fmt.Println(c.Validate())
-	// Output: tls: "Off": allowed: Mesh, Disabled
+	// Output: tls: "Off": allowed: Mesh, Disabled, Anonymous
 }

@@ -121,10 +121,19 @@ type keys struct {
 }
 
 var configKeys = keys{
-	names: []string{"version", "revision", "namespace", "node", "pod", "listenPort", "webSocketPort", "tls", "forward",
-		"logLevel", "subscriptions", "peers", "stores"},
+	names: []string{"version", "revision", "namespace", "node", "pod", "listenPort", "webSocketPort", "tls",
+		"webSocket", "forward", "logLevel", "subscriptions", "peers", "stores"},
 	below: map[string]keys{
-		"peers": {names: []string{"name", "address", "node", "pod", "retrySeconds"}},
+		"webSocket": {
+			names: []string{"dialect", "allowedOrigins", "clientCertificates", "clients", "others", "limits"},
+			below: map[string]keys{
+				"clients": {names: []string{"name", "tokenSHA256", "certificate", "publish", "subscribe"}},
+				"others":  {names: []string{"publish", "subscribe"}},
+				"limits": {names: []string{"messageBytes", "subscriptions", "connections", "messagesPerSecond", "bytesPerSecond",
+					"queueMessages", "overflow"}},
+			},
+		},
+		"peers": {names: []string{"name", "address", "node", "pod", "retrySeconds", "tls"}},
 		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode",
 			"staleAfterSeconds"}},
 	},

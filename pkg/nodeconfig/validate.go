@@ -74,7 +74,8 @@ func (c Config) Validate() error {
 	if c.WebSocketPort == cmp.Or(c.ListenPort, DefaultListenPort) {
 		v.add("webSocketPort", c.WebSocketPort, "another port than listenPort")
 	}
-	v.oneOf("tls", c.TLS, "", TLSMesh, TLSDisabled)
+	v.oneOf("tls", c.TLS, "", TLSMesh, TLSDisabled, TLSAnonymous)
+	v.webSocket(c)
 	v.oneOf("forward", c.Forward, "", ForwardMesh, ForwardNone, ForwardAll)
 	v.oneOf("logLevel", c.LogLevel, "", LogDebug, LogInfo, LogWarn, LogError)
 	v.subscriptions(c.Subscriptions)
@@ -175,6 +176,7 @@ func (v *validation) peers(list []Peer) {
 		v.match(at+"name", p.Name, objectPattern, 253)
 		v.address(at+"address", p.Address)
 		v.seconds(at+"retrySeconds", p.RetrySeconds, MaxRetrySeconds)
+		v.oneOf(at+"tls", p.TLS, "", TLSMesh, TLSDisabled, TLSAnonymous)
 		if p.Node != "" || p.Pod != "" {
 			v.match(at+"node", p.Node, nodePattern, MaxNodeName)
 			v.pod(at+"pod", p.Pod, p.Node)

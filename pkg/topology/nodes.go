@@ -69,6 +69,7 @@ func (c *compiler) config(n *v1alpha1.BrokerNode, pod string) *nodeconfig.Config
 		Pod:           pod,
 		ListenPort:    listenPort(n),
 		WebSocketPort: webSocketPort(n),
+		WebSocket:     webSocket(n),
 		TLS:           string(tlsMode(n)),
 		Forward:       string(n.Spec.Forward),
 		LogLevel:      string(n.Spec.LogLevel),

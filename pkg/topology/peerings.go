@@ -59,21 +59,36 @@ func (c *compiler) peeringFault(p *v1alpha1.Peering, claims map[string]string) *
 		return c.find(f)
 	}
 	claims[claim] = p.Name
-	return c.tlsMismatch(f, from, to)
+	return c.tlsMismatch(p, f, to)
 }
 
 // tlsMismatch looks at what the specs say; an end outside has none.
-func (c *compiler) tlsMismatch(f Finding, from, to string) *Finding {
+func (c *compiler) tlsMismatch(p *v1alpha1.Peering, f Finding, to string) *Finding {
 	if to == "" {
 		return nil
 	}
-	a, b := tlsMode(c.nodes[from]), tlsMode(c.nodes[to])
-	if a == b {
+	from := c.nodes[p.Spec.From.Node]
+	dials, listens := dialMode(p, from), tlsMode(c.nodes[to])
+	if dials == listens {
 		return nil
 	}
 	f.Reason = v1alpha1.ReasonTLSMismatch
-	f.Message = fmt.Sprintf("BrokerNode %q has tls.mode %s, BrokerNode %q has %s, allowed: the same on both ends", from, a, to, b)
+	if p.Spec.TLS != nil && p.Spec.TLS.Mode != "" {
+		f.Field = "spec.tls.mode"
+		f.Message = fmt.Sprintf("%q, but BrokerNode %q listens with tls.mode %s, allowed: %s", dials, to, listens, listens)
+		return c.find(f)
+	}
+	f.Message = fmt.Sprintf("BrokerNode %q has tls.mode %s, BrokerNode %q has %s, allowed: the same on both ends, or spec.tls.mode %s here",
+		from.Name, dials, to, listens, listens)
 	return c.find(f)
+}
+
+// dialMode is how the side that connects dials.
+func dialMode(p *v1alpha1.Peering, from *v1alpha1.BrokerNode) v1alpha1.TLSMode {
+	if p.Spec.TLS == nil {
+		return tlsMode(from)
+	}
+	return cmp.Or(p.Spec.TLS.Mode, tlsMode(from))
 }
 
 // link plans the links of a sound peering and puts them into the configs of the side that connects.
@@ -93,14 +108,18 @@ func (c *compiler) link(p *v1alpha1.Peering) []Link {
 	if p.Spec.RetryInterval != nil {
 		retry = p.Spec.RetryInterval.Seconds()
 	}
+	mode := string(dialMode(p, from))
+	if c.opt.Plain {
+		mode = nodeconfig.TLSDisabled
+	}
 	var links []Link
 	for _, pod := range Pods(from) {
 		for _, l := range targets {
-			l.FromNode, l.From = from.Name, pod
+			l.FromNode, l.From, l.TLS = from.Name, pod, mode
 			links = append(links, l)
 			if l.Address != "" {
 				c.configs[pod].Peers = append(c.configs[pod].Peers,
-					nodeconfig.Peer{Name: p.Name, Address: l.Address, Node: l.ToNode, Pod: l.To, RetrySeconds: retry})
+					nodeconfig.Peer{Name: p.Name, Address: l.Address, Node: l.ToNode, Pod: l.To, RetrySeconds: retry, TLS: mode})
 			}
 		}
 	}

@@ -44,7 +44,7 @@ type Options struct {
 	Addresses map[string]string
 	// RequireStorage refuses a persistent backend on a node without spec.storage; a laptop has its data folder instead.
 	RequireStorage bool
-	// Plain compiles every node with TLS off, whatever its spec says.
+	// Plain compiles every node and every peering with TLS off, whatever the specs say.
 	Plain bool
 }
 
@@ -93,6 +93,8 @@ type Link struct {
 	// ToNode and To are empty for an endpoint outside.
 	ToNode, To string
 	Address    string
+	// TLS is how the address is dialed, a value of nodeconfig.Config.TLS: only with TLSMesh the ends authenticate each other.
+	TLS string
 }
 
 // Target is the pod or, outside, the address that the link leads to.

@@ -204,7 +204,11 @@ func render(r Result) string {
 	for _, p := range r.Peerings {
 		fmt.Fprintf(&b, "peering %s: %s -> %s%s\n", p.Name, p.From, p.To, fault(p.Fault))
 		for _, l := range p.Links {
-			fmt.Fprintf(&b, "  link %s -> %s (%s)\n", l.From, l.Target(), l.Address)
+			mode := ""
+			if l.TLS != nodeconfig.TLSMesh {
+				mode = " tls=" + l.TLS
+			}
+			fmt.Fprintf(&b, "  link %s -> %s (%s)%s\n", l.From, l.Target(), l.Address, mode)
 		}
 	}
 	for _, s := range r.Stores {

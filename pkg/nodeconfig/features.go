@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeconfig
+
+import "slices"
+
+// Optional features of a document. A node that doesn't know one refuses a document with it, so that it isn't sent any.
+const (
+	// FeatureWebSocket is Config.WebSocket.
+	FeatureWebSocket = "WebSocketClients"
+	// FeatureAnonymousTLS is the value Anonymous of Config.TLS and Peer.TLS.
+	FeatureAnonymousTLS = "AnonymousTLS"
+	// FeaturePeerTLS is Peer.TLS.
+	FeaturePeerTLS = "PeerTLS"
+)
+
+// KnownFeatures are all that this package reads, sorted.
+func KnownFeatures() []string {
+	return []string{FeatureAnonymousTLS, FeaturePeerTLS, FeatureWebSocket}
+}
+
+// Features are those that a node has to know to read the canonical form of the document; sorted.
+func (c Config) Features() []string {
+	var need []string
+	c = c.sorted()
+	anonymous := c.TLS == TLSAnonymous
+	peers := false
+	for _, p := range c.Peers {
+		peers = peers || p.TLS != ""
+		anonymous = anonymous || p.TLS == TLSAnonymous
+	}
+	if anonymous {
+		need = append(need, FeatureAnonymousTLS)
+	}
+	if peers {
+		need = append(need, FeaturePeerTLS)
+	}
+	if c.WebSocket.canonical() != nil {
+		need = append(need, FeatureWebSocket)
+	}
+	return need
+}
+
+// Missing are the features that the document needs and a node with these doesn't know.
+func (c Config) Missing(known []string) []string {
+	return slices.DeleteFunc(c.Features(), func(f string) bool { return slices.Contains(known, f) })
+}
