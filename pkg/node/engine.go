@@ -14,10 +14,8 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
-	"github.com/brokermesh/brokermesh/pkg/broker/gateway"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/inspect"
-	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
@@ -30,10 +28,13 @@ type engine struct {
 	level    *slog.LevelVar
 	wake     func()
 	endpoint *broker.Endpoint
-	gateway  *gateway.Gateway // nil without a WebSocket port
-	answers  *inspect.Server  // to whoever looks into the mesh
-	identity *identity        // nil while no persistent store is mastered
+	front    *front          // nil without a WebSocket port
+	answers  *inspect.Server // to whoever looks into the mesh
+	identity *identity       // nil while no persistent store is mastered
 	config   nodeconfig.Config
+
+	mesh      *peering.TLS // the mesh's certificates; nil until a config needs them
+	anonymous *peering.TLS // never nil
 
 	at        map[string]string    // addresses to listen on instead of the config's, by name of the port
 	listeners []statusapi.Listener // fixed after the start
@@ -47,7 +48,7 @@ type engine struct {
 // start opens the ports of an accepted config and brings it to life; at says
 // where, if not where the config says. After an error nothing is left of it.
 func (n *Node) start(ctx context.Context, c nodeconfig.Config, at map[string]string) (started *engine, err error) {
-	e := &engine{o: n.o, log: n.log.With("node", c.Pod), level: n.level, wake: n.wake, at: at}
+	e := &engine{o: n.o, log: n.log.With("node", c.Pod), level: n.level, wake: n.wake, at: at, anonymous: anonymous()}
 	e.mu.stores = make(map[string]*runningStore)
 	if err := e.claimIdentity(c); err != nil {
 		return nil, err
@@ -58,14 +59,13 @@ func (n *Node) start(ctx context.Context, c nodeconfig.Config, at map[string]str
 			started = nil
 		}
 	}()
-	security, err := e.security(c)
-	if err != nil {
+	if err := e.loadCertificates(c); err != nil {
 		return nil, err
 	}
 	e.endpoint, err = broker.New(broker.Options{
 		ID:      e.identity.id(),
 		Forward: forwardMode(c.Forward),
-		TLS:     security,
+		TLS:     e.tls(c.TLS),
 		Logger:  e.log,
 	})
 	if err != nil {
@@ -75,25 +75,10 @@ func (n *Node) start(ctx context.Context, c nodeconfig.Config, at map[string]str
 	if err != nil {
 		return nil, err
 	}
-	if err := e.listen(c, security); err != nil {
+	if err := e.listen(c); err != nil {
 		return nil, err
 	}
 	return e, e.turnTo(ctx, c)
-}
-
-// security is how the ports are protected; nil for plain TCP.
-func (e *engine) security(c nodeconfig.Config) (*peering.TLS, error) {
-	if c.TLS == nodeconfig.TLSDisabled {
-		return nil, nil
-	}
-	if e.o.TLSDir == "" {
-		return nil, errors.New(`tls is "Mesh", but this node was given no certificates`)
-	}
-	t, err := peering.LoadTLS(e.o.TLSDir)
-	if err != nil {
-		return nil, fmt.Errorf("certificates in %s: %w", e.o.TLSDir, err)
-	}
-	return t, nil
 }
 
 // claimIdentity takes the endpoint ID of the data folder when the config
@@ -117,7 +102,7 @@ func (e *engine) claimIdentity(c nodeconfig.Config) error {
 	return nil
 }
 
-func (e *engine) listen(c nodeconfig.Config, security *peering.TLS) error {
+func (e *engine) listen(c nodeconfig.Config) error {
 	address, err := e.endpoint.Listen(e.listenAddress(portBroker, c.ListenPort))
 	if err != nil {
 		return fmt.Errorf("listen for peers: %w", err)
@@ -126,15 +111,11 @@ func (e *engine) listen(c nodeconfig.Config, security *peering.TLS) error {
 	if c.WebSocketPort == 0 {
 		return nil
 	}
-	e.gateway, err = gateway.Listen(e.endpoint, e.listenAddress(portWebSocket, c.WebSocketPort), gateway.Options{
-		TLS:     security,
-		Version: e.o.Version,
-		Logger:  e.log,
-	})
+	e.front, err = openFront(e.endpoint, e.listenAddress(portWebSocket, c.WebSocketPort))
 	if err != nil {
 		return err
 	}
-	e.listeners = append(e.listeners, statusapi.Listener{Name: portWebSocket, Address: e.gateway.Addr().String()})
+	e.listeners = append(e.listeners, statusapi.Listener{Name: portWebSocket, Address: e.front.listener.Addr().String()})
 	return nil
 }
 
@@ -169,24 +150,34 @@ func (e *engine) turnTo(ctx context.Context, c nodeconfig.Config) error {
 	if err := e.claimIdentity(c); err != nil {
 		return err
 	}
+	if err := e.loadCertificates(c); err != nil {
+		return err
+	}
+	serve, err := e.front.prepare(e.gatewayOptions(c))
+	if err != nil {
+		return err
+	}
 	e.level.Set(levelOf(c.LogLevel))
+	serve()
 	e.endpoint.SetWants(c.Subscriptions)
 	e.turnPeers(ctx, c)
 	e.turnStores(c)
+	e.warn(e.config, c)
 	e.config = c
 	return nil
 }
 
-// turnPeers ends the peerings that the config no longer has, or that lead to
-// another node now, then begins those that it newly has.
+// turnPeers ends the peerings that the config no longer has, that lead to
+// another node now or are protected otherwise, then begins those that it newly
+// has.
 func (e *engine) turnPeers(ctx context.Context, c nodeconfig.Config) {
-	want := make(map[string]broker.PeerOptions, len(c.Peers))
+	want := make(map[string]nodeconfig.Peer, len(c.Peers))
 	for _, p := range c.Peers {
-		want[p.Address] = peerOptions(c, p)
+		want[p.Address] = p
 	}
 	var closing sync.WaitGroup
 	for _, p := range e.config.Peers {
-		if o, ok := want[p.Address]; ok && o.ServerURI == peerOptions(e.config, p).ServerURI {
+		if now, ok := want[p.Address]; ok && e.securityOf(c, now) == e.securityOf(e.config, p) {
 			continue
 		}
 		closing.Go(func() {
@@ -196,23 +187,22 @@ func (e *engine) turnPeers(ctx context.Context, c nodeconfig.Config) {
 		})
 	}
 	closing.Wait()
-	for address, o := range want {
+	for address, p := range want {
 		// An address that is dialed already gets the new options.
-		if err := e.endpoint.PeerAsync(address, o); err != nil {
-			e.log.Error("peer", "peering", o.Name, "address", address, "error", err)
+		if err := e.endpoint.PeerAsync(address, e.peerOptions(c, p)); err != nil {
+			e.log.Error("peer", "peering", p.Name, "address", address, "error", err)
 		}
 	}
 }
 
-func peerOptions(c nodeconfig.Config, p nodeconfig.Peer) broker.PeerOptions {
-	o := broker.PeerOptions{
-		Name:  p.Name,
-		Retry: time.Duration(p.RetrySeconds * float64(time.Second)),
+func (e *engine) peerOptions(c nodeconfig.Config, p nodeconfig.Peer) broker.PeerOptions {
+	s := e.securityOf(c, p)
+	return broker.PeerOptions{
+		Name:      p.Name,
+		Retry:     time.Duration(p.RetrySeconds * float64(time.Second)),
+		ServerURI: s.uri,
+		Security:  s.options(),
 	}
-	if p.Node != "" && c.TLS != nodeconfig.TLSDisabled {
-		o.ServerURI = meshtls.NodeURI(c.Namespace, p.Node)
-	}
-	return o
 }
 
 func forwardMode(name string) broker.ForwardMode {
@@ -229,10 +219,7 @@ func forwardMode(name string) broker.ForwardMode {
 // close lets go of stores and peers. It is called once, and also for an engine
 // that is only half built.
 func (e *engine) close(ctx context.Context) error {
-	var err error
-	if e.gateway != nil {
-		err = e.gateway.Close()
-	}
+	err := e.front.close()
 	e.closeStores()
 	if e.answers != nil {
 		e.answers.Close()

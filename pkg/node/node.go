@@ -3,12 +3,14 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -199,8 +201,30 @@ func keepFixed(running, c nodeconfig.Config) (effective nodeconfig.Config, resta
 	keep("listenPort", running.ListenPort != c.ListenPort)
 	keep("webSocketPort", running.WebSocketPort != c.WebSocketPort)
 	keep("tls", running.TLS != c.TLS)
+	if running.WebSocketPort == 0 || c.WebSocketPort == 0 {
+		c.WebSocket = running.WebSocket // about a port that comes or goes with the new process
+	}
+	if running.TLS != c.TLS {
+		c.Peers = keepDialing(running, c)
+	}
 	c.ListenPort, c.WebSocketPort, c.TLS = running.ListenPort, running.WebSocketPort, running.TLS
 	return c, joinWords(names)
+}
+
+// keepDialing is c's peers when TLS changes with a new process only: those
+// that follow it are dialed as before for as long, new ones as c says.
+func keepDialing(running, c nodeconfig.Config) []nodeconfig.Peer {
+	before := make(map[string]string, len(running.Peers))
+	for _, p := range running.Peers {
+		before[p.Name+" "+p.Pod] = running.Dials(p)
+	}
+	peers := slices.Clone(c.Peers)
+	for i, p := range peers {
+		if p.TLS == "" {
+			peers[i].TLS = cmp.Or(before[p.Name+" "+p.Pod], c.Dials(p))
+		}
+	}
+	return peers
 }
 
 // Announce adds a port to the status that something else than the engine
