@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build race
+
+package data
+
+// raceDetector: sync.Pool drops some of what it is given, so that allocations
+// are more than usual.
+const raceDetector = true
