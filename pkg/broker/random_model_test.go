@@ -188,7 +188,7 @@ func (w *world) direct(from, to int) bool {
 // origin is whom a message names as its publisher, at a node or client: forwarders hide who is behind them.
 func (w *world) origin(from, at int) int {
 	for _, p := range w.peers(from) {
-		if p == at || w.kinds[from] != isForeign || w.kinds[p] == isNode {
+		if p == at || w.kinds[from] != isForeign || w.kinds[p] == isNode && w.reaches(p, at) {
 			return from
 		}
 	}
