@@ -4,6 +4,7 @@ package data
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -84,8 +85,8 @@ func FuzzUnmarshal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := Decode(b)
-		if err != nil {
-			return
+		if err != nil || holdsSubnormal(v) {
+			return // subnormal reals are written as zero, so that two keys can become one
 		}
 		for _, target := range targets {
 			into := reflect.New(target)
@@ -112,6 +113,23 @@ func FuzzUnmarshal(f *testing.F) {
 			}
 		}
 	})
+}
+
+func holdsSubnormal(v Value) bool {
+	if x, ok := v.AsReal(); ok {
+		return x != 0 && math.Abs(x) < 0x1p-1022
+	}
+	for k, e := range v.Entries() {
+		if holdsSubnormal(k) || holdsSubnormal(e) {
+			return true
+		}
+	}
+	for e := range v.Elements() {
+		if holdsSubnormal(e) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestMarshalAllocations(t *testing.T) {

@@ -90,13 +90,13 @@ func (r *recordReader) uint32() uint32 { return uint32(r.number(4)) }
 func (r *recordReader) cell(depth int) Cell {
 	c := Cell{Type: ColumnType(r.uint32()), Subtype: ColumnType(r.uint32())}
 	if r.number(1) == 1 && r.err == nil {
-		c.Value = r.value(c.Type, depth)
+		c.Value = r.value(c, depth)
 	}
 	return c
 }
 
-func (r *recordReader) value(t ColumnType, depth int) data.Value {
-	switch t {
+func (r *recordReader) value(c Cell, depth int) data.Value {
+	switch c.Type {
 	case ColumnBool:
 		return data.Boolean(r.number(8) != 0)
 	case ColumnInt:
@@ -120,9 +120,9 @@ func (r *recordReader) value(t ColumnType, depth int) data.Value {
 	case ColumnSubnet:
 		return r.subnet()
 	case ColumnSet, ColumnVector:
-		return r.elements(t, depth)
+		return r.elements(c, depth)
 	default:
-		r.fail("a value of %s", t)
+		r.fail("a value of %s", c.Type)
 		return data.Value{}
 	}
 }
@@ -173,11 +173,11 @@ func (r *recordReader) subnet() data.Value {
 // mappedBits precede the bits of an IPv4 address in its IPv6 form.
 const mappedBits = 96
 
-func (r *recordReader) elements(t ColumnType, depth int) data.Value {
+func (r *recordReader) elements(c Cell, depth int) data.Value {
 	n := r.number(8)
 	switch {
 	case n > uint64(len(r.rest))/minCell:
-		r.fail("a %s claims %d elements in %d bytes", t, n, len(r.rest))
+		r.fail("a %s claims %d elements in %d bytes", c.Type, n, len(r.rest))
 		return data.Value{}
 	case depth >= data.MaxDepth-8:
 		r.fail("sets and vectors are nested too deeply")
@@ -185,9 +185,13 @@ func (r *recordReader) elements(t ColumnType, depth int) data.Value {
 	}
 	list := make([]data.Value, 0, n)
 	for range n {
-		list = append(list, r.cell(depth+1).Value)
+		e := r.cell(depth + 1)
+		if c.Subtype != 0 && e.Type != c.Subtype {
+			r.fail("an element of type %s in a %s of %s", e.Type, c.Type, c.Subtype)
+		}
+		list = append(list, e.Value)
 	}
-	if t == ColumnSet {
+	if c.Type == ColumnSet {
 		return data.Set(list...)
 	}
 	return data.Vector(list...)
