@@ -184,7 +184,9 @@ func TestDialingChangesLive(t *testing.T) {
 	apply(t, b, secured("b", nodeconfig.TLSAnonymous))
 	peer := nodeconfig.Peer{Name: "a-b", Address: port(t, b, "broker"), Node: "b", Pod: "b-0"}
 	apply(t, a, secured("a", nodeconfig.TLSMesh, peer))
-	await(t, a, "refused", func(s statusapi.Status) bool { return len(s.Peers) == 1 && s.Peers[0].Error == string(broker.PeerTLSFailed) })
+	await(t, a, "refused", func(s statusapi.Status) bool {
+		return len(s.Peers) == 1 && s.Peers[0].Error == string(broker.PeerTLSFailed)
+	})
 	peer.TLS = nodeconfig.TLSAnonymous
 	apply(t, a, secured("a", nodeconfig.TLSMesh, peer))
 	if s := await(t, a, "peered", peered); s.RestartNeeded != "" || s.Peers[0].URI != "" {
