@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -258,6 +259,44 @@ func TestPointToPoint(t *testing.T) {
 	for _, want := range []string{"/direct/x", "/direct/y"} {
 		if m := get(t, sub); m.Topic != want {
 			t.Errorf("got %+v, want topic %s", m, want)
+		}
+	}
+}
+
+// TestUnpeerAtOnce ends a peering from both sides at about the same time: each answers the other's ping, and there is one end. If the
+// other side was the quicker one, it is a loss.
+func TestUnpeerAtOnce(t *testing.T) {
+	e := endpoint(t, broker.Options{}, "")
+	events, err := e.SubscribeStatus(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "--trace")
+	for range 5 {
+		peered(t, e, p)
+		p.do(command{"do": "unpeer"})
+		p.waitFor("its closing ping", func(ev event) bool {
+			return ev.str("event") == "frame" && ev.str("dir") == "out" && strings.HasPrefix(ev.str("payload"), "425945")
+		})
+		e.UnpeerID(within(t), p.id) // peer_invalid if the peer was quicker
+		p.wait("peer_lost")
+		last := ""
+		for _, want := range []string{"endpoint_discovered", "peer_added", "", "endpoint_unreachable"} {
+			ev, err := events.Get(within(t))
+			if err != nil || want != "" && ev.Code != want {
+				t.Fatalf("event %v, %v; want %s", ev, err, want)
+			}
+			if want == "" {
+				last = ev.Code
+			}
+		}
+		if last != "peer_removed" && last != "peer_lost" {
+			t.Errorf("the peering ended with %s", last)
+		}
+		for more, ok := events.Poll(); ok; more, ok = events.Poll() {
+			if more.Code != "peer_invalid" {
+				t.Errorf("and then %v", more)
+			}
 		}
 	}
 }
