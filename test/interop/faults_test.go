@@ -156,7 +156,7 @@ func TestBadFraming(t *testing.T) {
 		raw   string
 		frame bool
 	}{
-		{"7fffffff", false}, {"04000001", false}, // larger than any frame, than our limit
+		{"7fffffff", false}, {"04000033", false}, // larger than any frame; than our limit of 64 MiB and the longest stamp
 		{update + "0003" + "3c243e" + "02" + "0161", true}, // two entries are said, one is there
 		{update + "0003" + "3c243e" + "01" + "0161" + "00", true},
 		{update + "00ff" + "3c243e", true},
