@@ -208,3 +208,58 @@ func TestPublishBytes(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
+
+// TestPublisherFullInMesh is TestPublisherFull between nodes, whose messages are numbered for all of them at once.
+func TestPublisherFullInMesh(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		full    Full
+		mark    bool // as in a callback
+		want    error
+		dropped uint64
+		got     []uint64 // by the node that takes everything
+	}{
+		{"fail", FullFail, false, ErrFull, 0, nil}, {"wait in a callback", FullWait, true, ErrWouldBlock, 0, nil},
+		{"drop", FullDrop, false, nil, 3, []uint64{0, 1, 2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := Options{PeerQueue: QueueLimit{Messages: 4}}
+				a, stuck := localPair(t, o)
+				open, err := New(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				block, _ := stuck.Subscribe([]string{"/fill", "/t"}, QueueLimit{Messages: 1, Overflow: OverflowWait})
+				sub, _ := open.Subscribe([]string{"/t"}, QueueLimit{})
+				connectLocal(t, a, stuck)
+				connectLocal(t, a, open)
+				synctest.Wait()
+				fill := a.NewPublisher("/fill", PublisherOptions{Full: FullFail})
+				for err := error(nil); err == nil; synctest.Wait() {
+					err = fill.Publish(t.Context(), data.None())
+				}
+				ctx := t.Context()
+				if c.mark {
+					ctx = context.WithValue(ctx, callbackKey{a}, true)
+				}
+				p := a.NewPublisher("/t", PublisherOptions{Full: c.full})
+				for i := range 3 {
+					if err := p.Publish(ctx, data.Count(uint64(i))); !errors.Is(err, c.want) {
+						t.Errorf("Publish: %v, want %v", err, c.want)
+					}
+				}
+				synctest.Wait()
+				if got := numbers(sub); !slices.Equal(got, c.got) || p.Dropped() != c.dropped || a.Stats().Dropped[DropPeerQueue] != c.dropped {
+					t.Errorf("got %v, dropped %d; want %v, %d", got, p.Dropped(), c.got, c.dropped)
+				}
+				if n := a.Stats().Peers; n != 2 {
+					t.Errorf("%d peers", n)
+				}
+				block.Close()
+				closePair(a, stuck)
+				open.Close(context.Background())
+			})
+		})
+	}
+}
