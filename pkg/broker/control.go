@@ -42,6 +42,7 @@ func (p *peer) pong(env *wire.Envelope) {
 		return
 	}
 	p.introduced(env.Payload)
+	p.deliver() // the answer says that everything before has arrived
 	frame := p.frame(wire.TypePong, env.Payload)
 	if !wire.IsBye(env.Payload) {
 		p.control(frame)

@@ -112,11 +112,12 @@ func (p *peer) run() (cause error, peered bool) {
 	return cause, peered
 }
 
-// join enters the connection into the endpoint's books; false when the endpoint closes.
+// join enters the connection into the endpoint's books; false when the endpoint closes, or when its address was unpeered while it was
+// being dialed.
 func (p *peer) join() bool {
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
-	if p.e.mu.closing {
+	if p.e.mu.closing || p.target != nil && p.target.finished {
 		return false
 	}
 	p.e.mu.conns[p] = struct{}{}

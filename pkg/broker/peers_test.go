@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
@@ -194,4 +195,25 @@ func TestOptionsTTL(t *testing.T) {
 			t.Errorf("TTL %d was accepted", bad)
 		}
 	}
+}
+
+// TestUnpeerBetween ends an address at the moment when its connection stands and has not been entered yet: the connection goes too.
+func TestUnpeerBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, other := localPair(t, Options{})
+		target, _, err := e.dial(dialedAddress, PeerOptions{Retry: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		here, there := peering.NewLocalLinks(e.end(), other.end())
+		p := e.newPeerOn(here, dialedAddress, target)
+		if err := e.Unpeer(t.Context(), dialedAddress); err != nil {
+			t.Fatal(err)
+		}
+		if cause, peered := p.run(); !errors.Is(cause, ErrClosed) || peered || !here.Ended() || len(e.Peers()) != 0 {
+			t.Errorf("%v, %v, peers %+v", cause, peered, e.Peers())
+		}
+		there.Close()
+		closePair(e, other)
+	})
 }

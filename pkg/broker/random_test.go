@@ -173,11 +173,19 @@ func (f *fleet) settle() {
 	}
 }
 
-// dial peers two members, from either side.
+// dial peers two members, from either side, one time in four within the process.
 func (f *fleet) dial(l link) {
 	a, b := l[0], l[1]
 	if f.rng.IntN(2) == 0 {
 		a, b = b, a
+	}
+	if f.rng.IntN(4) == 0 { // without a network
+		ctx, cancel := context.WithTimeout(context.Background(), settling)
+		defer cancel()
+		if err := f.es[a].PeerLocal(ctx, f.es[b]); err != nil {
+			f.t.Error(err)
+		}
+		return
 	}
 	if err := f.es[a].PeerAsync(f.at[b], PeerOptions{Retry: time.Second}); err != nil {
 		f.t.Error(err)
