@@ -75,7 +75,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newUp(), newSub(), newPub(), newStore(), newData(), newBench(), newVersion())
+	root.AddCommand(newUp(), newSub(), newPub(), newStore(), newData(), newToken(), newBench(), newVersion())
 	root.AddCommand(newPeers(), newTopics(), newTop(), newTap(), newTrace(), newPing())
 	return root
 }

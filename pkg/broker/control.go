@@ -54,7 +54,7 @@ func (p *peer) pong(env *wire.Envelope) {
 // introduced takes the announcement of a peer that was too slow with it and counted as foreign until now. It stands before everything
 // else that such a peer sends, link state and stamped messages included.
 func (p *peer) introduced(payload []byte) {
-	if p.e.opt.PlainProtocol || p.is.Load().known {
+	if p.outside() || p.is.Load().known {
 		return
 	}
 	a, ok := wire.ParseAnnouncement(payload)

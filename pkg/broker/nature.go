@@ -2,7 +2,11 @@
 
 package broker
 
-import "github.com/brokermesh/brokermesh/pkg/broker/wire"
+import (
+	"strings"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
+)
 
 // nature is what a peer is, as it has announced.
 type nature struct {
@@ -27,6 +31,14 @@ func natureOf(own, peer uint64) *nature {
 	n.takes = own&wire.FeatureMesh != 0 && peer&wire.FeatureStamps != 0
 	n.sends = peer&wire.FeatureMesh != 0 && own&wire.FeatureStamps != 0
 	return n
+}
+
+// outside tells whether the connection keeps to what C++ Broker knows.
+func (p *peer) outside() bool { return p.e.opt.PlainProtocol || p.e.opt.ForeignGuests && p.guest() }
+
+// guest tells whether the peer came in without a proof of who it is.
+func (p *peer) guest() bool {
+	return !p.dialed && (p.Security == "none" || strings.HasPrefix(p.Security, "anonymous"))
 }
 
 func (p *peer) class() PeerClass { return p.is.Load().class }

@@ -87,6 +87,10 @@ type Options struct {
 	// PlainProtocol keeps to what C++ Broker knows: the endpoint announces no extensions and looks for none, so that its peers count
 	// as foreign endpoints.
 	PlainProtocol bool
+	// ForeignGuests takes peers that come in over plain TCP or anonymous TLS for foreign endpoints, whatever they say that they are:
+	// they publish and subscribe, and can neither steer the mesh's routing nor look into it. It is for the one endpoint of an
+	// authenticated mesh that listens for others. Peers that it dials are not concerned.
+	ForeignGuests bool
 	// PeerQueue bounds what waits for each peer, by default 8192 messages and 32 MiB.
 	PeerQueue QueueLimit
 	// SubscriberQueue is the limit of subscribers that name none, by default 65536 messages and 32 MiB, dropping the oldest.

@@ -129,7 +129,7 @@ func (p *peer) join() bool {
 
 // announcement is the ping by which endpoints of this project know each other.
 func (p *peer) announcement() []byte {
-	if p.e.opt.PlainProtocol {
+	if p.outside() {
 		return nil
 	}
 	a := wire.Announcement{Version: 1, Features: p.e.opt.features(), Nonce: randomNonce()}
@@ -140,7 +140,7 @@ func (p *peer) announcement() []byte {
 
 // first waits for the first frames and learns from them of what class the peer is.
 func (p *peer) first() ([][]byte, error) {
-	if p.e.opt.PlainProtocol {
+	if p.outside() {
 		return nil, nil
 	}
 	frames, err := p.NextWithin(firstFrameTimeout)

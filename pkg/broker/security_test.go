@@ -83,3 +83,52 @@ func TestBorrowedID(t *testing.T) {
 		t.Error("the impostor is let in again")
 	}
 }
+
+// TestForeignGuests: who comes in without a certificate is a foreign endpoint, whatever it announces; who is dialed, or proves its name,
+// is what it says.
+func TestForeignGuests(t *testing.T) {
+	one, two, _ := certified(t)
+	for name, c := range map[string]struct {
+		door, guest *peering.TLS
+		want        PeerClass
+	}{
+		"plain": {nil, nil, ClassForeign}, "anonymous": {&peering.TLS{Anonymous: true}, &peering.TLS{Anonymous: true}, ClassForeign}, "certificate": {one, two, ClassNode},
+	} {
+		t.Run(name, func(t *testing.T) {
+			door, guest, inside := endpoint(t, Options{TLS: c.door, ForeignGuests: true}), endpoint(t, Options{TLS: c.guest}), endpoint(t, Options{})
+			if _, err := door.Peer(within(t), listening(t, inside), PeerOptions{Security: &Security{}}); err != nil {
+				t.Fatal(err)
+			}
+			connect(t, guest, door)
+			classes := make(map[data.EndpointID]PeerClass)
+			for _, p := range door.Peers() {
+				classes[p.ID] = p.Class
+			}
+			if classes[guest.ID()] != c.want || classes[inside.ID()] != ClassNode {
+				t.Errorf("classes %v, want %v for %v", classes, c.want, guest.ID())
+			}
+			if p := guest.Peers(); p[0].Class != c.want {
+				t.Errorf("the door is %v to its guest", p[0].Class)
+			}
+			for _, node := range door.MeshView().Nodes {
+				if node.ID == guest.ID() && c.want == ClassForeign {
+					t.Error("the guest is a node of the mesh")
+				}
+			}
+			sub := subscribe(t, inside, "x")
+			for range 2 { // the wish travels over two hops
+				for _, e := range []*Endpoint{inside, door, guest} {
+					if err := e.syncPeers(within(t)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := guest.Publish("x", data.Count(1)); err != nil {
+				t.Fatal(err)
+			}
+			if m := get(t, sub); m.Topic != "x" {
+				t.Errorf("%v", m)
+			}
+		})
+	}
+}

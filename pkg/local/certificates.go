@@ -5,6 +5,7 @@ package local
 import (
 	"crypto/rand"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,6 +22,9 @@ func certificateDir(dataDir, node string) string {
 	return filepath.Join(dataDir, "certificates", node)
 }
 
+// loopback is where the nodes of this machine are.
+var loopback = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+
 // writeCertificates makes a new authority for the mesh, and with it a leaf for
 // each node and one for clients. The authority's key is written nowhere: after
 // the next start everything is signed anew.
@@ -31,7 +35,9 @@ func writeCertificates(dataDir, namespace string, nodes []string) error {
 		return fmt.Errorf("make certificates: %w", err)
 	}
 	for _, name := range nodes {
-		if err := writeLeaf(authority, certificateDir(dataDir, name), now, pki.NodeRequest(namespace, name)); err != nil {
+		r := pki.NodeRequest(namespace, name)
+		r.DNSNames, r.IPs = append(r.DNSNames, "localhost"), loopback // for clients that compare hosts, as of wss
+		if err := writeLeaf(authority, certificateDir(dataDir, name), now, r); err != nil {
 			return err
 		}
 	}

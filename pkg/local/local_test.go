@@ -107,7 +107,9 @@ func TestSamples(t *testing.T) {
 		"minimal.yaml":      {2, 1, 0, 0},
 		"ring.yaml":         {4, 5, 0, 0},
 		"stores.yaml":       {2, 1, 3, 1},
+		"web-clients.yaml":  {2, 1, 0, 1},
 		"zeek-cluster.yaml": {5, 9, 1, 1},
+		"zeek-outside.yaml": {2, 1, 0, 0},
 	} {
 		for _, plain := range []bool{false, true} {
 			t.Run(name+map[bool]string{false: " TLS", true: " plain"}[plain], func(t *testing.T) {

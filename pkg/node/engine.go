@@ -66,7 +66,9 @@ func (n *Node) start(ctx context.Context, c nodeconfig.Config, at map[string]str
 		ID:      e.identity.id(),
 		Forward: forwardMode(c.Forward),
 		TLS:     e.tls(c.TLS),
-		Logger:  e.log,
+		// Who comes in at a door without a name takes no part in the mesh behind it.
+		ForeignGuests: isDoor(c),
+		Logger:        e.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the endpoint: %w", err)

@@ -154,7 +154,7 @@ func (n *Node) take(ctx context.Context, e *engine, running, c nodeconfig.Config
 		return e, c, "", err
 	}
 	effective, restart := keepFixed(running, c)
-	if running.Forward != effective.Forward {
+	if running.Forward != effective.Forward || isDoor(running) != isDoor(effective) {
 		e, err := n.rebuild(ctx, e, effective)
 		return e, effective, restart, err
 	}
@@ -162,7 +162,7 @@ func (n *Node) take(ctx context.Context, e *engine, running, c nodeconfig.Config
 }
 
 // rebuild replaces the engine by one on the same ports. An endpoint tells its
-// peers at the handshake whether it forwards, so a change of that means new
+// peers at the handshake what it is to them, so a change of that means new
 // connections. If the new engine can't be made, the old config is tried once
 // more.
 func (n *Node) rebuild(ctx context.Context, old *engine, c nodeconfig.Config) (*engine, error) {

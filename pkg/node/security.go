@@ -5,6 +5,7 @@ package node
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
@@ -34,6 +35,13 @@ func (e *engine) loadCertificates(c nodeconfig.Config) error {
 	}
 	e.mesh = t
 	return nil
+}
+
+// isDoor tells whether the node lets in peers without certificates, and leads
+// to a mesh that has some.
+func isDoor(c nodeconfig.Config) bool {
+	dialsMesh := func(p nodeconfig.Peer) bool { return c.Dials(p) == nodeconfig.TLSMesh }
+	return c.TLS != nodeconfig.TLSMesh && slices.ContainsFunc(c.Peers, dialsMesh)
 }
 
 // tls is that of a mode; nil for plain TCP.

@@ -78,7 +78,7 @@ func secured(name, mode string, peers ...nodeconfig.Peer) nodeconfig.Config {
 // outsider is an endpoint without certificates.
 func outsider(t *testing.T, security *peering.TLS) *broker.Endpoint {
 	t.Helper()
-	e, err := broker.New(broker.Options{TLS: security, PlainProtocol: true})
+	e, err := broker.New(broker.Options{TLS: security})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +108,9 @@ func TestDoor(t *testing.T) {
 			if got, want := s.Peers[0].URI, meshtls.NodeURI("default", "door"); got != want {
 				t.Errorf("the door's name is %q, want %q", got, want)
 			}
+			if !door.mu.engine.endpoint.MeshView().Reaches(core.mu.engine.endpoint.ID()) {
+				t.Error("the door takes no part in the mesh")
+			}
 			zeek := outsider(t, security)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
@@ -126,6 +129,11 @@ func TestDoor(t *testing.T) {
 			}
 			if m, err := sub.Get(ctx); err != nil || m.Topic != "zeek/x" {
 				t.Errorf("%v, %v", m, err)
+			}
+			for _, p := range door.mu.engine.endpoint.Peers() {
+				if want := map[bool]broker.PeerClass{true: broker.ClassForeign, false: broker.ClassNode}[p.ID == zeek.ID()]; p.Class != want {
+					t.Errorf("%v is %v", p.ID, p.Class)
+				}
 			}
 			if want := "nobody is authenticated"; strings.Count(log.String(), want) != 1 || !strings.Contains(log.String(), "tls="+mode) {
 				t.Errorf("the log says %q not once:\n%s", want, log)
@@ -191,6 +199,30 @@ func TestDialingChangesLive(t *testing.T) {
 	apply(t, a, secured("a", nodeconfig.TLSMesh, peer))
 	if s := await(t, a, "peered", peered); s.RestartNeeded != "" || s.Peers[0].URI != "" {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestBecomingADoor is a change of what the node is to its guests, who are connected anew.
+func TestBecomingADoor(t *testing.T) {
+	nodes, _ := certified(t, "core", "door")
+	core, door := nodes[0], nodes[1]
+	apply(t, core, secured("core", nodeconfig.TLSMesh))
+	apply(t, door, secured("door", nodeconfig.TLSDisabled))
+	address := port(t, door, "broker")
+	guest := newNode(t, "")
+	apply(t, guest, secured("guest", nodeconfig.TLSDisabled, nodeconfig.Peer{Name: "guest-door", Address: address}))
+	class := func() broker.PeerClass {
+		peers := guest.mu.engine.endpoint.Peers()
+		if len(peers) != 1 || peers[0].State != broker.Peered {
+			return broker.ClassUnknown
+		}
+		return peers[0].Class
+	}
+	await(t, guest, "peered with a node", func(statusapi.Status) bool { return class() == broker.ClassNode })
+	apply(t, door, secured("door", nodeconfig.TLSDisabled, nodeconfig.Peer{Name: "door-core", Address: port(t, core, "broker"), Node: "core", Pod: "core-0", TLS: nodeconfig.TLSMesh}))
+	await(t, guest, "peered with a door", func(statusapi.Status) bool { return class() == broker.ClassForeign })
+	if got := port(t, door, "broker"); got != address {
+		t.Errorf("the door is at %s, was at %s", got, address)
 	}
 }
 
