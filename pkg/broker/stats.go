@@ -3,7 +3,6 @@
 package broker
 
 import (
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -123,5 +122,3 @@ func (s *sharedThrottle) log(f func()) {
 	defer s.mu.Unlock()
 	s.t.log(f)
 }
-
-func appendUint32(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }
