@@ -68,7 +68,8 @@
 // # Order
 //
 // Messages of one source arrive in the order in which they were published, whatever their topics. A source is one goroutine that
-// publishes with an Endpoint, a Publisher or a Hub, or one peer. Nothing is said about the order between sources.
+// publishes with an Endpoint, a Publisher or a Hub, or one peer; over a mesh, however many nodes lie between, it is the endpoint that
+// published. Nothing is said about the order between sources.
 //
 // A subscriber that also receives events sees peer_added before the first message of a peer, and peer_lost or peer_removed after the
 // last one. What was published while a peering was down is not repeated when it is up again.
@@ -85,15 +86,28 @@
 //
 // Endpoints of one process are peered without a network by [Endpoint.PeerLocal].
 //
+// # Meshes
+//
 // Peers are of three classes ([PeerClass]): nodes, which forward; clients, which have Options.Forward set to [ForwardNone]; and foreign
 // endpoints, which is everything that does not announce itself, C++ Broker for instance. Options.Forward says what is passed on between
-// them. Between nodes of a mesh each message takes one path, so that it arrives once, also where peerings form cycles.
+// them.
+//
+// Nodes that are peered in whatever way, cycles included, form a mesh. They tell each other who is peered with whom and who wants what,
+// and each message takes one path to every node where it is wanted: it arrives once, and in the order of its origin. Clients and foreign
+// endpoints take part through the nodes that they are peered with. When a peering of the mesh ends, what was under way on it may be lost
+// and is not repeated; nothing arrives twice for that. Peerings between foreign endpoints are invisible, and cycles through them are not
+// protected.
+//
+// [Message] says which endpoint published ([Message.Origin]), which one passed the message on to this one (From), over how many
+// connections it came (Hops), and, if somebody asks for times with [Endpoint.RequestTimes], when it entered the mesh (Sent).
+// [Endpoint.PublishTo] finds its way over nodes. [Endpoint.MeshView] is the mesh as this endpoint knows it, and [Endpoint.Trace] records
+// what becomes of messages here.
 //
 // # Overload
 //
 // Every queue is bounded, in messages and in bytes ([QueueLimit]), and each slow part harms itself only.
 //
-// Towards a peer, Options.PeerQueue says what happens when its queue is full: the peer is disconnected and dialed again later (the
+// Towards a peer, within the process too, Options.PeerQueue says what happens when its queue is full: the peer is disconnected and dialed again later (the
 // default), or its newest or its oldest message is dropped. What programs publish with a Publisher or Hub can wait for room instead, fail
 // with [ErrFull], or skip the peers that are full, see [Full]. Waiting concerns queues of this endpoint only and ends with the context;
 // what is received from peers and passed on never waits for a peer.
@@ -133,8 +147,8 @@
 //
 // Peers, subscribers, attached stores and wanted prefixes are guarded by one mutex of the Endpoint. Each change publishes an
 // immutable snapshot of what follows from them, and messages look at nothing else: a reader of a peer and a publishing goroutine
-// take no lock but that of the queue that a message ends in. Each peer has a goroutine that reads and routes, and one that writes.
-// Close waits for all of them.
+// take no lock but those of the queues that a message ends in and, where there is a mesh, a short one that keeps numbers in order.
+// Each peer has a goroutine that reads and routes, and one that writes. Close waits for all of them.
 //
 // Callers own their contexts, and the slices that they pass are theirs again when the call has returned. Values are immutable.
 package broker

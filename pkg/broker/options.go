@@ -45,7 +45,8 @@ const (
 	OverflowWait = peering.DropOldest + 1
 )
 
-// QueueLimit bounds a queue. Zero fields mean defaults.
+// QueueLimit bounds a queue: in messages, and in the bytes that they have when encoded, whichever is reached first. Zero fields mean
+// defaults. One message is always taken, however large.
 type QueueLimit struct {
 	Messages, Bytes int
 	Overflow        Overflow

@@ -83,7 +83,8 @@ type PeerInfo struct {
 	Dialed  bool
 	ID      data.EndpointID // zero while unknown
 	URI     string          // in the peer's verified certificate
-	// Security is how the connection is protected: "none", "TLS 1.2", "TLS 1.3", or "anonymous TLS 1.2", which authenticates nobody.
+	// Security is how the connection is protected: "none", "TLS 1.2", "TLS 1.3", "anonymous TLS 1.2", which authenticates nobody, or
+	// "in process".
 	// Empty without a connection.
 	Security string
 	State    PeerState
@@ -95,7 +96,7 @@ type PeerInfo struct {
 	// Of the queue towards the peer, and of data messages and commands in both directions, since the connection stands.
 	QueuedMessages, QueuedBytes int
 	Dropped, Sent, Received     uint64
-	// BytesIn and BytesOut are all bytes of the connection, framing included.
+	// BytesIn and BytesOut are all bytes of the connection, framing included; zero within the process, where nothing is encoded.
 	BytesIn, BytesOut uint64
 	// Drops are the messages from the peer and for it that were discarded, by cause, without the causes that didn't occur. Dropped
 	// also counts what waited when the connection ended.
@@ -200,7 +201,7 @@ func (e *Endpoint) PeerAll(ctx context.Context, addresses []string, o PeerOption
 	return ids, errors.Join(errs...)
 }
 
-// AwaitPeer waits until an endpoint is peered.
+// AwaitPeer waits until an endpoint is a direct peer, whoever connected to whom. The error is that of the context, or ErrClosed.
 func (e *Endpoint) AwaitPeer(ctx context.Context, id data.EndpointID) error {
 	for {
 		news := e.news.wait()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -201,6 +202,7 @@ func TestOptionsTTL(t *testing.T) {
 func TestUnpeerBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, other := localPair(t, Options{})
+		e.dialer.Connect = func(context.Context, string) (net.Conn, error) { return nil, errors.New("refused") }
 		target, _, err := e.dial(dialedAddress, PeerOptions{Retry: time.Hour})
 		if err != nil {
 			t.Fatal(err)

@@ -41,7 +41,7 @@ type Stats struct {
 	Processed map[string]uint64
 	// Dropped counts discarded messages by cause.
 	Dropped map[DropCause]uint64
-	// BytesIn and BytesOut are those of the connections in operation, framing included.
+	// BytesIn and BytesOut are those of all connections, ended ones too, framing included.
 	BytesIn, BytesOut uint64
 	// Peers is the number of peerings that stand, Subscribers that of subscribers.
 	Peers, Subscribers int

@@ -47,7 +47,7 @@ func (e *Endpoint) Unpeer(ctx context.Context, address string) error {
 	return e.unpeer(ctx, t, p)
 }
 
-// UnpeerID is Unpeer for the endpoint with an ID.
+// UnpeerID is Unpeer for the endpoint with an ID. If it was dialed, it is not dialed any more.
 func (e *Endpoint) UnpeerID(ctx context.Context, id data.EndpointID) error {
 	e.mu.Lock()
 	p := e.mu.peers[id]
