@@ -13,8 +13,8 @@ import (
 )
 
 // Publish sends a value to every peer that wants the topic, and to the endpoint's own Hubs. It never waits: a full queue of a peer does
-// what Options.PeerQueue says. Topics that are empty, too long or below "<$>" are refused with ErrTopic, values that are too
-// large or nested too deeply with ErrValue; whether somebody wants the message is no matter of errors.
+// what Options.PeerQueue says. Topics that are empty, too long or below "<$>" are refused with ErrTopic. If anybody wants the topic,
+// values that are too large (Options.MaxFrame) or nested too deeply are refused with ErrValue.
 func (e *Endpoint) Publish(name string, v data.Value) error {
 	s := e.routes.Load()
 	if s.closed {
