@@ -21,9 +21,15 @@ func smallEvent() data.Value {
 // wait is a subscriber's limit under which nothing is lost.
 var wait = QueueLimit{Overflow: OverflowWait}
 
-// BenchmarkEndToEnd publishes at one endpoint and receives at another over loopback.
+// BenchmarkEndToEnd publishes at one endpoint and receives at another over loopback: between nodes of a mesh, with stamps, and from a
+// client, without.
 func BenchmarkEndToEnd(b *testing.B) {
-	a, z := endpoint(b, Options{}), endpoint(b, Options{})
+	b.Run("stamped", func(b *testing.B) { benchEndToEnd(b, Options{}) })
+	b.Run("plain", func(b *testing.B) { benchEndToEnd(b, Options{Forward: ForwardNone}) })
+}
+
+func benchEndToEnd(b *testing.B, o Options) {
+	a, z := endpoint(b, o), endpoint(b, Options{})
 	sub, err := z.Subscribe([]string{"/bench"}, wait)
 	if err != nil {
 		b.Fatal(err)
@@ -53,16 +59,30 @@ func receive(b *testing.B, sub *Subscriber, n int) {
 	}
 }
 
-// BenchmarkRelay sends through a node that only forwards.
+// BenchmarkRelay sends through a node that only forwards: between clients, where messages enter and leave the mesh, between nodes, and
+// between foreign endpoints that see no stamps.
 func BenchmarkRelay(b *testing.B) {
-	a, node, z := endpoint(b, Options{Forward: ForwardNone}), endpoint(b, Options{PeerQueue: QueueLimit{Messages: 1 << 30, Bytes: 1 << 30}}), endpoint(b, Options{Forward: ForwardNone})
+	client := Options{Forward: ForwardNone}
+	b.Run("clients", func(b *testing.B) { benchRelay(b, client, Options{}, client) })
+	b.Run("nodes", func(b *testing.B) { benchRelay(b, Options{}, Options{}, Options{}) })
+	b.Run("plain", func(b *testing.B) { benchRelay(b, client, Options{Forward: ForwardAll}, client) })
+}
+
+func benchRelay(b *testing.B, first, second, third Options) {
+	second.PeerQueue = QueueLimit{Messages: 1 << 30, Bytes: 1 << 30}
+	a, node, z := endpoint(b, first), endpoint(b, second), endpoint(b, third)
 	sub, err := z.Subscribe([]string{"/bench"}, wait)
 	if err != nil {
 		b.Fatal(err)
 	}
 	connect(b, z, node)
 	connect(b, a, node)
-	poll(b, "the filter comes through", func() bool { return len(a.Peers()[0].Filter) == 1 })
+	poll(b, "the filter comes through", func() bool {
+		if v := a.MeshView(); v != nil {
+			return len(v.Route(a.ID(), a.ID(), "/bench")) == 2
+		}
+		return len(a.Peers()[0].Filter) == 1
+	})
 	pub := a.NewPublisher("/bench", PublisherOptions{})
 	v := smallEvent()
 	b.ReportAllocs()

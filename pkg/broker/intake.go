@@ -52,12 +52,28 @@ func (p *peer) refresh() {
 	clear(in.holds)
 }
 
-func (in *intake) add(en entry) {
+// slot answers an empty entry that is not one of the entries yet. The caller fills it in and then calls add, or empties it again.
+func (in *intake) slot() *entry {
+	n := len(in.entries)
+	if n == cap(in.entries) {
+		in.entries = append(in.entries, entry{})[:n]
+	}
+	return &in.entries[:n+1][n]
+}
+
+// add makes the entry of the last call of slot one of the entries. Those before it may have been finished in between.
+func (in *intake) add(en *entry) {
+	n := len(in.entries)
+	in.entries = in.entries[:n+1]
+	if to := &in.entries[n]; to != en {
+		*to = *en
+		*en = entry{}
+		en = to
+	}
 	in.counts[en.typ]++
 	if en.typ == wire.TypeData && len(en.route.subs) > 0 && len(en.payload) <= peering.ShareAbove {
 		in.local += len(en.payload)
 	}
-	in.entries = append(in.entries, en)
 }
 
 // plainRoute answers the route of a topic that came without a stamp, from the cache if it is there.
@@ -157,18 +173,20 @@ func (p *peer) stamped(f []byte, env *wire.Envelope) {
 	if !p.mayCarry(env) {
 		return
 	}
-	en := entry{frame: f, attached: in.attached, typ: wire.TypeData}
+	en := in.slot()
+	en.frame, en.attached, en.typ = f, in.attached, wire.TypeData
 	if env.Type == wire.TypeStampedCommand {
 		en.typ = wire.TypeCommand
 	}
 	n, err := wire.ParseStamp(&en.stamp, env.Payload, &env.Sender)
 	if err != nil {
 		p.bad(DropFrame, env.Topic, err)
+		*en = entry{}
 		return
 	}
 	en.stamped, en.payload, en.hops = n, env.Payload[n:], int(en.stamp.Hops)
-	if cause := p.judge(&en, env); cause != 0 {
-		p.lose(&en, env, cause)
+	if cause := p.judge(en, env); cause != 0 {
+		p.lose(en, env, cause)
 		return
 	}
 	in.add(en)
@@ -187,12 +205,13 @@ func (p *peer) judge(en *entry, env *wire.Envelope) DropCause {
 	return en.route.drop
 }
 
-// lose counts a message that goes nowhere.
+// lose counts a message that goes nowhere, and empties its entry.
 func (p *peer) lose(en *entry, env *wire.Envelope, cause DropCause) {
 	p.drop(cause, 1)
 	if p.e.tracers.on() {
 		p.e.tracers.lost(p.Peer, en, env.Topic, cause)
 	}
+	*en = entry{}
 }
 
 func laneOf(t wire.Type) mesh.Lane {

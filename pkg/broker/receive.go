@@ -91,7 +91,9 @@ func (p *peer) entry(f []byte) {
 	env, err := wire.ParseEnvelope(body)
 	if err != nil {
 		if len(body) > wire.TypeAt && wire.Type(body[wire.TypeAt]) == wire.TypeRoutingUpdate {
-			p.in.add(entry{frame: f, typ: wire.TypeRoutingUpdate})
+			en := p.in.slot()
+			en.frame, en.typ = f, wire.TypeRoutingUpdate
+			p.in.add(en)
 			return
 		}
 		p.bad(DropFrame, nil, err)
@@ -104,7 +106,9 @@ func (p *peer) entry(f []byte) {
 		p.stamped(f, &env)
 	case env.Type > wire.TypeCommand:
 		kept := env // only these few are worth an allocation
-		p.in.add(entry{frame: f, payload: env.Payload, typ: env.Type, env: &kept})
+		en := p.in.slot()
+		en.frame, en.payload, en.typ, en.env = f, env.Payload, env.Type, &kept
+		p.in.add(en)
 	default:
 		p.plain(f, &env)
 	}
@@ -124,7 +128,8 @@ func (p *peer) plain(f []byte, env *wire.Envelope) {
 	if !p.mayCarry(env) {
 		return
 	}
-	en := entry{frame: f, payload: env.Payload, attached: p.in.attached, typ: env.Type, hops: 1}
+	en := p.in.slot()
+	en.frame, en.payload, en.attached, en.typ, en.hops = f, env.Payload, p.in.attached, env.Type, 1
 	if p.in.nature.class == ClassNode {
 		en.hops = -1
 	}
@@ -134,10 +139,10 @@ func (p *peer) plain(f []byte, env *wire.Envelope) {
 		en.route = p.in.directRoute(p, env)
 	}
 	if en.route.drop != 0 {
-		p.lose(&en, env, en.route.drop)
+		p.lose(en, env, en.route.drop)
 		return
 	}
-	en.stamp = wire.Stamp{Origin: p.Peer, Entering: p.e.opt.ID, Hops: 1}
+	en.stamp.Origin, en.stamp.Entering, en.stamp.Hops = p.Peer, p.e.opt.ID, 1
 	if len(en.route.stamped) > 0 {
 		n := &p.in.numbers[laneOf(env.Type)]
 		*n++
