@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -84,28 +83,6 @@ func (j *judge) ruleClone(plan topology.StorePlan, c topology.ClonePlan, v clone
 		return no(v1alpha1.ReasonSyncing, v.pod+" is on its way to the master's state")
 	}
 	return no(v1alpha1.ReasonSyncing, v.pod+" doesn't report its clone yet")
-}
-
-// cut names the peerings between a clone and its master if all their links are certainly down.
-func (j *judge) cut(c topology.ClonePlan, pod, master string) string {
-	var down []string
-	for _, peering := range c.Peerings {
-		for _, v := range j.links[peering] {
-			if !joins(v.link, pod, master) {
-				continue
-			}
-			if v.keep || v.status != metav1.ConditionFalse || v.reason == v1alpha1.ReasonEndsDisagree {
-				return ""
-			}
-			down = append(down, peering)
-		}
-	}
-	return strings.Join(slices.Compact(down), " and ")
-}
-
-// joins says whether a link is between the two pods; one to a mere address is, if its peering is.
-func joins(l topology.Link, a, b string) bool {
-	return l.From == a && (l.To == b || l.To == "") || l.From == b && (l.To == a || l.To == "")
 }
 
 // cloneColumns are the clones in sync, of those that there should be, and the others, worst first.

@@ -127,6 +127,7 @@ type judge struct {
 	links    map[string][]linkView // by peering
 	hashes   map[string]string     // of compiled configs, by pod
 	askAgain map[string]bool
+	graph    *edges
 
 	nodes    map[string]*v1alpha1.BrokerNode
 	peerings map[string]*v1alpha1.Peering

@@ -209,3 +209,47 @@ func TestPutUniqueOverEndpoints(t *testing.T) {
 		t.Errorf("won: %v", won)
 	}
 }
+
+// TestOverHops: a master and its clones three hops apart in a ring of nodes, and a clone on a client. They stay in sync when the shorter
+// way ends.
+func TestOverHops(t *testing.T) {
+	ctx := patience(t)
+	var nodes []*broker.Endpoint
+	var addresses []string
+	for range 6 {
+		e, address := listening(t)
+		nodes, addresses = append(nodes, e), append(addresses, address)
+	}
+	for i, e := range nodes {
+		_, err := e.Peer(ctx, addresses[(i+1)%6], broker.PeerOptions{})
+		must(t, err)
+	}
+	client, err := broker.New(broker.Options{Forward: broker.ForwardNone})
+	must(t, err)
+	t.Cleanup(func() { client.Close(context.Background()) })
+	_, err = client.Peer(ctx, addresses[4], broker.PeerOptions{})
+	must(t, err)
+	m := master(t, nodes[0], memory.New())
+	clones := []*store.Clone{clone(t, nodes[3]), clone(t, nodes[2]), clone(t, client)}
+	check := func(round uint64) {
+		t.Helper()
+		must(t, m.Put(ctx, data.String("master"), data.Count(round), 0))
+		for i, c := range clones {
+			must(t, c.Put(ctx, data.Vector(data.Count(uint64(i)), data.Count(round)), data.Count(round), 0))
+			must(t, c.Increment(ctx, data.String("sum"), data.Count(1), 0))
+			must(t, c.AwaitIdle(ctx))
+		}
+		must(t, m.AwaitIdle(ctx))
+		for i, c := range clones {
+			awaitState(t, c, store.StateSynced)
+			for key, want := range map[string]uint64{"master": round, "sum": 3 * round} {
+				if n, err := c.Get(ctx, data.String(key)); err != nil || !data.Equal(n, data.Count(want)) {
+					t.Errorf("round %d, clone %d: %s is %v, %v", round, i, key, n, err)
+				}
+			}
+		}
+	}
+	check(1)
+	must(t, nodes[0].Unpeer(ctx, addresses[1]))
+	check(2)
+}

@@ -103,6 +103,7 @@ func (c *compiler) link(p *v1alpha1.Peering) []Link {
 		c.join(from.Name, to.Name, p.Name)
 	} else if node := c.podAt[normalize(p.Spec.To.Address)]; node != "" {
 		c.join(from.Name, node, p.Name) // an address, but a node of ours behind it
+		targets[0].Behind = node
 	}
 	var retry float64
 	if p.Spec.RetryInterval != nil {

@@ -73,7 +73,10 @@ func (c *compiler) clones(s *v1alpha1.DataStore, plan *StorePlan) {
 		if clone.Fault == nil && plan.Fault == nil {
 			clone.Pods = c.clone(s, plan.StoreName, spec)
 			clone.Peerings = slices.Sorted(slices.Values(c.neighbors[spec.Node][plan.Master]))
-			clone.Fault = c.unreachable(f, spec.Node, plan.Master)
+			clone.OverNodes = c.overNodes(spec.Node, plan.Master)
+			if len(clone.Peerings) == 0 && !clone.OverNodes {
+				clone.Fault = c.unreachable(f, spec.Node, plan.Master)
+			}
 		}
 		plan.Clones = append(plan.Clones, clone)
 	}
@@ -89,38 +92,4 @@ func (c *compiler) clone(s *v1alpha1.DataStore, storeName string, spec v1alpha1.
 		c.configs[pod].Stores = append(c.configs[pod].Stores, store)
 	}
 	return pods
-}
-
-// unreachable says whether the clone's node can hear the master's. Stores don't replicate over several hops yet.
-func (c *compiler) unreachable(f Finding, clone, master string) *Finding {
-	f.Reason = v1alpha1.ReasonUnreachable
-	switch {
-	case len(c.neighbors[clone][master]) > 0:
-		return nil
-	case c.connected(clone, master):
-		f.Message = fmt.Sprintf("only a path over other nodes joins BrokerNode %q to the master on %q; in this version a clone needs a Peering of its own between %q and %q",
-			clone, master, clone, master)
-	default:
-		f.Message = fmt.Sprintf("no path of Peerings joins BrokerNode %q to the master on %q", clone, master)
-	}
-	return c.find(f)
-}
-
-// connected walks the compiled peerings between nodes, either way.
-func (c *compiler) connected(a, b string) bool {
-	seen, todo := map[string]bool{a: true}, []string{a}
-	for len(todo) > 0 {
-		node := todo[0]
-		todo = todo[1:]
-		if node == b {
-			return true
-		}
-		for next := range c.neighbors[node] {
-			if !seen[next] {
-				seen[next] = true
-				todo = append(todo, next)
-			}
-		}
-	}
-	return false
 }

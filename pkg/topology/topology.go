@@ -93,6 +93,8 @@ type Link struct {
 	// ToNode and To are empty for an endpoint outside.
 	ToNode, To string
 	Address    string
+	// Behind is the node of ours that an address belongs to, if it does.
+	Behind string
 	// TLS is how the address is dialed, a value of nodeconfig.Config.TLS: only with TLSMesh the ends authenticate each other.
 	TLS string
 }
@@ -117,6 +119,8 @@ type ClonePlan struct {
 	Pods []string
 	// Peerings are the compiled ones that join the clone's node with the master's.
 	Peerings []string
+	// OverNodes tells that a path over nodes that relay joins the two as well.
+	OverNodes bool
 	// Fault is what is wrong with this clone. One that is only unreachable has pods all the same: it keeps what it has.
 	Fault *Finding
 }

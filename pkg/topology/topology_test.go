@@ -214,7 +214,7 @@ func render(r Result) string {
 	for _, s := range r.Stores {
 		fmt.Fprintf(&b, "store %s %q: %s (%s)%s\n", s.Object, s.StoreName, s.Master, s.MasterPod, fault(s.Fault))
 		for _, c := range s.Clones {
-			fmt.Fprintf(&b, "  clone %s %v by %v%s\n", c.Node, c.Pods, c.Peerings, fault(c.Fault))
+			fmt.Fprintf(&b, "  clone %s %v by %v%s%s\n", c.Node, c.Pods, c.Peerings, map[bool]string{true: " over nodes"}[c.OverNodes], fault(c.Fault))
 		}
 	}
 	return b.String()
