@@ -100,6 +100,9 @@ func (n *negotiation) run(ctx context.Context, cfg Config) (*Established, error)
 			if _, err := n.conn.Write(f); err != nil {
 				err = n.lastWords(err)
 				n.machine.Abort()
+				if out.State == Done { // the peer doesn't know of it: there is no link
+					n.machine.Forget()
+				}
 				return nil, err
 			}
 		}
