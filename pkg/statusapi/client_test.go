@@ -157,7 +157,7 @@ func TestStatusAndPush(t *testing.T) {
 
 	config.TLS = "maybe"
 	var rejected *RejectedError
-	if _, err = client.Push(t.Context(), config); !errors.As(err, &rejected) || rejected.Words != `tls: "maybe": allowed: Mesh, Disabled` {
+	if _, err = client.Push(t.Context(), config); !errors.As(err, &rejected) || rejected.Words != `tls: "maybe": allowed: Mesh, Disabled, Anonymous` {
 		t.Errorf("got %v", err)
 	}
 	node.apply = errBusy
