@@ -25,7 +25,7 @@ import (
 // once and in the order of its source; then it changes subscriptions and links under load, where nothing may come twice or too late,
 // and compares again. SEED=n repeats the case that was named so; RANDOM_CASES=n runs as many cases.
 func TestRandomMeshes(t *testing.T) {
-	first, cases := rand.Uint64()>>16, 200
+	first, cases := rand.Uint64()>>16, 100
 	if testing.Short() {
 		cases = 20
 	}
