@@ -25,7 +25,7 @@ type roots struct {
 // message and passed it on, so that a later message of the stream, which another peer may send after a change of path, comes after it.
 // A reader never waits for one root while it keeps another.
 type root struct {
-	mu      sync.Mutex
+	lock    chan struct{}              // one slot: full while somebody has the root; waiting for it can be given up
 	streams map[data.EndpointID]*track // by origin
 	gen     uint64                     // counts how often streams were forgotten
 	dead    bool                       // forgotten itself
@@ -44,7 +44,7 @@ func (r *roots) get(id data.EndpointID) *root {
 	}
 	t := r.mu.byID[id]
 	if t == nil {
-		t = &root{streams: make(map[data.EndpointID]*track)}
+		t = &root{lock: make(chan struct{}, 1), streams: make(map[data.EndpointID]*track)}
 		r.mu.byID[id] = t
 	}
 	return t
@@ -55,7 +55,7 @@ func (r *roots) sweep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, t := range r.mu.byID {
-		if !t.mu.TryLock() {
+		if !t.tryLock() {
 			continue
 		}
 		for origin, s := range t.streams {
@@ -68,9 +68,20 @@ func (r *roots) sweep() {
 			t.dead = true
 			delete(r.mu.byID, id)
 		}
-		t.mu.Unlock()
+		t.unlock()
 	}
 }
+
+func (r *root) tryLock() bool {
+	select {
+	case r.lock <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *root) unlock() { <-r.lock }
 
 // hold is a reader's grip on a root.
 type hold struct {
@@ -78,29 +89,35 @@ type hold struct {
 	held bool
 }
 
-// take locks the root. If somebody else has it, the reader first finishes what it has in its hands.
-func (p *peer) take(h *hold) {
+// take locks the root. If somebody else has it, the reader first finishes what it has in its hands. It waits no longer than the
+// connection lasts: whoever has the root may have to wait for a subscriber.
+func (p *peer) take(h *hold) bool {
 	for {
-		if !h.root.mu.TryLock() {
+		if !h.root.tryLock() {
 			p.finish()
-			h.root.mu.Lock()
+			select {
+			case h.root.lock <- struct{}{}:
+			case <-p.Closing():
+				return false
+			}
 		}
 		if !h.root.dead {
 			break
 		}
 		entering := p.in.last.key.entering
-		h.root.mu.Unlock()
+		h.root.unlock()
 		h.root = p.e.roots.get(entering)
 	}
 	h.held = true
 	p.in.held = append(p.in.held, h)
+	return true
 }
 
 // release lets go of all roots.
 func (in *intake) release() {
 	for _, h := range in.held {
 		h.held = false
-		h.root.mu.Unlock()
+		h.root.unlock()
 	}
 	in.held = in.held[:0]
 }
@@ -108,8 +125,8 @@ func (in *intake) release() {
 // accept judges a message of a flow by its number and by who sent it; the answer is why it is to be dropped. The flow must be the
 // reader's last one.
 func (p *peer) accept(f *flow, lane mesh.Lane, number uint64) DropCause {
-	if !f.hold.held {
-		p.take(f.hold)
+	if !f.hold.held && !p.take(f.hold) {
+		return DropNotParent // the connection has ended
 	}
 	if r := f.hold.root; f.root != r || f.gen != r.gen {
 		f.root, f.gen, f.stream = r, r.gen, r.streams[f.key.origin]

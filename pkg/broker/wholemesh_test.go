@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
 // settled waits until all members of a mesh know the same of it: every node has the newest advertisement of every other one, and hears
@@ -285,5 +287,43 @@ func TestOlderNode(t *testing.T) {
 			get(t, ms[i].sub)
 		}
 		quiet(t, ms)
+	}
+}
+
+// TestWaitingReader: while the reader of one peer waits for a subscriber, that of another one, which has messages from the same root,
+// can be ended.
+func TestWaitingReader(t *testing.T) {
+	e := endpoint(t, Options{})
+	addr := listening(t, e)
+	sub, err := e.Subscribe([]string{"/m"}, QueueLimit{Messages: 1, Overflow: OverflowWait})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raws []*rawPeer
+	origin := data.EndpointID{9}
+	for i := range 2 {
+		r := rawDialAs(t, tcp(t, addr), e, data.EndpointID{0xff, 0xff, 0xff, 0xff, byte(i + 1)})
+		r.send(wire.TypePing, topic.Reserved, wire.Announcement{Version: 1, Features: (&Options{}).features(), Nonce: 1}.Append(nil))
+		ls := wire.LinkState{Node: r.id, Version: 1, Neighbours: []endpointID{e.ID(), origin}}
+		r.send(wire.TypeLinkState, topic.Reserved, ls.Append(nil))
+		raws = append(raws, r)
+	}
+	ls := wire.LinkState{Node: origin, Version: 1, Neighbours: []endpointID{raws[0].id, raws[1].id}}
+	raws[0].send(wire.TypeLinkState, topic.Reserved, ls.Append(nil))
+	poll(t, "the root", func() bool { return e.MeshView().Reaches(origin) })
+	for n := range uint64(3) {
+		st := wire.Stamp{Origin: origin, Entering: origin, Number: n + 1}
+		raws[0].send(wire.TypeStampedData, "/m", append(st.Append(nil, raws[0].id), 0))
+	}
+	root := e.roots.get(origin)
+	poll(t, "the first reader to wait", func() bool { return sub.Available() == 1 && len(root.lock) == 1 })
+	st := wire.Stamp{Origin: origin, Entering: origin, Number: 9}
+	raws[1].send(wire.TypeStampedData, "/m", append(st.Append(nil, raws[1].id), 0))
+	second := e.routes.Load().peers[raws[1].id]
+	poll(t, "the second one to have read", func() bool { return second.BytesIn.Load() > 0 && len(root.lock) == 1 })
+	second.Fail(nil)
+	<-second.gone
+	for range 3 {
+		get(t, sub)
 	}
 }
