@@ -98,7 +98,9 @@ func TestRoundTrip(t *testing.T) {
 				if env, _ := wire.ParseEnvelope(body); env.Type == wire.TypePing {
 					pings <- time.Now()
 					time.Sleep(delay)
-					r.send(wire.TypePong, topic.Reserved, env.Payload)
+					pong := wire.Envelope{Sender: r.id, Receiver: r.them, Type: wire.TypePong, TTL: 16, Topic: []byte(topic.Reserved), Payload: env.Payload}
+					frame, _ := wire.AppendFrame(nil, &pong)
+					r.conn.Write(frame) // fails when the test has closed the connection
 				}
 			}
 		}()
