@@ -138,7 +138,7 @@ func TestPeerLocalStores(t *testing.T) {
 
 // TestPeerLocalClasses is what each kind of endpoint sees of each.
 func TestPeerLocalClasses(t *testing.T) {
-	want := map[string]PeerClass{"node": ClassNode, "client": ClassClient, "foreign": ClassForeign, "all": ClassNode}
+	want := map[string]PeerClass{"node": ClassNode, "client": ClassClient, "foreign": ClassForeign, "all": ClassNode, "old": ClassNode}
 	for ka := range kinds {
 		for kb := range kinds {
 			a, b := endpoint(t, kinds[ka]), endpoint(t, kinds[kb])

@@ -23,7 +23,7 @@ type member struct {
 
 // kinds of members.
 var kinds = map[string]Options{
-	"node": {}, "client": {Forward: ForwardNone}, "foreign": {PlainProtocol: true, Forward: ForwardNone}, "all": {Forward: ForwardAll},
+	"node": {}, "client": {Forward: ForwardNone}, "foreign": {PlainProtocol: true, Forward: ForwardNone}, "all": {Forward: ForwardAll}, "old": {firstStep: true},
 }
 
 // meshOf makes members of the given kinds, and connects the pairs.

@@ -270,7 +270,6 @@ func TestLeafChangesNode(t *testing.T) {
 // TestOlderNode has a node that knows nothing of link state among new ones, all of them peered with each other, with leaves here and
 // there, one of them at an old and a new node and one at two new ones.
 func TestOlderNode(t *testing.T) {
-	kinds["old"] = Options{firstStep: true}
 	names := []string{"node", "node", "node", "old", "client", "client", "client"}
 	ms := membersOf(t, names, append(fullMesh(4), [2]int{4, 0}, [2]int{5, 3}, [2]int{6, 1}, [2]int{6, 2})...)
 	settled(t, 3, ms...)
