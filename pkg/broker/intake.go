@@ -18,7 +18,9 @@ type intake struct {
 	flows  map[flowKey]*flow
 	holds  map[data.EndpointID]*hold
 	last   *flow
-	cached int // routes in all caches
+	// lastPlain is the last route of plain.
+	lastPlain *route
+	cached    int // routes in all caches
 
 	attached *peering.Attached // to the frame that is being looked at
 	entries  []entry
@@ -45,7 +47,7 @@ func (p *peer) refresh() {
 	if s == in.routes && in.cached < maxCachedTopics {
 		return
 	}
-	in.routes, in.nature, in.last, in.cached = s, p.is.Load(), nil, 0
+	in.routes, in.nature, in.last, in.lastPlain, in.cached = s, p.is.Load(), nil, nil, 0
 	clear(in.plain)
 	clear(in.direct)
 	clear(in.flows)
@@ -78,12 +80,16 @@ func (in *intake) add(en *entry) {
 
 // plainRoute answers the route of a topic that came without a stamp, from the cache if it is there.
 func (in *intake) plainRoute(p *peer, name []byte) *route {
+	if in.lastPlain != nil && in.lastPlain.topic == string(name) {
+		return in.lastPlain
+	}
 	rt := in.plain[string(name)]
 	if rt == nil {
 		rt = in.routes.find(name, p)
 		in.plain[rt.topic] = rt
 		in.cached++
 	}
+	in.lastPlain = rt
 	return rt
 }
 
@@ -112,15 +118,16 @@ type flow struct {
 	stream *track
 	routes map[string]*route
 	direct map[string]*route
+	last   *route // of the last message to everybody
 }
 
 // flow finds the flow of a stamp. Mostly it is that of the message before.
 func (p *peer) flow(st *wire.Stamp) *flow {
 	in := &p.in
-	key := flowKey{st.Origin, st.Entering}
-	if in.last != nil && in.last.key == key {
-		return in.last
+	if f := in.last; f != nil && f.key.origin == st.Origin && f.key.entering == st.Entering {
+		return f
 	}
+	key := flowKey{st.Origin, st.Entering}
 	f := in.flows[key]
 	if f == nil {
 		h := in.holds[st.Entering]
@@ -142,12 +149,16 @@ func (p *peer) flow(st *wire.Stamp) *flow {
 // route answers the route of a message of the flow, from the cache if it is there.
 func (f *flow) route(in *intake, env *wire.Envelope) *route {
 	if env.Receiver.IsZero() {
+		if f.last != nil && f.last.topic == string(env.Topic) {
+			return f.last
+		}
 		rt := f.routes[string(env.Topic)]
 		if rt == nil {
 			rt = in.routes.findStamped(env.Topic, f.tree, f.key.origin)
 			f.routes[rt.topic] = rt
 			in.cached++
 		}
+		f.last = rt
 		return rt
 	}
 	in.scratch = append(append(in.scratch[:0], env.Receiver[:]...), env.Topic...)

@@ -52,15 +52,15 @@ func (e *Endpoint) number(lane mesh.Lane, how *sending, to []*peer, f *peering.F
 		in = peering.LaneCommand
 	}
 	var bad []queued
-	st := wire.Stamp{Origin: e.opt.ID, Entering: e.opt.ID, Hops: 1}
+	var sent int64
 	if v := e.routes.Load().view; v != nil && v.Times {
-		st.Sent = time.Now().UnixNano()
+		sent = time.Now().UnixNano()
 	}
 	l := &e.line
 	l.mu.Lock()
 	l.mu.last[lane]++
-	st.Number = l.mu.last[lane]
-	f.Stamp = st.Append(l.mu.stamp[:0], e.opt.ID)
+	number := l.mu.last[lane]
+	f.Stamp = wire.AppendOwn(l.mu.stamp[:0], number, sent)
 	for _, p := range to {
 		switch r := p.Queue.Put(in, f, admission); r {
 		case peering.Queued:
@@ -75,7 +75,7 @@ func (e *Endpoint) number(lane mesh.Lane, how *sending, to []*peer, f *peering.F
 		how.settle(b.p, b.r, lane == mesh.LaneCommand)
 	}
 	if e.tracers.on() {
-		e.tracers.published(&st, f, to)
+		e.tracers.published(e.opt.ID, number, f, to)
 	}
 	return full
 }

@@ -161,14 +161,14 @@ func (t *tracers) passed(p *peer, en *entry) {
 }
 
 // published records a message of this endpoint that goes into the mesh.
-func (t *tracers) published(st *wire.Stamp, f *peering.Frame, to []*peer) {
+func (t *tracers) published(self data.EndpointID, number uint64, f *peering.Frame, to []*peer) {
 	env, err := wire.ParseEnvelope(f.Head)
 	if err != nil {
 		return
 	}
 	t.record(env.Topic, func() TraceEvent {
 		return TraceEvent{
-			From: st.Origin, Command: env.Type == wire.TypeStampedCommand, Origin: st.Origin, Entering: st.Entering, Number: st.Number,
+			From: self, Command: env.Type == wire.TypeStampedCommand, Origin: self, Entering: self, Number: number,
 			To: peerIDs(to),
 		}
 	})

@@ -64,6 +64,15 @@ func (s *Stamp) Append(dst []byte, sender data.EndpointID) []byte {
 	return dst
 }
 
+// AppendOwn appends the stamp of a message that the sender of the frame has published itself.
+func AppendOwn(dst []byte, number uint64, sent int64) []byte {
+	if sent == 0 {
+		return binary.BigEndian.AppendUint64(append(dst, 0, 1), number)
+	}
+	dst = binary.BigEndian.AppendUint64(append(dst, stampSent, 1), number)
+	return binary.BigEndian.AppendUint64(dst, uint64(sent))
+}
+
 // Relayable tells whether an encoded stamp stays as it is, but for the hops, when somebody else passes the message on.
 func Relayable(stamp []byte) bool { return stamp[0]&stampEntering != 0 }
 

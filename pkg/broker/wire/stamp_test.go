@@ -56,6 +56,14 @@ func TestStamp(t *testing.T) {
 	}
 }
 
+func TestOwnStamp(t *testing.T) {
+	for _, s := range []Stamp{{Origin: idA, Entering: idA, Number: 5, Hops: 1}, {Origin: idA, Entering: idA, Number: 1 << 60, Hops: 1, Sent: -7}} {
+		if got, want := AppendOwn(nil, s.Number, s.Sent), s.Append(nil, idA); !bytes.Equal(got, want) {
+			t.Errorf("%x, want %x", got, want)
+		}
+	}
+}
+
 func TestBadStamps(t *testing.T) {
 	for name, in := range map[string]string{
 		"unknown flag":       "08 01 0000000000000001 0000000000000000",
