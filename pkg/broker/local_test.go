@@ -167,12 +167,9 @@ func TestPeerLocalMixed(t *testing.T) {
 	connect(t, foreign, n3)
 	for _, pair := range [][2]*Endpoint{{client, foreign}, {foreign, client}, {n1, foreign}, {foreign, n1}, {n2, client}, {n2, foreign}} {
 		from, to := pair[0], pair[1]
-		name := fmt.Sprintf("/t/%s", from.ID())
+		name := fmt.Sprintf("/t/%s/%s", from.ID(), to.ID())
 		sub := subscribe(t, to, name)
-		poll(t, "the filter to come through", func() bool {
-			o, err := from.routes.Load().own(name)
-			return err == nil && o.others() > 0
-		})
+		poll(t, "the filter to come through", func() bool { return goesOut(from, name) })
 		for _, n := range []int{10, 10_000, 1_000_000} {
 			v := data.Vector(data.String(strings.Repeat("z", n)), data.Count(uint64(n)))
 			publish(t, from, name, v)
