@@ -32,20 +32,12 @@ func (h *Hub) SetFull(f Full) { h.how.policy = f }
 // Publish sends a value to every peer that wants the topic, and to all local consumers but this hub. A queue that is full is treated as
 // by a Publisher. Messages of one goroutine stay in order.
 func (h *Hub) Publish(ctx context.Context, name string, v data.Value) error {
-	s := h.e.routes.Load()
 	select {
 	case <-h.end:
 		return ErrClosed
 	default:
 	}
-	if s.closed {
-		return ErrClosed
-	}
-	o, err := s.own(name)
-	if err != nil {
-		return err
-	}
-	return h.e.send(ctx, &h.how, o, v)
+	return h.e.publish(ctx, &h.how, name, v)
 }
 
 // DroppedOut counts what FullDrop has skipped, as Publisher.Dropped does.

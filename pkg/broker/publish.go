@@ -16,6 +16,11 @@ import (
 // what Options.PeerQueue says. Topics that are empty, too long or below "<$>" are refused with ErrTopic. If anybody wants the topic,
 // values that are too large (Options.MaxFrame) or nested too deeply are refused with ErrValue.
 func (e *Endpoint) Publish(name string, v data.Value) error {
+	return e.publish(context.Background(), &unasked, name, v)
+}
+
+// publish sends a value in the way that the publisher asked for.
+func (e *Endpoint) publish(ctx context.Context, how *sending, name string, v data.Value) error {
 	s := e.routes.Load()
 	if s.closed {
 		return ErrClosed
@@ -24,7 +29,7 @@ func (e *Endpoint) Publish(name string, v data.Value) error {
 	if err != nil {
 		return err
 	}
-	return e.send(context.Background(), &unasked, o, v)
+	return e.send(ctx, how, o, v)
 }
 
 // send queues a value for all peers and local consumers of a route, in the way that the publisher asked for.

@@ -46,15 +46,7 @@ func (e *Endpoint) NewPublisher(name string, o PublisherOptions) *Publisher {
 // publisher's options say; peers whose connection ends meanwhile are skipped. If the context ends while waiting, some may have got the
 // message.
 func (p *Publisher) Publish(ctx context.Context, v data.Value) error {
-	s := p.e.routes.Load()
-	if s.closed {
-		return ErrClosed
-	}
-	o, err := s.own(p.topic)
-	if err != nil {
-		return err
-	}
-	return p.e.send(ctx, &p.how, o, v)
+	return p.e.publish(ctx, &p.how, p.topic, v)
 }
 
 // PublishBatch publishes values in order. It stops at the first that fails; the error says which, and those before it have been

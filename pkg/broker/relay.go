@@ -87,9 +87,9 @@ func sendWhole(to []*peer, lane peering.Lane, frame, shared []byte) {
 	for _, p := range to {
 		var r peering.Result
 		if shared != nil {
-			r = p.Queue.AppendShared(lane, frame[:len(frame)-len(shared)], shared, false)
+			r = p.Queue.AppendShared(lane, frame[:len(frame)-len(shared)], shared)
 		} else {
-			r = p.Queue.Append(lane, frame, false)
+			r = p.Queue.Append(lane, frame)
 		}
 		if r != peering.Queued {
 			p.settle(r, lane == peering.LaneCommand)

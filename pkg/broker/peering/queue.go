@@ -99,10 +99,10 @@ type flush struct {
 // NewQueue makes an empty queue.
 func NewQueue(limit Limit) *Queue { return &Queue{limit: limit, wakeup: make(chan struct{}, 1)} }
 
-// Append queues a complete frame, length included. The bytes are copied. With wait a full data lane answers Full and nothing happens.
-func (q *Queue) Append(to Lane, frame []byte, wait bool) Result {
+// Append queues a complete frame, length included. The bytes are copied. A full queue does what its limit says.
+func (q *Queue) Append(to Lane, frame []byte) Result {
 	q.mu.Lock()
-	l, r := q.admitLocked(to, len(frame), orFull(wait))
+	l, r := q.admitLocked(to, len(frame), ByPolicy)
 	if l != nil {
 		c := l.space(len(frame))
 		c.buf = append(c.buf, frame...)
@@ -113,11 +113,11 @@ func (q *Queue) Append(to Lane, frame []byte, wait bool) Result {
 }
 
 // AppendShared queues a frame of which the payload is kept as it is: nobody may change it any more. head is the frame up to the
-// payload, the length included.
-func (q *Queue) AppendShared(to Lane, head, payload []byte, wait bool) Result {
+// payload, the length included. A full queue does what its limit says.
+func (q *Queue) AppendShared(to Lane, head, payload []byte) Result {
 	q.mu.Lock()
 	size := len(head) + len(payload)
-	l, r := q.admitLocked(to, size, orFull(wait))
+	l, r := q.admitLocked(to, size, ByPolicy)
 	if l != nil {
 		c := l.space(len(head))
 		c.buf = append(c.buf, head...)
@@ -158,13 +158,6 @@ const (
 	// Always takes the frame all the same: its sender has waited for room and can't wait now.
 	Always
 )
-
-func orFull(wait bool) Admission {
-	if wait {
-		return OrFull
-	}
-	return ByPolicy
-}
 
 // Put queues a frame.
 func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {

@@ -66,7 +66,7 @@ func TestQueuePolicies(t *testing.T) {
 		q := NewQueue(Limit{10, 1 << 20, c.policy})
 		var last Result
 		for i := range 25 {
-			r := q.Append(LaneData, numbered(i, 5), false)
+			r := q.Append(LaneData, numbered(i, 5))
 			if i < 10 && r != Queued {
 				t.Fatalf("message %d: %v", i, r)
 			}
@@ -85,13 +85,13 @@ func TestQueuePolicies(t *testing.T) {
 
 func TestQueueBytes(t *testing.T) {
 	q := NewQueue(Limit{1000, 1000, DropNewest})
-	if q.Append(LaneData, numbered(0, 5000), false) != Queued {
+	if q.Append(LaneData, numbered(0, 5000)) != Queued {
 		t.Error("an empty queue takes a message of any size")
 	}
-	if q.Append(LaneData, numbered(1, 1), false) != Dropped {
+	if q.Append(LaneData, numbered(1, 1)) != Dropped {
 		t.Error("a full queue took a message")
 	}
-	if q.Append(LaneCommand, numbered(2, 500), false) != Queued || q.Append(LaneCommand, numbered(3, 500), false) != Dropped {
+	if q.Append(LaneCommand, numbered(2, 500)) != Queued || q.Append(LaneCommand, numbered(3, 500)) != Dropped {
 		t.Error("the lane of commands is bounded in bytes, by itself")
 	}
 	if got := drain(t, q); !slices.Equal(got, []int{2, 0}) {
@@ -101,10 +101,10 @@ func TestQueueBytes(t *testing.T) {
 
 func TestQueueLanes(t *testing.T) {
 	q := NewQueue(Limit{100, 1 << 20, Disconnect})
-	q.Append(LaneData, numbered(1, 0), false)
+	q.Append(LaneData, numbered(1, 0))
 	q.Last(numbered(9, 0))
-	q.Append(LaneData, numbered(2, 0), false)
-	q.Append(LaneCommand, numbered(3, 0), false)
+	q.Append(LaneData, numbered(2, 0))
+	q.Append(LaneCommand, numbered(3, 0))
 	q.Control(numbered(4, 0))
 	q.Update(numbered(5, 0))
 	q.Update(numbered(6, 0)) // replaces 5
@@ -112,7 +112,7 @@ func TestQueueLanes(t *testing.T) {
 		t.Errorf("delivered %v", got)
 	}
 	q.Seal()
-	if q.Append(LaneData, numbered(7, 0), false) != Closed || q.Last(numbered(8, 0)) != Queued {
+	if q.Append(LaneData, numbered(7, 0)) != Closed || q.Last(numbered(8, 0)) != Queued {
 		t.Error("a sealed queue takes control frames only")
 	}
 	if got := drain(t, q); !slices.Equal(got, []int{8}) {
@@ -139,7 +139,7 @@ func TestQueueLanes(t *testing.T) {
 func TestQueueLast(t *testing.T) {
 	q := NewQueue(Limit{1 << 20, 1 << 30, Disconnect})
 	for i := range 100 {
-		q.Append(LaneData, numbered(i, 10_000), false)
+		q.Append(LaneData, numbered(i, 10_000))
 	}
 	q.Last(numbered(1000, 0))
 	var b batch
@@ -149,7 +149,7 @@ func TestQueueLast(t *testing.T) {
 		t.Fatalf("first write: %v", first)
 	}
 	for i := range 100 {
-		q.Append(LaneData, numbered(100+i, 10_000), false)
+		q.Append(LaneData, numbered(100+i, 10_000))
 	}
 	all := append(first, drain(t, q)...)
 	if at := slices.Index(all, 1000); at < 100 || at > 140 {
@@ -163,9 +163,9 @@ func TestQueueWaiting(t *testing.T) {
 		t.Error("an empty queue has no room")
 	}
 	for i := range 10 {
-		q.Append(LaneData, numbered(i, 0), true)
+		q.Put(LaneData, &Frame{Head: numbered(i, 0)[4:]}, OrFull)
 	}
-	if r := q.Append(LaneData, numbered(10, 0), true); r != Full {
+	if r := q.Put(LaneData, &Frame{Head: numbered(10, 0)[4:]}, OrFull); r != Full {
 		t.Fatalf("result %v", r)
 	}
 	room, flushed := q.Room(1), q.Flushed()
@@ -177,7 +177,7 @@ func TestQueueWaiting(t *testing.T) {
 		t.Error("flushed before it was written")
 	default:
 	}
-	q.Append(LaneData, numbered(11, 0), true)
+	q.Put(LaneData, &Frame{Head: numbered(11, 0)[4:]}, OrFull)
 	q.take(&b) // the first batch has been written
 	<-flushed
 	later := q.Flushed()
@@ -235,7 +235,7 @@ func randomFrame(r *rand.Rand, q *Queue) []byte {
 	payload := v.AppendBinary(nil)
 	switch r.IntN(6) {
 	case 0:
-		q.AppendShared(LaneData, whole, payload, false)
+		q.AppendShared(LaneData, whole, payload)
 	case 1:
 		q.Put(LaneData, &Frame{Head: head, Value: v, Encoded: size}, ByPolicy)
 	case 2:
@@ -245,7 +245,7 @@ func randomFrame(r *rand.Rand, q *Queue) []byte {
 	case 4:
 		q.Put(LaneData, &Frame{Head: head[:3], Stamp: head[3:], Payload: payload, Shared: true}, ByPolicy)
 	default:
-		q.Append(LaneData, slices.Concat(whole, payload), false)
+		q.Append(LaneData, slices.Concat(whole, payload))
 	}
 	return slices.Concat(whole, payload)
 }
@@ -257,7 +257,7 @@ func BenchmarkQueue(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		q.Append(LaneData, frame, false)
+		q.Append(LaneData, frame)
 		if i++; i%1000 == 0 {
 			q.take(&out)
 		}

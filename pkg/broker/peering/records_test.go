@@ -89,7 +89,7 @@ func TestRecords(t *testing.T) {
 			before, _ := conn.records(t)
 			link := NewLink(est, Limit{10, 1000, Disconnect}, 1000)
 			link.Start([]byte{0, 0, 0, 1, 'x'})
-			link.Queue.Append(LaneData, []byte{0, 0, 0, 2, 'h', 'i'}, false)
+			link.Queue.Append(LaneData, []byte{0, 0, 0, 2, 'h', 'i'})
 			for link.BytesOut.Load() < 11 {
 				runtime.Gosched()
 			}
