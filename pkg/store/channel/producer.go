@@ -61,6 +61,8 @@ type Producer struct {
 	bufBytes int
 	paths    []path
 	drops    []Drop
+	// deserted: the last consumer was given up, and nothing was produced since.
+	deserted bool
 }
 
 // path is a consumer. acked is 0 until its first ack.
@@ -127,10 +129,15 @@ func (p *Producer) Has(consumer data.EntityID) (known, established bool) {
 	return i >= 0, i >= 0 && p.paths[i].acked > 0
 }
 
-// Produce gives the payload the next number and sends it to all consumers. Without consumers nothing happens and no number is used.
-// The producer keeps the payload; it must not be changed.
+// Produce gives the payload the next number and sends it to all consumers. Without consumers nothing happens and no number is used, but
+// that the first payload after the last consumer was given up takes one, which heartbeats then name: so that consumer, should it still
+// be there, learns that it has missed something. The producer keeps the payload; it must not be changed.
 func (p *Producer) Produce(out *[]Message, payload []byte) {
 	if len(p.paths) == 0 {
+		if p.deserted {
+			p.seq++
+			p.first, p.deserted = p.seq+1, false
+		}
 		return
 	}
 	p.seq++
@@ -148,7 +155,7 @@ func (p *Producer) Attach(out *[]Message, consumer data.EntityID) bool {
 		return false
 	}
 	if len(p.paths) == 0 {
-		p.first = p.seq + 1
+		p.first, p.deserted = p.seq+1, false
 	}
 	p.paths = append(p.paths, path{id: consumer, offset: p.seq, lastSeen: p.tick})
 	*out = append(*out, Message{Kind: Handshake, To: consumer, Seq: p.seq})
@@ -264,6 +271,7 @@ func (p *Producer) drop(i int, reason DropReason) {
 	to := &p.paths[i]
 	p.drops = append(p.drops, Drop{Consumer: to.id, Reason: reason, Missing: p.seq - max(to.acked, to.offset)})
 	p.paths = slices.Delete(p.paths, i, i+1)
+	p.deserted = len(p.paths) == 0
 }
 
 // limit drops the consumers that are furthest behind until what is kept for the others fits.

@@ -160,6 +160,35 @@ func TestProducerHeartbeatsAndTimeout(t *testing.T) {
 	expect(t, "answered", &out, "heartbeat 1")
 }
 
+// TestProducerDeserted has a consumer that has everything but is given up: it must be able to see that it missed what came then.
+func TestProducerDeserted(t *testing.T) {
+	var out []Message
+	p := NewProducer(ProducerOptions{Timeout: 20})
+	p.Produce(&out, []byte("for nobody"))
+	p.Attach(&out, alice)
+	p.Ack(alice, 1)
+	for range 20 {
+		p.Tick(&out)
+	}
+	if drops := p.Drops(); len(drops) != 1 || drops[0] != (Drop{alice, TimedOut, 0}) {
+		t.Fatalf("drops %v", drops)
+	}
+	if p.Seq() != 1 {
+		t.Errorf("number %d before anything was missed", p.Seq())
+	}
+	for range 3 {
+		p.Produce(&out, []byte("missed"))
+	}
+	out = nil
+	for range 5 {
+		p.Tick(&out)
+	}
+	expect(t, "after events for nobody", &out, "heartbeat 2")
+	p.Attach(&out, bob)
+	p.Produce(&out, []byte("a"))
+	expect(t, "a new consumer", &out, "handshake 2>2, event 3")
+}
+
 func TestProducerIsBounded(t *testing.T) {
 	var out []Message
 	p := NewProducer(ProducerOptions{MaxBytes: 100, MaxPaths: 2})
