@@ -3,6 +3,8 @@
 # make run        builds, then runs the sample topology on this machine
 # make test       everything that can be checked on one machine without a cluster
 # make check      formatting, vet, staticcheck, generated files, import arrows
+# make faults     endpoints on machines of their own, between which everything goes wrong; needs root
+# make soak       the same with random seeds for DURATION
 # make e2e        the end-to-end tests on kind, or on the cluster that KUBECONFIG names
 
 SHELL := /bin/bash
@@ -15,6 +17,7 @@ NODE_IMAGE ?= brokermesh-node:dev
 MANAGER_IMAGE ?= brokermesh-manager:dev
 KUBECTL ?= kubectl
 FUZZTIME ?= 20s
+DURATION ?= 1h
 
 export CGO_ENABLED ?= 0
 
@@ -61,6 +64,14 @@ test: ## Unit tests, recorded conversations, controllers against a real API serv
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each.
 	FUZZTIME=$(FUZZTIME) hack/fuzz
+
+.PHONY: faults
+faults: ## Faults of networks, processes and peers, with fixed seeds; needs root, iproute2 and nftables.
+	hack/faults
+
+.PHONY: soak
+soak: ## Random faults for DURATION, beginning with SEED if it is set; the log goes to bin/soak-SEED.log.
+	hack/faults soak $(DURATION) $(SEED)
 
 .PHONY: e2e
 e2e: images ## End-to-end tests on a real cluster.
