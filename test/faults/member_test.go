@@ -155,16 +155,23 @@ func (m *member) send(o order) {
 	}
 }
 
-// answer waits for the answer to the last order.
+// answer waits for the answer to the last order. An error of the member fails the test.
 func (m *member) answer(do string) answer {
+	m.t.Helper()
+	a := m.reply(do)
+	if a.Error != "" {
+		m.t.Fatalf("%s: %s: %s", m.name, do, a.Error)
+	}
+	return a
+}
+
+// reply waits for the answer to the last order. Promises that the member saw broken fail the test.
+func (m *member) reply(do string) answer {
 	m.t.Helper()
 	select {
 	case a, ok := <-m.answers:
 		if !ok {
 			m.t.Fatalf("%s has ended while it was to %s, see its log", m.name, do)
-		}
-		if a.Error != "" {
-			m.t.Fatalf("%s: %s: %s", m.name, do, a.Error)
 		}
 		for _, b := range a.Broken {
 			m.t.Errorf("%s: %s", m.name, b)
@@ -225,12 +232,4 @@ func (m *member) stop(still bool) {
 		m.t.Fatalf("%v to %s: %v", signal, m.name, err)
 	}
 	m.stopped = still
-}
-
-// close ends the endpoint as programs should, sees that nothing is left of it, and ends the process.
-func (m *member) close() answer {
-	m.t.Helper()
-	a := m.order(order{Do: doClose})
-	m.reap()
-	return a
 }
