@@ -98,7 +98,7 @@ func New(o Options) (*Endpoint, error) {
 	e.mu.subs = make(map[*Subscriber]struct{})
 	e.mu.stores = make(map[*attachment]struct{})
 	e.news.init()
-	e.line.init(e.numbersFrom())
+	e.line.raise(e.numbersFrom())
 	if o.features()&wire.FeatureMesh != 0 {
 		e.mu.mesh = mesh.NewDatabase(o.ID, e.numbersFrom())
 	}

@@ -4,7 +4,8 @@ package broker
 
 import (
 	"context"
-	"sync"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/mesh"
@@ -12,24 +13,16 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
-// line is where the endpoint's own messages stand in line for the mesh. Each takes its number and its places in the queues of peers in
-// one go, so that numbers rise in every queue. Nothing waits in here.
-type line struct {
-	mu struct {
-		sync.Mutex
-		last  [2]uint64               // number of each lane
-		stamp [wire.MaxStampSize]byte // of the message that is being queued
-	}
-}
-
-func (l *line) init(number uint64) { l.mu.last = [2]uint64{number, number} }
+// line is where the endpoint's own messages stand in line for the mesh: the last number of each lane. A message takes its number while it
+// takes its places in the queues of peers, so that numbers rise in every queue. Nothing waits in here.
+type line [2]atomic.Uint64
 
 // raise lets numbers go on above one.
 func (l *line) raise(number uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range l.mu.last {
-		l.mu.last[i] = max(l.mu.last[i], number)
+	for i := range l {
+		for last := l[i].Load(); last < number && !l[i].CompareAndSwap(last, number); {
+			last = l[i].Load()
+		}
 	}
 }
 
@@ -44,38 +37,48 @@ type queued struct {
 	r peering.Result
 }
 
-// number gives a message of this endpoint its stamp and queues it for peers. It answers how many had no room, if the admission was
-// OrFull.
+// number queues a message of this endpoint for peers, which are in the order of their IDs. The head of the frame is that of a stamped
+// message, and its stamp is filled in. The answer is how many had no room, if the admission was OrFull.
 func (e *Endpoint) number(lane mesh.Lane, how *sending, to []*peer, f *peering.Frame, admission peering.Admission) (full int) {
 	in := peering.LaneData
 	if lane == mesh.LaneCommand {
 		in = peering.LaneCommand
 	}
-	var bad []queued
-	var sent int64
+	head := f.Head
+	f.Counter, f.NumberAt = &e.line[lane], len(head)-wire.NumberSize
 	if v := e.routes.Load().view; v != nil && v.Times {
-		sent = time.Now().UnixNano()
+		f.Head = wire.AppendOwn(slices.Clip(head[:len(head)-wire.OwnStampSize]), time.Now().UnixNano())
 	}
-	l := &e.line
-	l.mu.Lock()
-	l.mu.last[lane]++
-	number := l.mu.last[lane]
-	f.Stamp = wire.AppendOwn(l.mu.stamp[:0], number, sent)
-	for _, p := range to {
-		switch r := p.Queue.Put(in, f, admission); r {
+	command := lane == mesh.LaneCommand
+	if len(to) == 1 {
+		if r := to[0].Queue.Put(in, f, admission); r == peering.Full {
+			full = 1
+		} else {
+			how.settle(to[0], r, command)
+		}
+	} else {
+		full = numberAll(in, how, to, f, admission)
+	}
+	if e.tracers.on() {
+		e.tracers.published(e.opt.ID, f, to)
+	}
+	f.Head, f.Counter = head, nil
+	return full
+}
+
+func numberAll(in peering.Lane, how *sending, to []*peer, f *peering.Frame, admission peering.Admission) (full int) {
+	var bad []queued
+	peering.PutAll(len(to), func(i int) *peering.Queue { return to[i].Queue }, in, f, admission, func(i int, r peering.Result) {
+		switch r {
 		case peering.Queued:
 		case peering.Full:
 			full++
 		default:
-			bad = append(bad, queued{p, r})
+			bad = append(bad, queued{to[i], r})
 		}
-	}
-	l.mu.Unlock()
-	for _, b := range bad {
-		how.settle(b.p, b.r, lane == mesh.LaneCommand)
-	}
-	if e.tracers.on() {
-		e.tracers.published(e.opt.ID, number, f, to)
+	})
+	for _, b := range bad { // with no queue locked
+		how.settle(b.p, b.r, in == peering.LaneCommand)
 	}
 	return full
 }

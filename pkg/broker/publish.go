@@ -54,7 +54,7 @@ func (e *Endpoint) send(ctx context.Context, how *sending, o *ownRoute, v data.V
 			return err
 		}
 	}
-	f.Head, f.Stamp = o.data, nil
+	f.Head = o.data
 	for _, p := range o.peers {
 		if err := p.send(ctx, how, sure, &f); err != nil {
 			return err
@@ -138,7 +138,7 @@ func (e *Endpoint) publishTo(id data.EndpointID, name string, v data.Value) erro
 	e.counters.processed[wire.TypeData].Add(1)
 	f := ownFrame(v, size, []*peer{p}, nil)
 	if stamped {
-		f.Head = s.header(wire.TypeStampedData, id, []byte(name))
+		f.Head = s.stampedHead(wire.TypeStampedData, id, []byte(name))
 		return e.sendStamped(context.Background(), &unasked, false, []*peer{p}, &f)
 	}
 	f.Head = s.header(wire.TypeData, id, []byte(name))

@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -58,7 +59,7 @@ type ownRoute struct {
 	route                       // subs are all local consumers of the topic
 	hubs          []*Subscriber // those of them that see what the endpoint publishes
 	data, command []byte
-	// The same with a stamp behind it.
+	// The same with a stamp behind it, whose number is still missing.
 	stampedData, stampedCommand []byte
 }
 
@@ -116,8 +117,9 @@ func (s *snapshot) makeOwn(name string) *ownRoute {
 	}
 	o.data = s.header(wire.TypeData, data.EndpointID{}, b)
 	o.command = s.header(wire.TypeCommand, data.EndpointID{}, b)
-	o.stampedData = s.header(wire.TypeStampedData, data.EndpointID{}, b)
-	o.stampedCommand = s.header(wire.TypeStampedCommand, data.EndpointID{}, b)
+	o.stampedData = s.stampedHead(wire.TypeStampedData, data.EndpointID{}, b)
+	o.stampedCommand = s.stampedHead(wire.TypeStampedCommand, data.EndpointID{}, b)
+	slices.SortFunc(o.stamped, func(a, b *peer) int { return a.Peer.Compare(b.Peer) })
 	return o
 }
 
@@ -129,4 +131,9 @@ func (s *snapshot) header(t wire.Type, receiver data.EndpointID, name []byte) []
 	}
 	b, _ := wire.AppendFrame(nil, &e)
 	return b[wire.FrameHeader:]
+}
+
+// stampedHead is header with the stamp of a message of this endpoint, whose number is still missing.
+func (s *snapshot) stampedHead(t wire.Type, receiver data.EndpointID, name []byte) []byte {
+	return wire.AppendOwn(s.header(t, receiver, name), 0)
 }

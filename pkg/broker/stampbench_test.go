@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -41,6 +42,7 @@ func BenchmarkStampCost(b *testing.B) {
 		}
 		v := smallEvent()
 		sub, _ := e.Subscribe([]string{"/bench"}, QueueLimit{Messages: 1024})
+		number := uint64(0)
 		b.Run("publish/"+c.name, func(b *testing.B) {
 			for b.Loop() {
 				e.Publish("/bench", v)
@@ -49,7 +51,6 @@ func BenchmarkStampCost(b *testing.B) {
 		b.Run("receive/"+c.name, func(b *testing.B) {
 			const n = 256
 			var frames [][]byte
-			number := uint64(0)
 			buf := make([]byte, 0, 1<<16)
 			out := make([]Message, n)
 			for b.Loop() {
@@ -61,7 +62,8 @@ func BenchmarkStampCost(b *testing.B) {
 						number++
 						env.Type = wire.TypeStampedData
 						buf, _ = wire.AppendHeader(buf, &env, 10+v.BinarySize())
-						buf = wire.AppendOwn(buf, number, 0)
+						buf = wire.AppendOwn(buf, 0)
+						binary.BigEndian.PutUint64(buf[len(buf)-wire.NumberSize:], number)
 					} else {
 						buf, _ = wire.AppendHeader(buf, &env, v.BinarySize())
 					}

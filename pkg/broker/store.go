@@ -79,7 +79,7 @@ func (e *Endpoint) SendCommand(name string, receiver data.EndpointID, payload []
 	case p == nil:
 		return fmt.Errorf("send command to %s: %w", receiver, code.NoPathToPeer)
 	case stamped:
-		e.sendCommand(&route{stamped: []*peer{p}}, nil, s.header(wire.TypeStampedCommand, receiver, []byte(name)), payload)
+		e.sendCommand(&route{stamped: []*peer{p}}, nil, s.stampedHead(wire.TypeStampedCommand, receiver, []byte(name)), payload)
 	default:
 		e.sendCommand(&route{peers: []*peer{p}}, s.header(wire.TypeCommand, receiver, []byte(name)), nil, payload)
 	}
@@ -99,7 +99,7 @@ func (e *Endpoint) sendCommand(to *route, plain, stamped, payload []byte) {
 		f.Head = stamped
 		e.number(mesh.LaneCommand, &unasked, to.stamped, &f, peering.ByPolicy)
 	}
-	f.Head, f.Stamp = plain, nil
+	f.Head = plain
 	for _, p := range to.peers {
 		p.settle(p.Queue.Put(peering.LaneCommand, &f, peering.ByPolicy), true)
 	}

@@ -161,14 +161,14 @@ func (t *tracers) passed(p *peer, en *entry) {
 }
 
 // published records a message of this endpoint that goes into the mesh.
-func (t *tracers) published(self data.EndpointID, number uint64, f *peering.Frame, to []*peer) {
+func (t *tracers) published(self data.EndpointID, f *peering.Frame, to []*peer) {
 	env, err := wire.ParseEnvelope(f.Head)
 	if err != nil {
 		return
 	}
 	t.record(env.Topic, func() TraceEvent {
 		return TraceEvent{
-			From: self, Command: env.Type == wire.TypeStampedCommand, Origin: self, Entering: self, Number: number,
+			From: self, Command: env.Type == wire.TypeStampedCommand, Origin: self, Entering: self, Number: f.Number,
 			To: peerIDs(to),
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
@@ -132,6 +133,11 @@ func (q *Queue) AppendShared(to Lane, head, payload []byte) Result {
 type Frame struct {
 	// Head is everything before the payload, without the length. Stamp stands between it and the payload, if there is one.
 	Head, Stamp []byte
+	// Counter, if not nil, is what the frame takes its Number from when it is queued, so that the numbers of one counter rise in every
+	// queue. It is written over the eight bytes of the head at NumberAt.
+	Counter  *atomic.Uint64
+	NumberAt int
+	Number   uint64
 	// Payload are the bytes of the payload. They are copied, or kept if Shared: then nobody may change them any more.
 	Payload []byte
 	Shared  bool
@@ -161,35 +167,64 @@ const (
 
 // Put queues a frame.
 func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
-	size := f.Size()
 	q.mu.Lock()
-	l, r := &q.mu.data, Queued
-	if how != Always || to == LaneCommand || q.mu.sealed {
-		l, r = q.admitLocked(to, size, how)
+	if f.Counter != nil {
+		f.Number = f.Counter.Add(1)
 	}
-	if l != nil {
-		inline := size
-		asValue := q.local && f.Encoded > 0
-		if asValue || f.Shared {
-			inline -= max(len(f.Payload), f.Encoded)
-		}
-		c := l.space(inline)
-		c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(size-4))
-		c.buf = append(append(c.buf, f.Head...), f.Stamp...)
-		switch {
-		case asValue:
-			c.splices = append(c.splices, splice{at: len(c.buf), size: f.Encoded, value: f.Value})
-		case f.Shared:
-			c.splices = append(c.splices, splice{at: len(c.buf), size: len(f.Payload), payload: f.Payload})
-		case f.Payload != nil:
-			c.buf = append(c.buf, f.Payload...)
-		default:
-			c.buf = f.Value.AppendBinary(c.buf)
-		}
-		l.added(c, size)
-	}
-	q.unlockAndWake(l != nil)
+	news, r := q.putLocked(to, f, how)
+	q.unlockAndWake(news)
 	return r
+}
+
+// PutAll queues a frame in n queues, under one number if it has a Counter. Two calls must name the queues that both use in the same
+// order. What became of the frame in the i-th queue is told to result.
+func PutAll(n int, queue func(i int) *Queue, to Lane, f *Frame, how Admission, result func(i int, r Result)) {
+	for i := range n {
+		queue(i).mu.Lock()
+	}
+	if f.Counter != nil {
+		f.Number = f.Counter.Add(1)
+	}
+	for i := range n {
+		q := queue(i)
+		news, r := q.putLocked(to, f, how)
+		q.unlockAndWake(news)
+		result(i, r)
+	}
+}
+
+func (q *Queue) putLocked(to Lane, f *Frame, how Admission) (news bool, r Result) {
+	size := f.Size()
+	l := &q.mu.data
+	if how != Always || to == LaneCommand || q.mu.sealed {
+		if l, r = q.admitLocked(to, size, how); l == nil {
+			return false, r
+		}
+	}
+	inline := size
+	asValue := q.local && f.Encoded > 0
+	if asValue || f.Shared {
+		inline -= max(len(f.Payload), f.Encoded)
+	}
+	c := l.space(inline)
+	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(size-4))
+	at := len(c.buf)
+	c.buf = append(append(c.buf, f.Head...), f.Stamp...)
+	if f.Counter != nil {
+		binary.BigEndian.PutUint64(c.buf[at+f.NumberAt:], f.Number)
+	}
+	switch {
+	case asValue:
+		c.splices = append(c.splices, splice{at: len(c.buf), size: f.Encoded, value: f.Value})
+	case f.Shared:
+		c.splices = append(c.splices, splice{at: len(c.buf), size: len(f.Payload), payload: f.Payload})
+	case f.Payload != nil:
+		c.buf = append(c.buf, f.Payload...)
+	default:
+		c.buf = f.Value.AppendBinary(c.buf)
+	}
+	l.added(c, size)
+	return true, r
 }
 
 // admitLocked applies the limits; the lane is nil if the frame is not to be queued.

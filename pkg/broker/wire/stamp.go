@@ -17,6 +17,11 @@ const (
 
 	// MaxStampSize is the size of the longest stamp.
 	MaxStampSize = 2 + 16 + 16 + 8 + 8
+	// OwnStampSize is the size of the stamp of a message that the sender of the frame has published itself, without the time of entry.
+	// It ends with the number; with the time of entry the number stands in the same place.
+	OwnStampSize = 2 + NumberSize
+	// NumberSize is the size of the number in a stamp.
+	NumberSize = 8
 	// HopsAt is the offset of the hops in a stamp, so that a relay can count them in place.
 	HopsAt = 1
 )
@@ -64,13 +69,12 @@ func (s *Stamp) Append(dst []byte, sender data.EndpointID) []byte {
 	return dst
 }
 
-// AppendOwn appends the stamp of a message that the sender of the frame has published itself.
-func AppendOwn(dst []byte, number uint64, sent int64) []byte {
+// AppendOwn appends the stamp of a message that the sender of the frame has published itself, with the number still zero. sent is the time of entry, zero if nobody wants to know.
+func AppendOwn(dst []byte, sent int64) []byte {
 	if sent == 0 {
-		return binary.BigEndian.AppendUint64(append(dst, 0, 1), number)
+		return append(dst, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 	}
-	dst = binary.BigEndian.AppendUint64(append(dst, stampSent, 1), number)
-	return binary.BigEndian.AppendUint64(dst, uint64(sent))
+	return binary.BigEndian.AppendUint64(append(dst, stampSent, 1, 0, 0, 0, 0, 0, 0, 0, 0), uint64(sent))
 }
 
 // Relayable tells whether an encoded stamp stays as it is, but for the hops, when somebody else passes the message on.
