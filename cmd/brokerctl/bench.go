@@ -3,9 +3,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"runtime/debug"
@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brokermesh/brokermesh/pkg/bench"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 )
 
@@ -20,88 +21,82 @@ import (
 // default would collect it hundreds of times a second.
 const gcPercent = 400
 
-// tuned is [work] for a half of a benchmark.
-func tuned(do func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
-	return work(func(cmd *cobra.Command, args []string) error {
-		if os.Getenv("GOGC") == "" {
-			defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+func newBench() *cobra.Command {
+	cmd := newGroup("bench", "Measure the engine between processes",
+		`Each half runs in a process of its own, speaks the plain native protocol, and
+prints one JSON object on standard output when it is done, so that any half can
+be another implementation. One that listens can be dialed by its counterpart, and
+the other way round; it says on standard error when it is ready. Unless GOGC is
+set, the garbage collector is told to let the heap grow to five times what is in
+use.
+
+  publish and subscribe   sink, source
+  with a node between     sink, relay, source
+  one source, many sinks  sink --count-only, for each; source with a --peer for each
+  time to an answer       pong, ping
+  stores                  store; master, clone`)
+	cmd.AddCommand(newSource(), newSink(), newRelay(), newBenchPing(), newPong(), newBenchStore(), newMaster(), newClone())
+	return cmd
+}
+
+// halfFlags are what all halves that talk to others have in common.
+type halfFlags struct {
+	profile
+	link   bench.Link
+	tlsDir string
+}
+
+// add defines the flags. Of peer and listen, one has to be given.
+func (h *halfFlags) add(cmd *cobra.Command, peer string) {
+	f := cmd.Flags()
+	f.StringArrayVar(&h.link.Peers, "peer", nil, peer)
+	f.StringVar(&h.link.Listen, "listen", "", "`HOST:PORT` to listen on; port 0 takes a free one and names it on standard error")
+	f.StringVar(&h.tlsDir, "tls-dir", "", "`DIR` with ca.crt, tls.crt and tls.key; without it there is no TLS")
+	f.BoolVar(&h.link.Client, "client", false, "be a client of a mesh of nodes, instead of a plain Broker")
+	h.flags(cmd)
+	cmd.MarkFlagsOneRequired("peer", "listen")
+}
+
+// half makes a command's RunE: check looks at the flags, run is the work.
+func half[R any](h *halfFlags, check func() error, run func(context.Context, bench.Link) (R, error)) func(*cobra.Command, []string) error {
+	return measured(&h.profile, func() (err error) {
+		if h.tlsDir != "" {
+			if h.link.TLS, err = peering.LoadTLS(h.tlsDir); err != nil {
+				return fmt.Errorf("--tls-dir %s: %w", h.tlsDir, err)
+			}
 		}
-		return do(cmd, args)
+		return check()
+	}, func(cmd *cobra.Command) (R, error) {
+		h.link.Listening = func(a net.Addr) { fmt.Fprintln(cmd.ErrOrStderr(), "listening on", a) }
+		return run(cmd.Context(), h.link)
 	})
 }
 
-func newBench() *cobra.Command {
-	cmd := newGroup("bench", "Measure the engine between two processes",
-		`Each half runs in a process of its own, speaks the plain native protocol, and
-prints one JSON object on standard output when it is done. Unless GOGC is set, the
-garbage collector is told to let the heap grow to five times what is in use.`)
-	cmd.AddCommand(newSource(), newSink())
-	return cmd
-}
-
-func newSource() *cobra.Command {
-	var o bench.SourceOptions
-	var p profile
-	cmd := &cobra.Command{
-		Use:   "source --peer HOST:PORT",
-		Short: "Publish events to /bench as fast as the peer takes them",
-		Args:  cobra.NoArgs,
-		RunE: tuned(func(cmd *cobra.Command, _ []string) error {
-			if _, err := bench.EventBuilder(o.Event); err != nil {
-				return ctl.BadInput(fmt.Errorf("--event: %w", err))
-			}
-			if err := checkCount(o.Count); err != nil {
+// measured checks the flags, runs something and prints its result.
+func measured[R any](p *profile, check func() error, run func(*cobra.Command) (R, error)) func(*cobra.Command, []string) error {
+	return work(func(cmd *cobra.Command, _ []string) error {
+		if os.Getenv("GOGC") == "" {
+			defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+		}
+		if err := check(); err != nil {
+			return ctl.BadInput(err)
+		}
+		return p.around(func() error {
+			result, err := run(cmd)
+			if err != nil {
 				return err
 			}
-			return p.around(func() error {
-				result, err := bench.Source(cmd.Context(), o)
-				return printResult(cmd.OutOrStdout(), result, err)
-			})
-		}),
-	}
-	cmd.Flags().StringVar(&o.Peer, "peer", "", "the sink's `HOST:PORT`; it is dialed until it answers")
-	cmd.Flags().IntVar(&o.Count, "count", 1_000_000, "number of events")
-	cmd.Flags().IntVar(&o.Event, "event", 1, "1: two small arguments; 2: an entry of conn.log")
-	p.flags(cmd)
-	_ = cmd.MarkFlagRequired("peer")
-	return cmd
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+		})
+	})
 }
 
-func newSink() *cobra.Command {
-	var o bench.SinkOptions
-	var p profile
-	cmd := &cobra.Command{
-		Use:   "sink --listen HOST:PORT",
-		Short: "Receive events on /bench and read all of each",
-		Args:  cobra.NoArgs,
-		RunE: tuned(func(cmd *cobra.Command, _ []string) error {
-			if err := checkCount(o.Count); err != nil {
-				return err
-			}
-			o.Listening = func(a net.Addr) { fmt.Fprintln(cmd.ErrOrStderr(), "listening on", a) }
-			return p.around(func() error {
-				result, err := bench.Sink(cmd.Context(), o)
-				return printResult(cmd.OutOrStdout(), result, err)
-			})
-		}),
-	}
-	cmd.Flags().StringVar(&o.Listen, "listen", "", "`HOST:PORT` to listen on; port 0 takes a free one and names it on standard error")
-	cmd.Flags().IntVar(&o.Count, "count", 1_000_000, "number of events")
-	p.flags(cmd)
-	_ = cmd.MarkFlagRequired("listen")
-	return cmd
-}
-
-func checkCount(n int) error {
+// atLeast1 checks a number by the name of its flag.
+func atLeast1(flag string, n int) error {
 	if n < 1 {
-		return ctl.BadInput(fmt.Errorf("--count: %d: allowed: 1 and more", n))
+		return fmt.Errorf("--%s: %d: allowed: 1 and more", flag, n)
 	}
 	return nil
 }
 
-func printResult(w io.Writer, r bench.Result, err error) error {
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(w).Encode(r)
-}
+func noCheck() error { return nil }

@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,10 +66,19 @@ func TestUsage(t *testing.T) {
 		{"pub /t 1 --text --plain", ctl.ExitBadInput, "--peer HOST:PORT is missing"},
 		{"pub /t 1 --peer x:1 --plain", ctl.ExitBadInput, "VALUE"},
 		{"store put s k v --text --peer x:1 --plain --expiry -1s", ctl.ExitBadInput, "--expiry"},
-		{"bench source --count 1", ctl.ExitBadInput, `"peer" not set`},
+		{"bench source --count 1", ctl.ExitBadInput, "[peer listen]"},
 		{"bench source --peer x:1 --event 3", ctl.ExitBadInput, "allowed: 1, 2"},
 		{"bench sink --listen x:1 --count 0", ctl.ExitBadInput, "--count"},
 		{"bench sink --listen nowhere:1 --count 1", ctl.ExitFailure, "listen"},
+		{"bench sink --listen x:1 --tls-dir /does/not/exist", ctl.ExitBadInput, "--tls-dir"},
+		{"bench relay --listen x:1 --queue-bytes 0", ctl.ExitBadInput, "--queue-bytes"},
+		{"bench ping --peer x:1 --count 0", ctl.ExitBadInput, "--count"},
+		{"bench pong --listen x:1 --count -1", ctl.ExitBadInput, "--count"},
+		{"bench store --backend rocks", ctl.ExitBadInput, "allowed: memory, sqlite, pebble"},
+		{"bench store --backend pebble --dir x --sync off", ctl.ExitBadInput, "always syncs"},
+		{"bench store --writers 0", ctl.ExitBadInput, "--writers"},
+		{"bench master --listen x:1 --count 0", ctl.ExitBadInput, "--count"},
+		{"bench clone", ctl.ExitBadInput, "[peer listen]"},
 	} {
 		got := call(t, "", strings.Fields(tc.args)...)
 		if got.code != tc.code || !strings.Contains(got.out+got.errors, tc.want) {
@@ -205,42 +212,5 @@ spec:
 	got := call(t, "", "up", "-f", file, "--until-ready", "--timeout", "500ms", "--data-dir", t.TempDir())
 	if got.code != ctl.ExitTimeout || !strings.Contains(got.errors, "not ready after 500ms:\n  peering/away: ") {
 		t.Errorf("%+v", got)
-	}
-}
-
-func TestBench(t *testing.T) {
-	for event := 1; event <= 2; event++ {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		var out bytes.Buffer
-		notes, notesWrite := io.Pipe()
-		sink := make(chan int, 1)
-		go func() {
-			sink <- run(ctx, []string{"bench", "sink", "--listen", "127.0.0.1:0", "--count", "20000"}, strings.NewReader(""), &out, notesWrite)
-			notesWrite.Close()
-		}()
-		var address string
-		if _, err := fmt.Fscanf(notes, "listening on %s\n", &address); err != nil {
-			t.Fatal(err)
-		}
-		go io.Copy(io.Discard, notes)
-		source := call(t, "", "bench", "source", "--peer", address, "--count", "20000", "--event", fmt.Sprint(event))
-		if code := <-sink; code != ctl.ExitOK || source.code != ctl.ExitOK {
-			t.Fatalf("sink %d, source %+v", code, source)
-		}
-		var results [2]map[string]any
-		for i, text := range []string{out.String(), source.out} {
-			if err := json.Unmarshal([]byte(text), &results[i]); err != nil {
-				t.Fatalf("%q: %v", text, err)
-			}
-			for _, field := range []string{"messages", "seconds", "rate", "cpu_us_per_message", "max_rss_kib"} {
-				if n, ok := results[i][field].(float64); !ok || n <= 0 {
-					t.Errorf("%s is %v", field, results[i][field])
-				}
-			}
-		}
-		if results[0]["checksum"] != results[1]["checksum"] || results[0]["messages"] != results[1]["messages"] {
-			t.Errorf("the halves disagree: %v", results)
-		}
 	}
 }

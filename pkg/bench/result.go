@@ -3,47 +3,78 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
 
-// Result is what one half prints when it is done.
+// Result is what every half prints when it is done.
 type Result struct {
-	// Messages that were published or received.
+	// Messages that were published, received, answered or passed on; for stores
+	// writes, for a clone the entries of its first copy.
 	Messages int `json:"messages"`
 	// Seconds from the first message to the last.
 	Seconds float64 `json:"seconds"`
 	// Rate is messages a second.
 	Rate float64 `json:"rate"`
 	// CPUPerMessage is this process's CPU time in that span, in microseconds
-	// for each message; MaxRSS its largest resident memory.
+	// for each message; Allocs is how often it allocated memory for each.
 	CPUPerMessage float64 `json:"cpu_us_per_message"`
-	MaxRSS        int64   `json:"max_rss_kib"`
-	// Checksum over all leaves of all messages; both halves print the same.
-	Checksum string `json:"checksum"`
+	Allocs        float64 `json:"allocs_per_message"`
+	// MaxRSS is the largest resident memory of the process so far.
+	MaxRSS int64 `json:"max_rss_kib"`
+	// Checksum over all leaves of all messages; a source and its sinks print
+	// the same.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 // meter measures the span between two moments.
 type meter struct {
-	began time.Time
-	cpu   time.Duration
+	began   time.Time
+	cpu     time.Duration
+	mallocs uint64
 }
 
-func startMeter() meter { return meter{began: time.Now(), cpu: cpuTime()} }
+func startMeter() meter {
+	m := meter{mallocs: mallocs(), cpu: cpuTime()}
+	m.began = time.Now()
+	return m
+}
 
 // stop turns the span into a Result.
-func (m meter) stop(messages int, checksum uint64) Result {
+func (m meter) stop(messages int) Result {
 	seconds := time.Since(m.began).Seconds()
 	cpu := cpuTime() - m.cpu
 	return Result{
-		Messages:      messages,
 		Seconds:       seconds,
-		Rate:          float64(messages) / max(seconds, 1e-9),
-		CPUPerMessage: float64(cpu.Nanoseconds()) / 1e3 / float64(max(messages, 1)),
+		CPUPerMessage: float64(cpu.Nanoseconds()) / 1e3,
+		Allocs:        float64(mallocs() - m.mallocs),
 		MaxRSS:        maxRSS(),
-		Checksum:      fmt.Sprintf("%016x", checksum),
-	}
+	}.of(messages)
+}
+
+// of is a result of one message as one of n.
+func (r Result) of(n int) Result {
+	per := float64(max(n, 1))
+	r.Messages, r.Rate = n, float64(n)/max(r.Seconds, 1e-9)
+	r.CPUPerMessage, r.Allocs = r.CPUPerMessage/per, r.Allocs/per
+	return r
+}
+
+// withSum is the result of who read all leaves.
+func (r Result) withSum(sum uint64) Result {
+	r.Checksum = fmt.Sprintf("%016x", sum)
+	return r
+}
+
+func mallocs() uint64 {
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return s.Mallocs
 }
 
 // usage is what the system accounts this process for.
@@ -60,6 +91,22 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// maxRSS is in KiB, as Linux counts it; other systems count bytes, which the
-// caller has to know.
-func maxRSS() int64 { return int64(usage().Maxrss) }
+// maxRSS is in KiB. Linux's getrusage would also count what the parent had
+// before this program was loaded, so /proc is asked first; systems without it
+// may count in bytes.
+func maxRSS() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return int64(usage().Maxrss)
+	}
+	for line := range bytes.Lines(status) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+			fields := bytes.Fields(rest)
+			if len(fields) > 0 {
+				kib, _ := strconv.ParseInt(string(fields[0]), 10, 64)
+				return kib
+			}
+		}
+	}
+	return int64(usage().Maxrss)
+}

@@ -4,21 +4,19 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 )
 
-// SinkOptions say where [Sink] listens and when it is done.
+// SinkOptions say how [Sink] is reached and when it is done.
 type SinkOptions struct {
-	// Listen is the HOST:PORT to listen on.
-	Listen string
+	Link
 	// Count is the number of messages to wait for.
 	Count int
-	// Listening, if set, is told the address once the port is open.
-	Listening func(net.Addr)
+	// CountOnly counts frames and reads nothing of them, without an endpoint
+	// behind it: the cheapest thing that a peer can do.
+	CountOnly bool
 }
 
 // sinkQueue lets the source wait when the sink is slower.
@@ -30,27 +28,18 @@ const sinkBatch = 1024
 // Sink receives messages on [Topic] and reads every leaf of them. Its clock
 // runs from the first message to the last one asked for.
 func Sink(ctx context.Context, o SinkOptions) (result Result, err error) {
-	e, err := broker.New(broker.Options{Forward: broker.ForwardNone, PlainProtocol: true})
-	if err != nil {
-		return Result{}, fmt.Errorf("make an endpoint: %w", err)
+	if o.CountOnly {
+		return count(ctx, o)
 	}
-	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
-	// The subscription comes first: the handshake tells it to the source.
-	s, err := e.Subscribe([]string{Topic}, sinkQueue)
-	if err != nil {
-		return Result{}, fmt.Errorf("subscribe: %w", err)
-	}
-	defer s.Close()
-	address, err := e.Listen(o.Listen)
-	if err != nil {
-		return Result{}, fmt.Errorf("listen on %s: %w", o.Listen, err)
-	}
-	if o.Listening != nil {
-		o.Listening(address)
-	}
-	return receive(ctx, s, o.Count)
+	err = o.converse(ctx, Topic, func(ctx context.Context, _ *broker.Endpoint, s *broker.Subscriber) error {
+		result, err = receive(ctx, s, o.Count)
+		return err
+	})
+	return result, err
 }
 
+// receive reads until the count is reached. What has come before the peers
+// left is still read.
 func receive(ctx context.Context, s *broker.Subscriber, count int) (Result, error) {
 	var m meter
 	var sum uint64
@@ -58,7 +47,7 @@ func receive(ctx context.Context, s *broker.Subscriber, count int) (Result, erro
 	for received := 0; received < count; {
 		n, err := s.GetBatch(ctx, batch)
 		if err != nil {
-			return Result{}, fmt.Errorf("after %d of %d messages: %w", received, count, err)
+			return Result{}, fmt.Errorf("after %d of %d messages: %w", received, count, cause(ctx, err))
 		}
 		if received == 0 {
 			m = startMeter()
@@ -72,5 +61,5 @@ func receive(ctx context.Context, s *broker.Subscriber, count int) (Result, erro
 			return Result{}, fmt.Errorf("%d messages were dropped at the sink", lost)
 		}
 	}
-	return m.stop(count, sum), nil
+	return m.stop(count).withSum(sum), nil
 }

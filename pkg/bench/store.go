@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker"
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/store"
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
+	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
+	"github.com/brokermesh/brokermesh/pkg/store/backend/pebble"
+	"github.com/brokermesh/brokermesh/pkg/store/backend/sqlite"
+)
+
+// DefaultWriters is how many writes are under way at a time unless said
+// otherwise.
+const DefaultWriters = 256
+
+// StoreOptions say what [Store] writes to.
+type StoreOptions struct {
+	// Backend is memory, sqlite or pebble.
+	Backend string
+	// Dir is the folder for what the last two keep. It must not hold anything
+	// of an earlier run.
+	Dir string
+	// Sync is what an acknowledged write promises: full (the default; it is on
+	// disk), normal or off. SQLite keeps a rollback journal with full and a
+	// write-ahead log else. Pebble knows full only; for memory it means nothing.
+	Sync string
+	// Count is the number of writes, Writers how many are under way at a time.
+	Count, Writers int
+}
+
+// StoreResult is what a store prints.
+type StoreResult struct {
+	Result
+	Backend string `json:"backend"`
+	Sync    string `json:"sync,omitempty"`
+	Writers int    `json:"writers"`
+	// Get is how long the read after the last write took, in microseconds.
+	Get float64 `json:"get_us"`
+}
+
+// Store puts entries into a master that has no clones, waits until the last
+// one is acknowledged, and reads one back.
+func Store(ctx context.Context, o StoreOptions) (result StoreResult, err error) {
+	be, err := o.open()
+	if err != nil {
+		return StoreResult{}, err
+	}
+	e, err := broker.New(broker.Options{Forward: broker.ForwardNone})
+	if err != nil {
+		return StoreResult{}, errors.Join(fmt.Errorf("make an endpoint: %w", err), be.Close())
+	}
+	defer func() { err = errors.Join(err, shut(ctx, e)) }()
+	s, err := store.NewMaster(e, StoreName, be, store.MasterOptions{})
+	if err != nil {
+		return StoreResult{}, fmt.Errorf("make a master: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	m := startMeter()
+	if err := putAll(ctx, s, 0, o.Count, o.Writers); err != nil {
+		return StoreResult{}, err
+	}
+	began := time.Now()
+	last := uint64(o.Count - 1)
+	v, err := s.Get(ctx, data.Count(last))
+	if err != nil || !data.Equal(v, entryValue(last)) {
+		return StoreResult{}, fmt.Errorf("entry %d is %s: %w", last, v, err)
+	}
+	get := time.Since(began)
+	return StoreResult{Result: m.stop(o.Count), Backend: o.Backend, Sync: o.Sync, Writers: o.Writers, Get: float64(get.Nanoseconds()) / 1e3}, nil
+}
+
+// Validate says what is wrong with the options.
+func (o *StoreOptions) Validate() error {
+	switch o.Sync {
+	case "full", "normal", "off":
+	default:
+		return fmt.Errorf("sync %q: allowed: full, normal, off", o.Sync)
+	}
+	switch o.Backend {
+	case "memory":
+		return nil
+	case "pebble":
+		if o.Sync != "full" {
+			return fmt.Errorf("sync %q: pebble always syncs; allowed: full", o.Sync)
+		}
+	case "sqlite":
+	default:
+		return fmt.Errorf("backend %q: allowed: memory, sqlite, pebble", o.Backend)
+	}
+	if o.Dir == "" {
+		return fmt.Errorf("backend %s needs a folder", o.Backend)
+	}
+	return nil
+}
+
+// open makes the backend.
+func (o *StoreOptions) open() (backend.Backend, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Backend == "memory" {
+		o.Sync = ""
+		return memory.New(), nil
+	}
+	path := filepath.Join(o.Dir, "bench."+o.Backend)
+	if _, err := os.Lstat(path); err == nil {
+		return nil, fmt.Errorf("%s is there already", path)
+	}
+	be, err := o.openAt(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the backend: %w", err)
+	}
+	return be, nil
+}
+
+func (o *StoreOptions) openAt(path string) (backend.Backend, error) {
+	if o.Backend == "pebble" {
+		be, err := pebble.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return be, nil
+	}
+	journal := sqlite.WAL
+	if o.Sync == "full" {
+		journal = sqlite.Delete
+	}
+	synchronous := sqlite.Synchronous(strings.ToUpper(o.Sync[:1]) + o.Sync[1:])
+	be, err := sqlite.Open(path, sqlite.Options{Synchronous: synchronous, JournalMode: journal})
+	if err != nil {
+		return nil, err
+	}
+	return be, nil
+}
+
+// entryValue is what is stored under a count.
+func entryValue(i uint64) data.Value { return data.Vector(data.String("value"), data.Count(i)) }
+
+// putAll puts the entries from first on, several at a time, and returns when
+// all are acknowledged.
+func putAll(ctx context.Context, s *store.Master, first, count, writers int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for i := w; i < count && ctx.Err() == nil; i += writers {
+				n := uint64(first + i)
+				if err := s.Put(ctx, data.Count(n), entryValue(n), 0); err != nil {
+					cancel(fmt.Errorf("put entry %d: %w", n, err))
+				}
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
