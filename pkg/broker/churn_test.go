@@ -4,17 +4,15 @@ package broker
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
-
-var churnSeed = flag.Uint64("churn.seed", 0, "replay the links of one random mesh")
 
 // watch checks, until the endpoint closes, that the messages of each origin come in rising order, and counts them.
 type watch struct {
@@ -45,12 +43,7 @@ func (w *watch) run() {
 // TestLinksComeAndGo peers and unpeers the nodes of a mesh at random while all of them and two clients publish. Nobody gets a message
 // twice or out of order. When the links are at rest everything arrives again.
 func TestLinksComeAndGo(t *testing.T) {
-	seed := *churnSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("replay with -churn.seed=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 3))
+	r := rand.New(rand.NewPCG(seed.For(t), 3))
 	const nodes = 7
 	names := append(nodesOf(nodes), "client", "client")
 	ms := membersOf(t, names, append(ring(nodes), [2]int{7, 0}, [2]int{8, 3}, [2]int{8, 5})...)

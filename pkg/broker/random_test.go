@@ -17,27 +17,23 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
 // TestRandomMeshes builds random meshes, lets everybody publish, and compares what each subscriber gets with the model: each message
 // once and in the order of its source; then it changes subscriptions and links under load, where nothing may come twice or too late,
-// and compares again. SEED=n repeats the case that was named so; RANDOM_CASES=n runs as many cases.
+// and compares again. RANDOM_CASES=n runs as many cases, from SEED=random if there is to be something new.
 func TestRandomMeshes(t *testing.T) {
-	first, cases := rand.Uint64()>>16, 100
+	cases := 100
 	if testing.Short() {
 		cases = 20
 	}
 	if n, err := strconv.Atoi(os.Getenv("RANDOM_CASES")); err == nil {
 		cases = n
 	}
-	if seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
-		first, cases = seed, 1
-	}
-	t.Logf("seeds %d to %d", first, first+uint64(cases)-1)
-	for i := range cases {
-		seed := first + uint64(i)
+	for _, seed := range seed.Several(t, cases) {
 		t.Run(fmt.Sprintf("SEED=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { newFleet(t, seed).run() })

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
@@ -164,9 +165,7 @@ func TestSubscriberEnds(t *testing.T) {
 
 // TestSubscriberModel compares the ring with a list under random pushes and reads of several goroutines' worth of messages.
 func TestSubscriberModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(seed.For(t), 0))
 	e := endpoint(t, Options{})
 	s, _ := e.Subscribe(nil, QueueLimit{Messages: 40})
 	var model []uint64

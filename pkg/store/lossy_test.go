@@ -3,7 +3,6 @@
 package store
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -11,19 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
-
-var lossySeed = flag.Uint64("lossy.seed", 0, "replay the test of a lossy bus with this seed only")
 
 // TestLossyBus: a master and three clones change a store over a bus that loses a third of everything. In the end all of them hold the
 // same, and every increment was executed once.
 func TestLossyBus(t *testing.T) {
-	for range 5 {
-		seed := rand.Uint64()
-		if *lossySeed != 0 {
-			seed = *lossySeed
-		}
+	for _, seed := range seed.Several(t, 5) {
 		synctest.Test(t, func(t *testing.T) { lossy(t, seed) })
 	}
 }

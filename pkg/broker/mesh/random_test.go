@@ -3,17 +3,15 @@
 package mesh
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 )
-
-var replaySeed = flag.Uint64("mesh.seed", 0, "replay one random mesh")
 
 // act does one random thing.
 func (s *sim) act() {
@@ -165,15 +163,8 @@ func (n *simNode) anyView(other *View, now time.Time) *View {
 // TestRandomMeshes lets links of random meshes come and go under traffic. No message ever comes twice or too late; when all is quiet,
 // everything reaches everybody once.
 func TestRandomMeshes(t *testing.T) {
-	seeds := []uint64{*replaySeed}
-	if *replaySeed == 0 {
-		seeds = nil
-		for range 15 {
-			seeds = append(seeds, rand.Uint64())
-		}
-	}
-	for _, seed := range seeds {
-		t.Run(fmt.Sprintf("mesh.seed=%d", seed), func(t *testing.T) {
+	for _, seed := range seed.Several(t, 15) {
+		t.Run(fmt.Sprintf("SEED=%d", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 7))
 			s := newSim(t, r, 2+r.IntN(14), r.IntN(5))
 			for round := range 4 {
@@ -189,7 +180,7 @@ func TestRandomMeshes(t *testing.T) {
 				}
 				s.check()
 				if s.quiet = false; t.Failed() {
-					t.Fatalf("replay with -mesh.seed=%d (round %d)", seed, round)
+					t.Fatalf("replay with SEED=%d (round %d)", seed, round)
 				}
 			}
 		})
@@ -198,9 +189,7 @@ func TestRandomMeshes(t *testing.T) {
 
 // TestSteadyPaths: news of leaves, wants and nodes at the edge, and links that end after their messages, lose nothing.
 func TestSteadyPaths(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 7))
+	r := rand.New(rand.NewPCG(seed.For(t), 7))
 	s := newSim(t, r, 8, 0)
 	for i := range 7 {
 		s.connect(s.nodes[r.IntN(i+1)], s.nodes[i+1]) // a tree

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
@@ -70,9 +71,7 @@ func TestLinkState(t *testing.T) {
 // TestLinkStateOrder queues at random and checks that no frame leaves before link state that was queued earlier, that news of an end
 // never overtake, and that the last news of each node come.
 func TestLinkStateOrder(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 1))
+	r := rand.New(rand.NewPCG(seed.For(t), 1))
 	q := NewQueue(Limit{1 << 20, 1 << 30, Disconnect})
 	type link struct {
 		clock  int

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
@@ -149,9 +150,7 @@ func (l *Link) waitForEnd() error {
 
 // TestLocalQueueModel queues values and bytes at random, drops some by policy, and compares what comes out with a list.
 func TestLocalQueueModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(seed.For(t), 0))
 	a, b := localLinks(Limit{Messages: 20, Bytes: 40_000, Overflow: DropOldest})
 	a.Start(nil)
 	b.Start(nil)

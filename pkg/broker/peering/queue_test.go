@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
@@ -188,9 +189,7 @@ func TestQueueWaiting(t *testing.T) {
 
 // TestQueueModel compares a queue under drop_oldest with a list, with shared payloads and values among the frames.
 func TestQueueModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(seed.For(t), 0))
 	q := NewQueue(Limit{50, 200_000, DropOldest})
 	var model [][]byte
 	size := 0

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/brokermesh/brokermesh/internal/seed"
 )
 
 func TestJoin(t *testing.T) {
@@ -71,9 +73,7 @@ func TestPublic(t *testing.T) {
 
 // TestAgainstModel compares filters and tables with the definition: a prefix wants a topic that begins with it.
 func TestAgainstModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(seed.For(t), 0))
 	text := func() string {
 		var b strings.Builder
 		for range r.IntN(5) {

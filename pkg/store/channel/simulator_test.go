@@ -4,17 +4,16 @@ package channel
 
 import (
 	"encoding/binary"
-	"flag"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
-var simulatorSeed = flag.Uint64("simulator.seed", 0, "replay the simulator with this seed only")
-
 // simulator is one producer and some consumers with a network between them that loses, repeats and reorders messages.
 type simulator struct {
+	seed      uint64
 	t         *testing.T
 	rng       *rand.Rand
 	loss, dup float64
@@ -127,7 +126,7 @@ func (s *simulator) deliver(i int, member *member, out *Output[uint64]) {
 			return
 		}
 		if d.Payload > member.has+1 {
-			s.t.Fatalf("consumer %d has %d and got %d", member.id.Object, member.has, d.Payload)
+			s.t.Fatalf("SEED=%d: consumer %d has %d and got %d", s.seed, member.id.Object, member.has, d.Payload)
 		}
 		member.has = max(member.has, d.Payload)
 	}
@@ -180,7 +179,7 @@ func (s *simulator) run(events int, restartChance float64) {
 	}
 	for round := 0; !s.settled(); round++ {
 		if round > 5000 {
-			s.t.Fatalf("not settled: produced %d, members %+v", s.produced, s.members)
+			s.t.Fatalf("SEED=%d not settled: produced %d, members %+v", s.seed, s.produced, s.members)
 		}
 		s.step()
 		s.tick()
@@ -201,20 +200,15 @@ func TestSimulator(t *testing.T) {
 		{"short memory", 0.3, 0.1, 0.02, 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for range 20 {
-				seed := rand.Uint64()
-				if *simulatorSeed != 0 {
-					seed = *simulatorSeed
-				}
-				s := &simulator{t: t, rng: rand.New(rand.NewPCG(seed, 1)), loss: tt.loss, dup: tt.dup}
-				t.Logf("seed %d", seed)
+			for _, seed := range seed.Several(t, 200) {
+				s := &simulator{seed: seed, t: t, rng: rand.New(rand.NewPCG(seed, 1)), loss: tt.loss, dup: tt.dup}
 				s.producer = NewProducer(ProducerOptions{MaxBytes: tt.maxBytes, AddressEach: true})
 				for range 4 {
 					s.members = append(s.members, s.join())
 				}
 				s.run(200, tt.restart)
 				if events, _ := s.producer.Unacknowledged(); events > 0 && tt.restart == 0 && tt.maxBytes == 0 {
-					t.Fatalf("%d events are kept for nobody", events)
+					t.Fatalf("SEED=%d: %d events are kept for nobody", seed, events)
 				}
 			}
 		})
