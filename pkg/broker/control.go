@@ -42,6 +42,7 @@ func (p *peer) pong(env *wire.Envelope) {
 		return
 	}
 	p.introduced(env.Payload)
+	p.counted(env.Payload)
 	p.deliver() // the answer says that everything before has arrived
 	frame := p.frame(wire.TypePong, env.Payload)
 	if !wire.IsBye(env.Payload) {
@@ -77,7 +78,7 @@ func (p *peer) ponged(payload []byte) {
 	done := p.bye != nil && bytes.Equal(payload, p.bye)
 	p.e.mu.Unlock()
 	if done {
-		p.Close()
+		p.part()
 		return
 	}
 	p.rtt.ponged(payload)

@@ -73,6 +73,7 @@ type Endpoint struct {
 		wanted    []string // SetWants
 		mailbox   *mailbox // commands between stores of this endpoint
 		mesh      *mesh.Database
+		past      carried   // of connections that have ended
 		timers    int       // RequestTimes that hold
 		renewed   time.Time // when the own advertisement was last sent
 	}

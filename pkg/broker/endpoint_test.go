@@ -120,6 +120,9 @@ func TestPublishSubscribe(t *testing.T) {
 			t.Fatalf("message %d: %+v", i, m)
 		}
 	}
+	if err := a.Flush(within(t)); err != nil {
+		t.Fatal(err)
+	}
 	infos := a.Peers()
 	if len(infos) != 1 || infos[0].Address != addr || infos[0].ID != b.ID() || infos[0].State != Peered || infos[0].Class != ClassNode ||
 		!infos[0].Dialed || !slices.Equal(infos[0].Filter, []string{"/early", "/late"}) || infos[0].Sent != 2000 {

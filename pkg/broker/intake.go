@@ -28,6 +28,7 @@ type intake struct {
 	staged   []stage
 	held     []*hold
 	counts   [wire.TypePong + 1]uint64
+	arrived  uint64 // data messages and commands, whatever became of them
 	scratch  []byte
 	err      error
 	// numbers are those of messages of a leaf that come into the mesh here.

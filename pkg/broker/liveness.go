@@ -72,7 +72,8 @@ func (l *liveness) check(p *peer) {
 		return
 	}
 	next := pingAfter - silent
-	if since := now.Sub(l.pinged); next <= 0 && since >= pingAfter || since > measureEvery-pingAfter {
+	since := now.Sub(l.pinged)
+	if since >= pingAfter && (next <= 0 || p.is.Load().counts && p.counts.news()) || since > measureEvery-pingAfter {
 		l.pinged = now
 		p.lifePing()
 	}
@@ -104,6 +105,10 @@ func (p *peer) probe() {
 
 // lifePing sends a ping to which any answer will do.
 func (p *peer) lifePing() {
+	if p.is.Load().counts {
+		p.tellCount()
+		return
+	}
 	payload := appendUint64([]byte("LIFE"), randomNonce())
 	p.rtt.sent(payload)
 	p.control(p.frame(wire.TypePing, payload))

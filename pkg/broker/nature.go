@@ -15,6 +15,8 @@ type nature struct {
 	mesh bool
 	// takes: the peer understands stamped messages of this endpoint; sends: it may send some.
 	takes, sends bool
+	// counts: both ends understand pings that say how much was received.
+	counts bool
 	// known: it has announced itself.
 	known bool
 }
@@ -30,6 +32,7 @@ func natureOf(own, peer uint64) *nature {
 	n.mesh = own&peer&wire.FeatureMesh != 0
 	n.takes = own&wire.FeatureMesh != 0 && peer&wire.FeatureStamps != 0
 	n.sends = peer&wire.FeatureMesh != 0 && own&wire.FeatureStamps != 0
+	n.counts = own&peer&wire.FeatureCounts != 0
 	return n
 }
 

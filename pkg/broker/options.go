@@ -140,11 +140,13 @@ func (o *Options) features() uint64 {
 	case o.PlainProtocol:
 		return 0
 	case o.Forward == ForwardMesh && !o.firstStep:
-		return wire.FeatureNode | wire.FeatureMesh | wire.FeatureStamps
-	case o.Forward != ForwardNone:
+		return wire.FeatureNode | wire.FeatureMesh | wire.FeatureStamps | wire.FeatureCounts
+	case o.firstStep:
 		return wire.FeatureNode
+	case o.Forward != ForwardNone:
+		return wire.FeatureNode | wire.FeatureCounts
 	}
-	return wire.FeatureStamps
+	return wire.FeatureStamps | wire.FeatureCounts
 }
 
 // The hops of own messages if Options.TTL doesn't say.

@@ -52,9 +52,9 @@ type peer struct {
 	}
 	life     liveness
 	rtt      roundTrip
-	received atomic.Uint64
+	counts   counts
 	drops    [dropCauses]atomic.Uint64
-	dropping atomic.Int64 // when Changed was last told of drops
+	dropping dropTeller
 
 	// Owned by the reading goroutine.
 	in      intake
@@ -103,9 +103,10 @@ func (p *peer) run() (cause error, peered bool) {
 	}
 	cause = p.Cause(err)
 	p.Fail(cause)
-	p.life.stop()
-	p.leave(cause, peered)
 	p.Wait()
+	p.life.stop()
+	p.dropping.stop()
+	p.leave(cause, peered)
 	p.e.registry.Forget(p.Peer)
 	close(p.gone)
 	p.e.news.tell()
@@ -191,7 +192,10 @@ func (p *peer) leave(cause error, registered bool) {
 			delete(p.e.mu.peers, p.Peer)
 			p.e.unlinkLocked(p)
 		}
+		sum := p.carried(true)
+		p.e.mu.past.add(&sum)
 		if p.target != nil && p.target.peer == p {
+			p.target.past.add(&sum)
 			p.target.peer = nil
 			p.target.settledLocked(Disconnected, cause)
 			if p.lost {
@@ -273,14 +277,5 @@ func (p *peer) settle(r peering.Result, command bool) {
 	case peering.Overflowed:
 		p.drop(DropPeerQueue, 1)
 		p.Fail(&peering.Error{Class: peering.Overflow, Peer: p.Peer, Text: "the queue for the peer overflowed"})
-	}
-}
-
-// tellDrops makes Changed fire at the first drop, and again after a minute.
-func (p *peer) tellDrops() {
-	now := time.Now().UnixNano()
-	if last := p.dropping.Load(); now-last > int64(time.Minute) && p.dropping.CompareAndSwap(last, now) {
-		p.log.Warn("messages to a peer are dropped")
-		p.e.news.tell()
 	}
 }

@@ -59,7 +59,7 @@ func (p *peer) batch(frames [][]byte) error {
 		frames = frames[1:]
 	}
 	p.finish()
-	p.received.Add(in.counts[wire.TypeData] + in.counts[wire.TypeCommand])
+	p.counts.received.Store(in.arrived)
 	p.e.counters.count(&in.counts)
 	clear(in.counts[:])
 	return in.err
@@ -89,6 +89,7 @@ func (p *peer) finish() {
 func (p *peer) entry(f []byte) {
 	body := f[wire.FrameHeader:]
 	env, err := wire.ParseEnvelope(body)
+	p.in.arrived++
 	if err != nil {
 		if len(body) > wire.TypeAt && wire.Type(body[wire.TypeAt]) == wire.TypeRoutingUpdate {
 			en := p.in.slot()
@@ -105,6 +106,7 @@ func (p *peer) entry(f []byte) {
 	case env.Type >= wire.TypeStampedData:
 		p.stamped(f, &env)
 	case env.Type > wire.TypeCommand:
+		p.in.arrived--
 		kept := env // only these few are worth an allocation
 		en := p.in.slot()
 		en.frame, en.payload, en.typ, en.env = f, env.Payload, env.Type, &kept

@@ -43,6 +43,13 @@ type Stats struct {
 	Dropped map[DropCause]uint64
 	// BytesIn and BytesOut are those of all connections, ended ones too, framing included.
 	BytesIn, BytesOut uint64
+	// Data and Commands are the figures of the queues towards all peers, ended connections included, and Received the messages from
+	// them. Of those that were written, peers have Confirmed some (see PeerInfo), and InDoubt were neither confirmed nor denied when
+	// their connection was lost.
+	Data, Commands               LaneStats
+	Received, Confirmed, InDoubt uint64
+	// DroppedTopics says to which topics belonged what was dropped for peers, as PeerInfo does for one.
+	DroppedTopics map[string]uint64
 	// Peers is the number of peerings that stand, Subscribers that of subscribers.
 	Peers, Subscribers int
 	// HandshakesFailed counts accepted connections, DialsFailed attempts that did not become a peering; PeeringsLost counts peerings
@@ -104,10 +111,16 @@ func (e *Endpoint) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s.Peers, s.Subscribers = len(e.mu.peers), len(e.mu.subs)
+	var sum carried
+	sum.add(&e.mu.past)
 	for p := range e.mu.conns {
+		c := p.carried(false)
+		sum.add(&c)
 		s.BytesIn += p.BytesIn.Load()
 		s.BytesOut += p.BytesOut.Load()
 	}
+	s.Data, s.Commands, s.Received, s.Confirmed, s.InDoubt = sum.data, sum.commands, sum.received, sum.confirmed, sum.inDoubt
+	s.DroppedTopics = sum.topics.Counts()
 	return s
 }
 

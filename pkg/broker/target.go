@@ -67,8 +67,9 @@ type target struct {
 	state    PeerState
 	since    time.Time
 	lastErr  error
-	flaps    uint64 // how often a peering was lost
-	finished bool   // no further attempt is made
+	past     carried // of connections that have ended
+	flaps    uint64  // how often a peering was lost
+	finished bool    // no further attempt is made
 }
 
 // dial starts dialing an address, or joins what is under way.

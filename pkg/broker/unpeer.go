@@ -85,6 +85,16 @@ func (e *Endpoint) unpeer(ctx context.Context, t *target, p *peer) error {
 	return nil
 }
 
+// part ends the connection at the end of the closing handshake. The peer hears how much of what it has sent has come.
+func (p *peer) part() {
+	p.counts.received.Store(p.in.arrived)
+	if p.is.Load().counts && p.counts.news() {
+		p.CloseWith(p.frame(wire.TypePing, p.countPing()))
+	} else {
+		p.Close()
+	}
+}
+
 // bid begins the closing handshake; doing so again changes nothing.
 func (p *peer) bid() {
 	p.e.mu.Lock()

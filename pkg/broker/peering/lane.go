@@ -49,16 +49,17 @@ func (c *chunk) moveTo(b *batch) {
 	from := c.off
 	for i := range c.splices {
 		s := &c.splices[i]
-		b.bufs = append(b.bufs, c.buf[from:s.at])
+		b.add(c.buf[from:s.at])
 		if s.payload != nil {
-			b.bufs = append(b.bufs, s.payload)
+			b.add(s.payload)
 		} else {
 			b.values = append(b.values, splice{at: len(b.bufs), value: s.value})
+			b.size += s.size
 		}
 		from = s.at
 	}
 	if from < len(c.buf) {
-		b.bufs = append(b.bufs, c.buf[from:])
+		b.add(c.buf[from:])
 	}
 }
 
@@ -76,10 +77,28 @@ func (c *chunk) dropFirst() int {
 	return size
 }
 
+// frames yields what the queued frames have in the chunk's own bytes, which is everything up to a shared payload, and their sizes.
+func (c *chunk) frames(yield func(inline []byte, size int) bool) {
+	at, splices := c.off, c.splices
+	for range c.msgs {
+		size := 4 + int(binary.BigEndian.Uint32(c.buf[at:]))
+		inline := size
+		if len(splices) > 0 && splices[0].at < at+size {
+			inline -= splices[0].size
+			splices = splices[1:]
+		}
+		if !yield(c.buf[at:at+inline], size) {
+			return
+		}
+		at += inline
+	}
+}
+
 // lane is one first-in-first-out part of a queue. It belongs to the queue's lock.
 type lane struct {
 	chunks      []*chunk
 	msgs, bytes int
+	book        ledger
 	// in counts the frames that were ever appended, out those that were taken by the writer or dropped.
 	in, out uint64
 }
@@ -115,9 +134,13 @@ func (l *lane) added(c *chunk, size int) {
 	l.in++
 }
 
-func (l *lane) dropFirst() {
+// dropFirst discards the oldest frame and counts it.
+func (l *lane) dropFirst(d *TopicDrops) {
 	c := l.chunks[0]
-	l.bytes -= c.dropFirst()
+	d.drop(c.buf[c.off+4:])
+	size := c.dropFirst()
+	l.book.dropped.add(1, size)
+	l.bytes -= size
 	l.msgs--
 	l.out++
 	if c.msgs == 0 {
@@ -128,27 +151,24 @@ func (l *lane) dropFirst() {
 }
 
 // take moves whole chunks of about so many bytes to the batch, and none that begins behind the first until frames.
-func (l *lane) take(b *batch, limit int, until uint64) {
-	n := 0
-	for taken := 0; n < len(l.chunks) && taken < limit && l.out < until; n++ {
+func (l *lane) take(b *batch, from Lane, limit int, until uint64) {
+	n, had := 0, l.bytes
+	for begin := b.size; n < len(l.chunks) && b.size-begin < limit && l.out < until; n++ {
 		c := l.chunks[n]
-		taken += len(c.buf) - c.off
-		for _, s := range c.splices {
-			taken += s.size
-		}
+		b.taken = append(b.taken, taken{c, from, b.size})
 		c.moveTo(b)
 		l.msgs -= c.msgs
 		l.out += uint64(c.msgs)
-		b.msgs += c.msgs
+		l.book.writing.Messages += uint64(c.msgs)
 	}
-	b.chunks = append(b.chunks, l.chunks[:n]...)
 	if n == len(l.chunks) {
 		clear(l.chunks)
 		l.chunks, l.bytes = l.chunks[:0], 0
-		return
+	} else {
+		l.chunks = l.chunks[n:]
+		l.bytes = l.count()
 	}
-	l.chunks = l.chunks[n:]
-	l.bytes = l.count()
+	l.book.writing.Bytes += uint64(had - l.bytes)
 }
 
 func (l *lane) count() (bytes int) {
@@ -161,29 +181,42 @@ func (l *lane) count() (bytes int) {
 	return bytes
 }
 
-func (l *lane) clear() {
-	for _, c := range l.chunks {
-		c.free()
-	}
+// discard takes everything out and counts it as dropped.
+func (l *lane) discard() []*chunk {
+	out := l.chunks
+	l.book.dropped.add(l.msgs, l.bytes)
 	l.out += uint64(l.msgs)
-	*l = lane{in: l.in, out: l.out}
+	*l = lane{in: l.in, out: l.out, book: l.book}
+	return out
 }
 
 // batch is what the writer has in its hands.
 type batch struct {
-	bufs   net.Buffers
-	chunks []*chunk
-	msgs   int
+	bufs  net.Buffers
+	size  int // of bufs, and of values if they were encoded
+	taken []taken
 	// values stand behind the buffers before at. Only queues of the own process have them.
 	values []splice
 }
 
+// taken is a chunk of a batch, with the lane that it comes from and how many bytes of the batch come before it.
+type taken struct {
+	c    *chunk
+	from Lane
+	at   int
+}
+
+func (b *batch) add(buf []byte) {
+	b.bufs = append(b.bufs, buf)
+	b.size += len(buf)
+}
+
 func (b *batch) reset() {
-	for i, c := range b.chunks {
-		c.free()
-		b.chunks[i] = nil
+	for _, t := range b.taken {
+		t.c.free()
 	}
+	clear(b.taken)
 	clear(b.bufs)
 	clear(b.values)
-	b.bufs, b.chunks, b.values, b.msgs = b.bufs[:0], b.chunks[:0], b.values[:0], 0
+	b.bufs, b.size, b.taken, b.values = b.bufs[:0], 0, b.taken[:0], b.values[:0]
 }

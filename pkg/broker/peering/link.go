@@ -79,7 +79,7 @@ func (l *Link) write(first []byte) {
 		n, err := l.writeBatch(b.bufs)
 		l.BytesOut.Add(uint64(n))
 		if err != nil {
-			l.Queue.lost(b.msgs)
+			l.Queue.lost(&b, n)
 			l.Fail(&Error{Class: Lost, Text: "write", Err: err})
 			return
 		}
@@ -129,12 +129,18 @@ func (l *Link) Fail(cause error) {
 
 // Close ends the connection on purpose. Over TLS it says so with a close_notify, which must not come between the records of a write:
 // one that is under way gets a moment to end.
-func (l *Link) Close() {
+func (l *Link) Close() { l.CloseWith(nil) }
+
+// CloseWith is Close with a frame as the last word, which is not waited for long.
+func (l *Link) CloseWith(last []byte) {
 	if !l.end(nil) || l.pipe != nil {
 		return
 	}
 	l.Conn.SetWriteDeadline(time.Now().Add(closeWait))
 	l.Wait() // a writer that starts only now finds the connection closed
+	if len(last) > 0 {
+		l.Conn.Write(last)
+	}
 	l.Conn.Close()
 }
 

@@ -81,7 +81,7 @@ func (q *Queue) readyLinksLocked(b *batch) {
 			kept = append(kept, w)
 			continue
 		}
-		b.bufs = append(b.bufs, w.frame)
+		b.add(w.frame)
 		l.bytes -= len(w.frame)
 	}
 	clear(l.waiting[len(kept):])

@@ -100,7 +100,7 @@ func TestLocalLinks(t *testing.T) {
 	putValue(a.Queue, "h6", data.None())
 	received(t, b)
 	<-flushed // what was queued before has been handled
-	if st := a.Queue.Stats(); st.Messages != 0 || st.Bytes != 0 || st.Dropped != 0 || st.Written != 6 {
+	if st := a.Queue.Stats(); st.Messages != 0 || st.Bytes != 0 || st.Dropped != 0 || st.Written != 7 {
 		t.Errorf("after it all: %+v", st)
 	}
 }

@@ -43,6 +43,9 @@ type Lane uint8
 const (
 	LaneData Lane = iota
 	LaneCommand
+	laneControl
+
+	lanes = 2 // that are counted
 )
 
 // Result is what became of a frame.
@@ -78,8 +81,8 @@ type Queue struct {
 		sleeping               bool // the writer waits for wakeup
 		writing                bool
 		sealed, closed         bool
-		dropped                uint64
-		written                uint64
+		dead                   []*chunk // discarded by an overflow, with topics that are still to be counted
+		topics                 TopicDrops
 		room                   chan struct{}
 		flushes                []flush
 	}
@@ -103,7 +106,7 @@ func NewQueue(limit Limit) *Queue { return &Queue{limit: limit, wakeup: make(cha
 // Append queues a complete frame, length included. The bytes are copied. A full queue does what its limit says.
 func (q *Queue) Append(to Lane, frame []byte) Result {
 	q.mu.Lock()
-	l, r := q.admitLocked(to, len(frame), ByPolicy)
+	l, r := q.admitLocked(to, frame[4:], len(frame), ByPolicy)
 	if l != nil {
 		c := l.space(len(frame))
 		c.buf = append(c.buf, frame...)
@@ -118,7 +121,7 @@ func (q *Queue) Append(to Lane, frame []byte) Result {
 func (q *Queue) AppendShared(to Lane, head, payload []byte) Result {
 	q.mu.Lock()
 	size := len(head) + len(payload)
-	l, r := q.admitLocked(to, size, ByPolicy)
+	l, r := q.admitLocked(to, head[4:], size, ByPolicy)
 	if l != nil {
 		c := l.space(len(head))
 		c.buf = append(c.buf, head...)
@@ -197,7 +200,7 @@ func (q *Queue) putLocked(to Lane, f *Frame, how Admission) (news bool, r Result
 	size := f.Size()
 	l := &q.mu.data
 	if how != Always || to == LaneCommand || q.mu.sealed {
-		if l, r = q.admitLocked(to, size, how); l == nil {
+		if l, r = q.admitLocked(to, f.Head, size, how); l == nil {
 			return false, r
 		}
 	}
@@ -227,8 +230,8 @@ func (q *Queue) putLocked(to Lane, f *Frame, how Admission) (news bool, r Result
 	return true, r
 }
 
-// admitLocked applies the limits; the lane is nil if the frame is not to be queued.
-func (q *Queue) admitLocked(to Lane, size int, how Admission) (*lane, Result) {
+// admitLocked applies the limits to a frame, of which head is the beginning without the length; the lane is nil if it is not to be queued.
+func (q *Queue) admitLocked(to Lane, head []byte, size int, how Admission) (*lane, Result) {
 	if q.mu.sealed {
 		return nil, Closed
 	}
@@ -236,8 +239,7 @@ func (q *Queue) admitLocked(to Lane, size int, how Admission) (*lane, Result) {
 		if l := &q.mu.command; l.msgs == 0 || l.bytes+size <= q.limit.Bytes {
 			return l, Queued
 		}
-		q.mu.dropped++
-		return nil, Dropped
+		return nil, q.refuseLocked(&q.mu.command, head, size)
 	}
 	l := &q.mu.data
 	if !q.fullLocked(size) {
@@ -247,19 +249,30 @@ func (q *Queue) admitLocked(to Lane, size int, how Admission) (*lane, Result) {
 	case how == OrFull:
 		return nil, Full
 	case how == OrDrop || q.limit.Overflow == DropNewest:
-		q.mu.dropped++
-		return nil, Dropped
+		return nil, q.refuseLocked(l, head, size)
 	case q.limit.Overflow == DropOldest:
 		for q.fullLocked(size) {
-			l.dropFirst()
-			q.mu.dropped++
+			l.dropFirst(&q.mu.topics)
 		}
 		return l, Dropped
 	}
-	q.mu.dropped += uint64(l.msgs) + 1
-	q.mu.sealed = true
-	l.clear()
+	q.refuseLocked(l, head, size)
+	q.overflowLocked()
 	return nil, Overflowed
+}
+
+// refuseLocked drops a frame that comes.
+func (q *Queue) refuseLocked(l *lane, head []byte, size int) Result {
+	l.refuse(size)
+	q.mu.topics.drop(head)
+	return Dropped
+}
+
+// overflowLocked discards the data, and lets nothing else in, because the connection must be ended.
+func (q *Queue) overflowLocked() {
+	q.mu.sealed = true
+	q.mu.dead = append(q.mu.dead, q.mu.data.discard()...)
+	q.roomLocked()
 }
 
 // fullLocked tells whether a frame of so many bytes is too much. An empty lane takes any frame.
@@ -318,19 +331,24 @@ func (q *Queue) Seal() {
 
 // Close throws away what is queued and ends the writer.
 func (q *Queue) Close() {
+	q.mourn(q.close())
+}
+
+func (q *Queue) close() (dead []*chunk) {
 	q.mu.Lock()
 	defer q.unlockAndWake(true)
 	if q.mu.closed {
-		return
+		return nil
 	}
 	q.mu.sealed, q.mu.closed = true, true
-	q.mu.dropped += uint64(q.mu.data.msgs + q.mu.command.msgs)
-	q.mu.data.clear()
-	q.mu.command.clear()
-	q.mu.control.clear()
-	q.mu.update, q.mu.last, q.mu.links = nil, nil, links{}
+	dead = append(append(q.mu.dead, q.mu.data.discard()...), q.mu.command.discard()...)
+	for _, c := range q.mu.control.discard() {
+		c.free()
+	}
+	q.mu.dead, q.mu.update, q.mu.last, q.mu.links = nil, nil, nil, links{}
 	q.roomLocked()
 	q.flushedLocked()
+	return dead
 }
 
 // unlockAndWake ends a producer's critical section; with news a sleeping writer is woken.
@@ -393,33 +411,11 @@ func (q *Queue) flushedLocked() {
 	q.mu.flushes = kept
 }
 
-// Stats are the figures of a queue.
-type Stats struct {
-	Messages, Bytes  int // waiting
-	Dropped, Written uint64
-}
-
-// Stats reads the figures. Control frames are not counted among the messages.
-func (q *Queue) Stats() Stats {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return Stats{
-		Messages: q.mu.data.msgs + q.mu.command.msgs, Bytes: q.mu.data.bytes + q.mu.command.bytes,
-		Dropped: q.mu.dropped, Written: q.mu.written,
-	}
-}
-
-// lost counts messages that were taken and could not be written.
-func (q *Queue) lost(n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.mu.dropped += uint64(n)
-}
-
 // take waits for frames and moves them to the batch; false when the queue is closed. The batch before must have been written.
 func (q *Queue) take(b *batch) bool {
 	q.mu.Lock()
-	q.mu.written += uint64(b.msgs)
+	q.mu.data.book.settle(Tally{})
+	q.mu.command.book.settle(Tally{})
 	if q.mu.writing {
 		q.mu.writing = false
 		q.roomLocked()
@@ -442,17 +438,21 @@ func (q *Queue) take(b *batch) bool {
 
 func (q *Queue) fillLocked(b *batch) bool {
 	if q.mu.update != nil {
-		b.bufs, q.mu.update = append(b.bufs, q.mu.update), nil
+		b.add(q.mu.update)
+		q.mu.update = nil
 	}
 	q.readyLinksLocked(b)
-	q.mu.control.take(b, takeBytes, math.MaxUint64)
-	b.msgs = 0 // control frames don't count
+	q.mu.control.take(b, laneControl, takeBytes, math.MaxUint64)
 	data, command := q.mu.links.barrier()
-	q.mu.command.take(b, takeBytes, command)
-	q.mu.data.take(b, takeBytes, data)
+	q.mu.command.take(b, LaneCommand, takeBytes, command)
+	q.mu.data.take(b, LaneData, takeBytes, data)
+	if q.local { // nothing is lost between the two ends
+		q.mu.command.book.settle(Tally{})
+		q.mu.data.book.settle(Tally{})
+	}
 	q.readyLinksLocked(b)
 	for len(q.mu.last) > 0 && q.mu.data.out >= q.mu.last[0].data && q.mu.command.out >= q.mu.last[0].command {
-		b.bufs = append(b.bufs, q.mu.last[0].frame)
+		b.add(q.mu.last[0].frame)
 		q.mu.last = q.mu.last[1:]
 	}
 	return len(b.bufs) > 0

@@ -12,11 +12,15 @@ const (
 	FeatureMesh uint64 = 1 << 1
 	// FeatureStamps: the sender takes stamped data and commands from a node with FeatureMesh.
 	FeatureStamps uint64 = 1 << 2
+	// FeatureCounts: the sender understands pings that carry the number of messages that were received.
+	FeatureCounts uint64 = 1 << 3
 )
 
 const (
 	announceMagic = "BMSH"
 	announceSize  = len(announceMagic) + 1 + 8 + 8
+	countMagic    = "RCVD"
+	countSize     = len(countMagic) + 8 + 8
 	byeMagic      = "BYE"
 	byeSize       = len(byeMagic) + 8
 )
@@ -49,6 +53,21 @@ func ParseAnnouncement(payload []byte) (Announcement, bool) {
 		Features: binary.BigEndian.Uint64(payload[5:]),
 		Nonce:    binary.BigEndian.Uint64(payload[13:]),
 	}, true
+}
+
+// AppendCount appends the payload of a ping that also says how many data messages and commands the sender has received on the connection.
+// It is for peers that announced FeatureCounts; they answer it as any ping.
+func AppendCount(dst []byte, nonce, received uint64) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, countMagic...), nonce)
+	return binary.BigEndian.AppendUint64(dst, received)
+}
+
+// ParseCount reads the payload of a ping. False means that it carries no count. Later versions may be longer.
+func ParseCount(payload []byte) (received uint64, ok bool) {
+	if len(payload) < countSize || string(payload[:len(countMagic)]) != countMagic {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(payload[len(countMagic)+8:]), true
 }
 
 // AppendBye appends the payload of the ping that begins the closing handshake. The peer's pong with the same payload ends it.
