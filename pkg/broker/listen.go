@@ -58,7 +58,10 @@ func (e *Endpoint) accept(conn net.Conn, done func()) {
 	}
 	done()
 	p := e.newPeer(est, remote, nil)
-	p.run()
+	if cause, peered := p.run(); !peered && cause != nil && !errors.Is(cause, ErrClosed) {
+		e.counters.handshakesFailed.Add(1) // it ended before it had said who it is
+		p.log.Debug("connection ended before it was peered", "error", cause)
+	}
 }
 
 // refused counts and logs a connection that did not become a peering. Many of them can come, so the log is kept short.

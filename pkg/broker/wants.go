@@ -96,10 +96,20 @@ func (w *wants) greeting() topic.Filter {
 	return bounded(topic.Union(w.ofForeign, w.behind(endpointID{}, ClassForeign)))
 }
 
-// bounded asks for everything if a filter has more entries than peers accept.
+// maxAsked is the largest filter, in bytes, that is asked of peers: it has to fit into a handshake.
+const maxAsked = wire.MaxFilterBody - 64
+
+// bounded asks for everything if a filter has more entries or bytes than peers accept.
 func bounded(f topic.Filter) topic.Filter {
-	if len(f) > wire.MaxFilterEntries {
+	size := 0
+	for _, prefix := range f {
+		size += prefixOverhead + len(prefix)
+	}
+	if len(f) > wire.MaxFilterEntries || size > maxAsked {
 		return topic.Filter{""}
 	}
 	return f
 }
+
+// prefixOverhead is what a prefix takes in a filter beside its bytes, at most: the length of maxTopic bytes is written in three.
+const prefixOverhead = 3

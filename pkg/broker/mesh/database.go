@@ -80,26 +80,33 @@ func (r *record) encode(leaves []Leaf) {
 	for _, l := range leaves {
 		ls.Leaves = append(ls.Leaves, wire.Leaf{ID: l.ID, Class: l.Class, Filter: l.Wants})
 	}
-	for r.raw = ls.Append(nil); len(r.raw) > wire.MaxLinkState; r.raw = ls.Append(nil) {
-		if !shorten(&ls) {
-			return
-		}
+	r.raw = ls.Append(nil)
+	if over := len(r.raw) - wire.MaxLinkState; over > 0 {
+		shorten(&ls, over)
+		r.raw = ls.Append(nil)
 	}
 }
 
-// shorten makes the longest filter of an advertisement that is too large ask for everything.
-func shorten(ls *wire.LinkState) bool {
-	longest := &ls.Wants
+// shorten makes the largest filters of an advertisement ask for everything, until it is smaller by a number of bytes.
+func shorten(ls *wire.LinkState, over int) {
+	all := []*[]string{&ls.Wants}
 	for i := range ls.Leaves {
-		if f := &ls.Leaves[i].Filter; len(*f) > len(*longest) {
-			longest = f
+		all = append(all, &ls.Leaves[i].Filter)
+	}
+	sizes := make(map[*[]string]int, len(all))
+	for _, f := range all {
+		for _, prefix := range *f {
+			sizes[f] += 1 + len(prefix)
 		}
 	}
-	if len(*longest) <= 1 {
-		return false
+	slices.SortStableFunc(all, func(a, b *[]string) int { return sizes[b] - sizes[a] })
+	for _, f := range all {
+		if over <= 0 || sizes[f] <= 1 {
+			return
+		}
+		*f = []string{""}
+		over -= sizes[f] - 1
 	}
-	*longest = []string{""}
-	return true
 }
 
 // Version is the version of the own advertisement.

@@ -375,3 +375,27 @@ func TestGoodbye(t *testing.T) {
 		t.Errorf("parent %s", got)
 	}
 }
+
+// TestOwnLongPrefixes has leaves that want topics as long as they can be: few prefixes, and too many bytes. The shortest stay.
+func TestOwnLongPrefixes(t *testing.T) {
+	d := NewDatabase(id('a'), 1)
+	leaves := []Leaf{{ID: ID{1}, Class: wire.LeafForeign, Wants: topic.NewFilter("/short")}}
+	for i := range 40 {
+		leaves = append(leaves, Leaf{ID: ID{2, byte(i)}, Class: wire.LeafForeign, Wants: topic.NewFilter(strings.Repeat("x", wire.MaxTopic-i))})
+	}
+	d.Own(topic.NewFilter("/own"), leaves, false)
+	ls, err := wire.ParseLinkState(d.Advertisement(id('a')))
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := 0
+	for _, l := range ls.Leaves[1:] {
+		if len(l.Filter) != 1 || l.Filter[0] != "" && len(l.Filter[0]) < wire.MaxTopic-40 {
+			t.Errorf("leaf %v wants %.20q", l.ID, l.Filter)
+		}
+		long += len(l.Filter[0]) / (wire.MaxTopic - 40)
+	}
+	if long != 15 || !slices.Equal(ls.Wants, []string{"/own"}) || !slices.Equal(ls.Leaves[0].Filter, []string{"/short"}) {
+		t.Errorf("%d long prefixes of leaves, %q and %q", long, ls.Wants, ls.Leaves[0].Filter)
+	}
+}
