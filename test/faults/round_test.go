@@ -13,10 +13,16 @@ import (
 // be bad, but if a connection ends for that, what has been lost is not counted, and the answer is false.
 func (f *fleet) quiet(when string, seed uint64) bool {
 	f.t.Helper()
+	return f.exchange(when, seed, order{Do: doBurst, Count: 60, Every: 5})
+}
+
+// exchange is quiet with messages of another number, pace and size.
+func (f *fleet) exchange(when string, seed uint64, o order) bool {
+	f.t.Helper()
 	before := f.since(f.settle(when))
 	earlier := f.sent
 	f.sent = make([]map[string]uint64, len(f.members))
-	for i, a := range f.all(func(m int) order { return order{Do: doBurst, Count: 60, Every: 5, Seed: seed + uint64(m)} }) {
+	for i, a := range f.all(func(m int) order { o.Seed = seed + uint64(m); return o }) {
 		f.sent[i] = a.Published
 	}
 	whole := true
