@@ -41,6 +41,7 @@ func (e *NotFlushedError) Unwrap() error { return ErrNotFlushed }
 // because a connection ended before they had been written, the error is a *NotFlushedError, which is ErrNotFlushed. Subscribers can
 // still read what they have. Later calls wait for the first one and answer the same.
 func (e *Endpoint) Close(ctx context.Context) error {
+	e.closeCredits()
 	e.mu.Lock()
 	first := !e.mu.closing
 	if first {

@@ -53,6 +53,7 @@ type Endpoint struct {
 	line     line  // own messages on their way into the mesh
 	roots    roots // what was received from where
 	tracers  tracers
+	credits  credits
 
 	stop    context.Context // ends dialing, handshakes and waiting readers
 	cancel  context.CancelFunc
@@ -103,6 +104,7 @@ func New(o Options) (*Endpoint, error) {
 	if o.features()&wire.FeatureMesh != 0 {
 		e.mu.mesh = mesh.NewDatabase(o.ID, e.numbersFrom())
 	}
+	e.credits.init(e)
 	e.change(func() {})
 	if !o.PlainProtocol {
 		e.running.Go(e.sweep)
@@ -137,6 +139,12 @@ func (e *Endpoint) publishLocked() {
 		for _, prefix := range s.filter {
 			local = append(local, topic.Entry[*Subscriber]{Prefix: prefix, Dest: s})
 		}
+		if s.flow != nil {
+			local = append(local, topic.Entry[*Subscriber]{Prefix: s.flow.topic, Dest: s})
+		}
+	}
+	if in := e.credits.inbox; in != nil {
+		local = append(local, topic.Entry[*Subscriber]{Prefix: creditTopic, Dest: in})
 	}
 	for a := range e.mu.stores {
 		own = append(own, a.topic)
@@ -180,10 +188,18 @@ func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub, internal 
 	}
 	s := newSubscriber(e, prefixes, limit.forSubscriber())
 	s.hub, s.internal = hub, internal
+	if limit.FlowControl {
+		if err := s.control(); err != nil {
+			return nil, err
+		}
+	}
 	open := false
 	e.change(func() {
 		if open = !e.mu.closing; open {
 			e.mu.subs[s] = struct{}{}
+			if s.flow != nil {
+				e.credits.register(s)
+			}
 		}
 	})
 	if !open {

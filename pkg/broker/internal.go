@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -15,7 +16,7 @@ func (e *Endpoint) SendInternal(id data.EndpointID, name string, v data.Value) e
 	if !topic.IsInternal(name) {
 		return fmt.Errorf("%w: %q is not internal", ErrTopic, name)
 	}
-	return e.publishTo(id, name, v)
+	return e.sendTo(context.Background(), &unasked, false, id, name, v)
 }
 
 // SubscribeInternal receives what is sent to this endpoint on internal topics that begin with a prefix. Nobody else is told.

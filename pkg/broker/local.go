@@ -76,7 +76,7 @@ func (e *Endpoint) linkLocal(other *Endpoint) *peering.Link {
 
 // end is what the other end of a link within the process needs to know.
 func (e *Endpoint) end() peering.End {
-	return peering.End{ID: e.opt.ID, Filter: e.routes.Load().greeting, Limit: peering.Limit(e.opt.PeerQueue)}
+	return peering.End{ID: e.opt.ID, Filter: e.routes.Load().greeting, Limit: e.opt.PeerQueue.toPeer()}
 }
 
 // serveLocal runs one end of a link, unless the endpoint closes.

@@ -50,6 +50,16 @@ const (
 type QueueLimit struct {
 	Messages, Bytes int
 	Overflow        Overflow
+	// FlowControl, for subscribers and hubs only: endpoints of this project that publish what is subscribed to send no more than the
+	// queue has room for. Publishers there that wait (see Full) wait until messages have been taken out of it, wherever in the mesh
+	// the subscriber is. They don't wait for who takes nothing for five seconds; Overflow then says what is lost, as it does of what
+	// others send. Where foreign endpoints publish, nothing changes.
+	FlowControl bool
+}
+
+// toPeer is the limit as queues towards peers know it.
+func (q QueueLimit) toPeer() peering.Limit {
+	return peering.Limit{Messages: q.Messages, Bytes: q.Bytes, Overflow: q.Overflow}
 }
 
 // Defaults of queues and frames.
@@ -101,6 +111,9 @@ type Options struct {
 	TTL int
 	// MaxFrame is the largest frame body that is received or sent, by default 64 MiB.
 	MaxFrame int
+	// NoFlowControl keeps publishers from waiting for the room that subscribers elsewhere have (see QueueLimit.FlowControl): anybody who
+	// may peer may hold them up by asking for it and taking messages slowly.
+	NoFlowControl bool
 	// Logger gets what happens to connections, with peer, topic and code as attributes; nil discards it.
 	Logger *slog.Logger
 
@@ -114,6 +127,9 @@ func (o Options) validate() (Options, error) {
 	}
 	if o.PeerQueue.Overflow > OverflowDropOldest {
 		return o, errors.New("a peer's queue can't wait: its policy is to disconnect or to drop")
+	}
+	if o.PeerQueue.FlowControl {
+		return o, errors.New("flow control is for subscribers, not for a peer's queue")
 	}
 	if o.TTL < 0 || o.TTL > 1<<16-1 {
 		return o, fmt.Errorf("TTL %d: allowed are 1 to 65535", o.TTL)

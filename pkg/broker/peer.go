@@ -62,7 +62,7 @@ type peer struct {
 }
 
 func (e *Endpoint) newPeer(est *peering.Established, address string, t *target) *peer {
-	return e.newPeerOn(peering.NewLink(est, peering.Limit(e.opt.PeerQueue), e.opt.MaxFrame+wire.MaxStampSize), address, t)
+	return e.newPeerOn(peering.NewLink(est, e.opt.PeerQueue.toPeer(), e.opt.MaxFrame+wire.MaxStampSize), address, t)
 }
 
 func (e *Endpoint) newPeerOn(l *peering.Link, address string, t *target) *peer {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/brokermesh/brokermesh/pkg/broker/credit"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 )
 
@@ -48,6 +49,7 @@ func (s *Subscriber) AddPrefixes(prefixes ...string) error {
 func (s *Subscriber) RemovePrefixes(prefixes ...string) {
 	s.e.change(func() {
 		s.wantLocked(slices.DeleteFunc(s.prefixes, func(p string) bool { return slices.Contains(prefixes, p) }))
+		s.recontrol()
 	})
 }
 
@@ -68,6 +70,15 @@ func (s *Subscriber) reconsider(added []string, f func(now []string) []string) e
 	if err := checkPrefixes(added); err != nil {
 		return err
 	}
-	s.e.change(func() { s.wantLocked(f(s.prefixes)) })
-	return nil
+	var err error
+	s.e.change(func() {
+		next := f(s.prefixes)
+		if s.flow != nil && !credit.Controllable(topic.NewFilter(next...).Public()) {
+			err = ErrPrefixes
+			return
+		}
+		s.wantLocked(next)
+		s.recontrol()
+	})
+	return err
 }

@@ -48,6 +48,13 @@ func (e *Endpoint) send(ctx context.Context, how *sending, o *ownRoute, v data.V
 	if err != nil {
 		return err
 	}
+	if e.credits.asked.Load() != nil {
+		paid, err := e.pay(ctx, how, o.topic, size)
+		if err != nil {
+			return err
+		}
+		defer paid.settle()
+	}
 	if len(o.stamped) > 0 {
 		f.Head = o.stampedData
 		if err := e.sendStamped(ctx, how, sure, o.stamped, &f); err != nil {
@@ -114,10 +121,11 @@ func (e *Endpoint) PublishTo(id data.EndpointID, name string, v data.Value) erro
 	if err := checkTopic(name); err != nil {
 		return err
 	}
-	return e.publishTo(id, name, v)
+	return e.sendTo(context.Background(), &unasked, false, id, name, v)
 }
 
-func (e *Endpoint) publishTo(id data.EndpointID, name string, v data.Value) error {
+// sendTo sends a value to one endpoint, in the way that is asked for.
+func (e *Endpoint) sendTo(ctx context.Context, how *sending, sure bool, id data.EndpointID, name string, v data.Value) error {
 	s := e.routes.Load()
 	if s.closed {
 		return ErrClosed
@@ -132,17 +140,18 @@ func (e *Endpoint) publishTo(id data.EndpointID, name string, v data.Value) erro
 		return nil
 	}
 	p, stamped := s.wayTo(id)
-	if p == nil {
+	if p == nil || p.Peer == id && !p.mayGet([]byte(name)) {
 		return fmt.Errorf("publish to %s: %w", id, code.NoPathToPeer)
 	}
 	e.counters.processed[wire.TypeData].Add(1)
+	e.payTo(id, name, size)
 	f := ownFrame(v, size, []*peer{p}, nil)
 	if stamped {
 		f.Head = s.stampedHead(wire.TypeStampedData, id, []byte(name))
-		return e.sendStamped(context.Background(), &unasked, false, []*peer{p}, &f)
+		return e.sendStamped(ctx, how, sure, []*peer{p}, &f)
 	}
 	f.Head = s.header(wire.TypeData, id, []byte(name))
-	return p.send(context.Background(), &unasked, false, &f)
+	return p.send(ctx, how, sure, &f)
 }
 
 // PublishLocal delivers a value to the endpoint's own subscribers and to nobody else. Any topic is allowed.

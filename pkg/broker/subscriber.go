@@ -40,8 +40,10 @@ type Subscriber struct {
 	hub   bool // sees what the endpoint itself publishes
 	// internal: it receives an internal topic; others never do.
 	internal bool
-	ready    chan struct{} // one slot: there are messages and somebody waits
-	end      chan struct{} // closed with the subscriber
+	sink     func([]Message) // if not nil, it takes what comes instead of the queue
+	flow     *inflow         // nil without flow control
+	ready    chan struct{}   // one slot: there are messages and somebody waits
+	end      chan struct{}   // closed with the subscriber
 
 	// Guarded by the endpoint's mutex: what was asked for, and the shortest filter that says the same.
 	prefixes []string
@@ -94,7 +96,7 @@ func (s *Subscriber) GetBatch(ctx context.Context, dst []Message) (int, error) {
 			return 0, err
 		}
 	}
-	n := s.popLocked(dst)
+	n := s.takeLocked(dst)
 	wake := s.mu.n > 0 && s.mu.waiting > 0
 	s.mu.Unlock()
 	if wake {
@@ -125,7 +127,7 @@ func (s *Subscriber) Poll() (Message, bool) {
 	var one [1]Message
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ok := s.popLocked(one[:]) == 1
+	ok := s.takeLocked(one[:]) == 1
 	return one[0], ok
 }
 
@@ -146,6 +148,7 @@ func (s *Subscriber) Dropped() uint64 {
 // Close ends the subscription; peers are told. Queued messages can still be read.
 func (s *Subscriber) Close() {
 	s.e.change(func() { delete(s.e.mu.subs, s) })
+	s.release()
 	s.finish()
 }
 
@@ -178,8 +181,20 @@ func (s *Subscriber) popLocked(dst []Message) int {
 	return n
 }
 
+// takeLocked moves messages to the consumer.
+func (s *Subscriber) takeLocked(dst []Message) int {
+	before := s.mu.bytes
+	n := s.popLocked(dst)
+	s.takenLocked(n, before-s.mu.bytes)
+	return n
+}
+
 // push queues messages and answers how many were dropped. stop ends waiting under OverflowWait; what is left then is dropped.
 func (s *Subscriber) push(msgs []Message, stop <-chan struct{}) (dropped int) {
+	if s.sink != nil {
+		s.sink(msgs)
+		return 0
+	}
 	s.mu.Lock()
 	if s.mu.closed {
 		s.mu.Unlock()
@@ -187,6 +202,9 @@ func (s *Subscriber) push(msgs []Message, stop <-chan struct{}) (dropped int) {
 	}
 	for i := range msgs {
 		size := msgs[i].size()
+		if s.flow != nil && s.arrivedLocked(&msgs[i], size) {
+			continue
+		}
 		if s.fullLocked(size) && !s.makeRoomLocked(size, stop, &dropped) {
 			dropped++
 			continue

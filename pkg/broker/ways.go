@@ -14,10 +14,16 @@ import (
 func (s *snapshot) addLocal(rt *route, name []byte) {
 	rt.subs = s.local.AppendMatches(nil, name)
 	if topic.IsInternal(name) {
-		rt.subs = slices.DeleteFunc(rt.subs, func(sub *Subscriber) bool { return !sub.internal })
+		rt.subs = slices.DeleteFunc(rt.subs, func(sub *Subscriber) bool {
+			return !sub.internal && (sub.flow == nil || sub.flow.topic != string(name))
+		})
+		rt.subs = slices.Compact(rt.subs)
 	}
 	rt.stores = s.stores.AppendMatches(nil, name)
 }
+
+// mayGet tells whether a peer may be sent messages of a topic: foreign ones don't know internal topics.
+func (p *peer) mayGet(name []byte) bool { return p.class() != ClassForeign || !topic.IsInternal(name) }
 
 // add adds a peer: a leaf that takes stamps gets them if the message has one.
 func (rt *route) add(p *peer, stamped bool) {
@@ -133,13 +139,13 @@ func (s *snapshot) findDirect(name []byte, from *peer, to data.EndpointID) *rout
 		return &noWay
 	}
 	if p := s.peers[to]; s.view == nil || from.class() == ClassNode {
-		if p == nil || p.is.Load().mesh || !mayForward(s.mode, from.class(), p.class()) {
+		if p == nil || p.is.Load().mesh || !mayForward(s.mode, from.class(), p.class()) || !p.mayGet(name) {
 			return &noWay
 		}
 		return &route{topic: string(name), peers: []*peer{p}}
 	}
 	p, stamped := s.wayTo(to)
-	if p == nil || s.view.Apart(from.Peer, to) {
+	if p == nil || s.view.Apart(from.Peer, to) || p.Peer == to && !p.mayGet(name) {
 		return &noWay
 	}
 	rt := &route{topic: string(name)}
@@ -160,7 +166,7 @@ func (s *snapshot) findStampedDirect(name []byte, tree *mesh.Tree, origin, to da
 		hop = to
 	}
 	p := s.peers[hop]
-	if !ok || p == nil {
+	if !ok || p == nil || hop == to && !p.mayGet(name) {
 		return &noWay
 	}
 	rt := &route{topic: string(name)}

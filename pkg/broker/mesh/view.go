@@ -255,6 +255,9 @@ func (v *View) remoteWants(counts func(*Leaf) bool) topic.Filter {
 	return topic.Union(all...)
 }
 
+// Foreign tells whether a leaf is foreign at a node that can be reached.
+func (v *View) Foreign(leaf ID) bool { return len(v.foreign[leaf]) > 0 }
+
 // Joint is the node with the smallest ID to which both of two leaves are attached; false if there is none. What goes between a leaf and
 // a node that takes no part in the mesh, each of which may be attached to several nodes, goes through that one.
 func (v *View) Joint(a, b ID) (ID, bool) {
