@@ -34,9 +34,10 @@ const (
 // only while there is a flow.
 type credits struct {
 	// asked are the flows that publishers have to look at; nil if there are none. What it points to is never changed.
-	asked atomic.Pointer[[]asking]
-	inbox *Subscriber   // takes grants; nil if the endpoint takes no part
-	poked chan struct{} // one slot: a subscriber has something to grant
+	asked  atomic.Pointer[[]asking]
+	answer atomic.Pointer[knownAnswer]
+	inbox  *Subscriber   // takes grants; nil if the endpoint takes no part
+	poked  chan struct{} // one slot: a subscriber has something to grant
 
 	mu struct {
 		sync.Mutex
@@ -44,6 +45,7 @@ type credits struct {
 		running bool
 		outlets map[outletKey]*outlet
 		subs    map[*Subscriber]struct{} // under flow control
+		told    []data.EndpointID        // endpoints that nodes have named to this client; nil again when the goroutine has seen them
 	}
 }
 
@@ -95,7 +97,7 @@ func (e *Endpoint) runCredits() {
 			ticked = true
 			e.tickOutlets(time.Now())
 		}
-		known.refresh(e.routes.Load())
+		e.lookAround(&known, ticked)
 		e.grantAll(&known, ticked)
 		if ticked && e.credits.idle() {
 			return

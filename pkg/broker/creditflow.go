@@ -19,7 +19,7 @@ type inflow struct {
 	topic  string // of marks
 	id     uint64
 	ledger *credit.Ledger
-	known  *snapshot         // of which the ledger knows the origins
+	known  uint64            // version of the origins that the ledger knows
 	fresh  []data.EndpointID // have sent, and are not known to the ledger
 }
 
@@ -98,41 +98,6 @@ func (s *Subscriber) takenLocked(n, bytes int) {
 	}
 }
 
-// origins are the endpoints that may publish and know flow control, as far as this one knows: direct peers, and nodes of the mesh with
-// their clients.
-type origins struct {
-	routes *snapshot
-	ids    map[data.EndpointID]bool
-}
-
-// refresh goes over to present routes.
-func (o *origins) refresh(s *snapshot) {
-	if o.routes == s {
-		return
-	}
-	o.routes, o.ids = s, make(map[data.EndpointID]bool)
-	for id := range s.peers {
-		o.add(id)
-	}
-	if s.view == nil {
-		return
-	}
-	for i := range s.view.Nodes {
-		if n := &s.view.Nodes[i]; n.Reachable {
-			o.add(n.ID)
-			for k := range n.Leaves {
-				o.add(n.Leaves[k].ID)
-			}
-		}
-	}
-}
-
-func (o *origins) add(id data.EndpointID) {
-	if o.routes.mayCredit(id) {
-		o.ids[id] = true
-	}
-}
-
 // grantAll sends the grants of all subscriptions that are due.
 func (e *Endpoint) grantAll(known *origins, tick bool) {
 	c := &e.credits
@@ -162,8 +127,8 @@ func (s *Subscriber) orders(known *origins, now time.Time, tick bool) []credit.O
 	if s.mu.closed {
 		return nil
 	}
-	if f.known != known.routes {
-		f.known = known.routes
+	if f.known != known.version {
+		f.known = known.version
 		f.ledger.Keep(func(id data.EndpointID) bool { return known.ids[id] })
 		for id := range known.ids {
 			f.ledger.Know(id)

@@ -84,6 +84,10 @@ func (e *Endpoint) granted(msgs []Message) {
 			c.removeLocked(outletKey{m.Origin, g.Flow})
 			c.publishLocked()
 			c.mu.Unlock()
+		case credit.Ask:
+			e.askedWho(m.Origin)
+		case credit.Known:
+			e.toldWho(m.Origin, g.IDs)
 		}
 	}
 }

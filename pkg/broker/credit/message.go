@@ -51,15 +51,24 @@ type Mark struct {
 	Need uint64
 }
 
+// Ask asks a node which endpoints it knows. A client sends it, which knows nobody but its nodes.
+type Ask struct{}
+
+// Known are endpoints that may publish and know flow control: the answer to Ask.
+type Known struct{ IDs []data.EndpointID }
+
 // The kinds of messages, by their first element, and their lengths.
 const (
 	kindGrant      = 1
 	kindWithdrawal = 2
 	kindMark       = 3
+	kindAsk        = 4
+	kindKnown      = 5
 
 	lenGrant      = 11
 	lenWithdrawal = 2
 	lenMark       = 8
+	lenKnown      = 2
 )
 
 // Value is the grant as it is sent.
@@ -84,7 +93,19 @@ func (m Mark) Value() data.Value {
 		data.Count(m.Sent.Messages), data.Count(m.Sent.Bytes), data.Boolean(m.Exact), data.Count(m.Need))
 }
 
-// Parse reads a message: a Grant, Withdrawal or Mark. Elements behind those that are known are ignored.
+// Value is the question as it is sent.
+func (a Ask) Value() data.Value { return data.Vector(data.Count(kindAsk)) }
+
+// Value is the answer as it is sent: the bytes of the IDs one after the other, of the first MaxOrigins.
+func (k Known) Value() data.Value {
+	var b []byte
+	for _, id := range k.IDs[:min(len(k.IDs), MaxOrigins)] {
+		b = append(b, id[:]...)
+	}
+	return data.Vector(data.Count(kindKnown), data.String(string(b)))
+}
+
+// Parse reads a message: a Grant, Withdrawal, Mark, Ask or Known. Elements behind those that are known are ignored.
 func Parse(v data.Value) (any, error) {
 	r := reader{v: v}
 	switch kind := r.count(); {
@@ -102,6 +123,12 @@ func Parse(v data.Value) (any, error) {
 		m := Mark{Flow: r.count(), Epoch: r.count(), Number: r.count(), Sent: r.amount(), Exact: r.boolean(), Need: r.count()}
 		if !r.bad && m.Epoch > 0 {
 			return m, nil
+		}
+	case kind == kindAsk:
+		return Ask{}, nil
+	case kind == kindKnown && v.Len() >= lenKnown:
+		if k := (Known{IDs: r.ids()}); !r.bad {
+			return k, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: a %v of %d bytes", ErrMalformed, v.Kind(), v.BinarySize())
@@ -138,6 +165,19 @@ func (r *reader) boolean() bool {
 }
 
 func (r *reader) amount() Amount { return Amount{Messages: r.count(), Bytes: r.count()} }
+
+func (r *reader) ids() (out []data.EndpointID) {
+	s, ok := r.next().AsString()
+	const size = len(data.EndpointID{})
+	if !ok || len(s)%size != 0 || len(s) > MaxOrigins*size {
+		r.bad = true
+		return nil
+	}
+	for ; s != ""; s = s[size:] {
+		out = append(out, data.EndpointID([]byte(s[:size])))
+	}
+	return out
+}
 
 func (r *reader) prefixes() []string {
 	list := r.next()

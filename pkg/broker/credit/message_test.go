@@ -36,11 +36,16 @@ func TestMessages(t *testing.T) {
 		{"grant", someGrant.Value(), someGrant},
 		{"withdrawal", Withdrawal{9}.Value(), Withdrawal{9}},
 		{"mark", someMark.Value(), someMark},
+		{"question", Ask{}.Value(), Ask{}},
+		{"answer", Known{[]data.EndpointID{{1}, {2}}}.Value(), Known{[]data.EndpointID{{1}, {2}}}},
+		{"an answer that is too long", data.Vector(data.Count(kindKnown), data.String(strings.Repeat("0123456789abcdef", MaxOrigins+1))), nil},
+		{"an answer with a part of an ID", data.Vector(data.Count(kindKnown), data.String("0123456789abcde")), nil},
+		{"an answer without IDs", data.Vector(data.Count(kindKnown)), nil},
 		{"more elements", data.Vector(c(kindWithdrawal, 9, 10)...), Withdrawal{9}},
 		{"none", data.None(), nil},
 		{"a string", data.String("grant"), nil},
 		{"an empty vector", data.Vector(), nil},
-		{"an unknown kind", data.Vector(c(4, 1)...), nil},
+		{"an unknown kind", data.Vector(c(6, 1)...), nil},
 		{"a short withdrawal", data.Vector(c(kindWithdrawal)...), nil},
 		{"a withdrawal of a string", data.Vector(data.Count(kindWithdrawal), data.String("")), nil},
 		{"a short grant", data.Vector(append(c(kindGrant, 1, 2, 3, 4, 5, 6, 7, 8), no)...), nil},
@@ -86,7 +91,7 @@ func TestControllable(t *testing.T) {
 
 // FuzzParse feeds any value. What is understood comes back the same after another round.
 func FuzzParse(f *testing.F) {
-	for _, v := range []data.Value{someGrant.Value(), someMark.Value(), Withdrawal{9}.Value(), data.None()} {
+	for _, v := range []data.Value{someGrant.Value(), someMark.Value(), Withdrawal{9}.Value(), Ask{}.Value(), Known{[]data.EndpointID{{1}}}.Value(), data.None()} {
 		f.Add(v.AppendBinary(nil))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
