@@ -58,6 +58,7 @@ func TestUsage(t *testing.T) {
 		{"up --nonsense", ctl.ExitBadInput, "unknown flag"},
 		{"up -f x -o xml", ctl.ExitBadInput, "allowed: table, json, yaml"},
 		{"up -f x --timeout 0s", ctl.ExitBadInput, "--timeout"},
+		{"up -f x --pprof 0.0.0.0:9992", ctl.ExitBadInput, "on the loopback only"},
 		{"up -f /does/not/exist", ctl.ExitBadInput, "/does/not/exist"},
 		{"sub", ctl.ExitBadInput, "requires at least 1 arg"},
 		{"sub /t --peer x --plain --count -1", ctl.ExitBadInput, "--count"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/ctl/up"
+	"github.com/brokermesh/brokermesh/pkg/profiling"
 )
 
 // readyTime is how long --until-ready waits unless told otherwise.
@@ -51,6 +52,7 @@ with which sub, pub and store connect (--tls-dir).`,
 	f.StringVarP(&output, "output", "o", string(up.Table), "`FORMAT`: table, json or yaml; the last two print one document when the mesh is ready")
 	f.StringVar(&o.DataDir, "data-dir", "", "keep persistent stores and certificates in `DIR` (default a fresh temporary folder)")
 	f.BoolVar(&o.Plain, "plain", false, "no TLS on the nodes' ports")
+	f.StringVar(&o.PProf, "pprof", "", "serve profiles of the nodes at this loopback `HOST:PORT`, below /debug/pprof/")
 	_ = cmd.MarkFlagFilename("filename", "yaml", "yml", "json")
 	_ = cmd.MarkFlagDirname("data-dir")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
@@ -65,6 +67,11 @@ func checkUp(cmd *cobra.Command, o *up.Options) error {
 	}
 	if len(o.Files) == 0 {
 		return errors.New("-f FILE is missing")
+	}
+	if o.PProf != "" {
+		if err := profiling.Check(o.PProf); err != nil {
+			return fmt.Errorf("--pprof: %w", err)
+		}
 	}
 	if !cmd.Flags().Changed("timeout") {
 		if o.UntilReady {

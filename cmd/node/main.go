@@ -19,6 +19,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/profiling"
 )
 
 // version is set by the linker.
@@ -41,6 +43,7 @@ type options struct {
 	dataDir  string
 	control  string
 	http     string
+	pprof    string
 }
 
 func main() {
@@ -79,6 +82,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.dataDir, "data-dir", "", "`DIR` for persistent stores and the endpoint ID")
 	f.StringVar(&o.control, "control", "", "`ADDR` of the control port (mutual TLS, the manager only); needs --tls-dir")
 	f.StringVar(&o.http, "http", "", "`ADDR` of /healthz, /readyz and /metrics")
+	f.StringVar(&o.pprof, "pprof", profiling.DefaultAddress, "loopback `ADDR` of /debug/pprof/, unless that is taken; empty for none")
 	showVersion := f.Bool("version", false, "print the version and exit")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -93,6 +97,11 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		return o, errors.New("--config is missing")
 	case o.control != "" && o.tlsDir == "":
 		return o, errors.New("--control needs --tls-dir")
+	}
+	if o.pprof != "" {
+		if err := profiling.Check(o.pprof); err != nil {
+			return o, fmt.Errorf("--pprof: %w", err)
+		}
 	}
 	return o, nil
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -136,6 +137,8 @@ func TestFlags(t *testing.T) {
 		{"--nonsense", exitUsage, "not defined"},
 		{"--config x extra", exitUsage, `"extra"`},
 		{"--config x --control :1", exitUsage, "--control needs --tls-dir"},
+		{"--config x --pprof :9992", exitUsage, "on the loopback only"},
+		{"--config x --pprof 9992", exitUsage, "no HOST:PORT"},
 		{"--version", exitOK, version},
 		{"-h", exitOK, "-data-dir"},
 		{"--config x --http nowhere", exitFailure, "health port"},
@@ -247,6 +250,36 @@ func TestTakenPortIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.end(t, exitOK)
+}
+
+// TestProfiles takes a profile of a running node, and starts another one while
+// the port is taken.
+func TestProfiles(t *testing.T) {
+	config := nodeconfig.Config{Version: nodeconfig.Version, Namespace: "default", Node: "a", Pod: "a-0", TLS: nodeconfig.TLSDisabled, ListenPort: freePort(t)}
+	mounted := write(t, filepath.Join(t.TempDir(), "config.json"), config.Canonical())
+	p := launch(t, "--config", mounted, "--pprof", "127.0.0.1:0")
+	served := regexp.MustCompile(`profiles are served.* address=(\S+)`)
+	var address string
+	eventually(t, p, "profiles are served", func() bool {
+		if found := served.FindStringSubmatch(p.logged()); found != nil {
+			address = found[1]
+		}
+		return address != ""
+	})
+	for _, profile := range []string{"heap", "allocs", "profile?seconds=1"} {
+		if code, body := get("http://" + address + "/debug/pprof/" + profile); code != http.StatusOK || !strings.HasPrefix(body, "\x1f\x8b") {
+			t.Errorf("%s: %d, %d bytes", profile, code, len(body))
+		}
+	}
+	other := launch(t, "--config", mounted, "--pprof", address)
+	eventually(t, other, "a warning", func() bool { return strings.Contains(other.logged(), "no profiles can be taken") })
+	eventually(t, other, "it goes on", func() bool { return strings.Contains(other.logged(), "msg=started") })
+	for _, each := range []*process{p, other} {
+		if err := each.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		each.end(t, exitOK)
+	}
 }
 
 func TestHeapLimit(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/node"
+	"github.com/brokermesh/brokermesh/pkg/profiling"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
 
@@ -25,6 +26,7 @@ const retryEvery = 3 * time.Second
 func serve(ctx context.Context, o options, log *slog.Logger) error {
 	n := node.New(node.Options{TLSDir: o.tlsDir, DataDir: o.dataDir, Version: version, Logger: log})
 	s := servers{failed: make(chan error, 2)}
+	profiles := serveProfiles(ctx, o, log)
 	err := s.open(o, n, log)
 	if err == nil {
 		log.Info("started", "version", version)
@@ -38,7 +40,23 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	// Status and health stay up while the node drains.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	return errors.Join(err, n.Close(drain), s.close())
+	return errors.Join(err, n.Close(drain), s.close(), profiles())
+}
+
+// serveProfiles serves profiles, and answers how to end that. A node does its
+// work without, if another process has the port.
+func serveProfiles(ctx context.Context, o options, log *slog.Logger) (end func() error) {
+	end = func() error { return nil }
+	if o.pprof == "" {
+		return end
+	}
+	p, err := profiling.Serve(ctx, o.pprof, log)
+	if err != nil {
+		log.Warn("no profiles can be taken", "error", err)
+		return end
+	}
+	log.Info("profiles are served", "address", p.Addr().String())
+	return p.Close
 }
 
 // begin applies the document that the node starts from, again and again until

@@ -61,6 +61,7 @@ var rules = map[string]rule{
 	"pkg/store/channel": {stdOnly: true, allow: []string{"pkg/broker/data", "pkg/broker/code"}, why: "the channel is a pure state machine"},
 	"pkg/store/command": {stdOnly: true, allow: []string{"pkg/broker/data", "pkg/broker/code"}, why: "command is a codec"},
 	"pkg/meshtls":       {stdOnly: true, why: "meshtls is shared by operator and engine: it depends on neither"},
+	"pkg/profiling":     {stdOnly: true, why: "profiling looks at the process and knows nothing of what runs in it"},
 	"pkg/nodeconfig":    {stdOnly: true, why: "nodeconfig is shared by operator and engine: it depends on neither"},
 	"pkg/statusapi":     {stdOnly: true, allow: []string{"pkg/meshtls", "pkg/nodeconfig"}, why: "statusapi is shared by operator and engine: it depends on neither"},
 	"pkg/node":          {deny: kubernetes, allow: []string{"pkg/broker", "pkg/broker/...", "pkg/inspect", "pkg/store/...", "pkg/store", "pkg/meshtls", "pkg/nodeconfig", "pkg/statusapi"}, why: "a node knows its config and nothing of Kubernetes"},

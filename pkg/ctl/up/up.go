@@ -19,6 +19,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/ctl/meshview"
 	"github.com/brokermesh/brokermesh/pkg/load"
 	"github.com/brokermesh/brokermesh/pkg/local"
+	"github.com/brokermesh/brokermesh/pkg/profiling"
 )
 
 // Output is how the mesh is shown.
@@ -53,6 +54,9 @@ type Options struct {
 	Timeout time.Duration
 	// Output is how the mesh is shown.
 	Output Output
+	// PProf is the loopback address at which profiles of this process are
+	// served; empty for none.
+	PProf string
 	// Version is what the nodes say of themselves.
 	Version string
 	// Out gets the table or the document, Notes everything else. Terminal says
@@ -67,6 +71,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	endProfiles, err := serveProfiles(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endProfiles()) }()
 	mesh, closeLog, err := start(ctx, loaded, o)
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return nil // stopped while it started
@@ -84,6 +93,20 @@ func Run(ctx context.Context, o Options) (err error) {
 		return nil
 	}
 	return err
+}
+
+// serveProfiles serves profiles if that is asked for, and answers how to end
+// it.
+func serveProfiles(ctx context.Context, o Options) (end func() error, _ error) {
+	if o.PProf == "" {
+		return func() error { return nil }, nil
+	}
+	p, err := profiling.Serve(ctx, o.PProf, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, fmt.Errorf("serve profiles: %w", err)
+	}
+	fmt.Fprintf(o.Notes, "profiles at http://%s%s\n", p.Addr(), profiling.Path)
+	return p.Close, nil
 }
 
 // start makes the data folder, with the log of all nodes in it, and the mesh.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/ctl/meshview"
+	"github.com/brokermesh/brokermesh/pkg/profiling"
 )
 
 // patience bounds every wait of these tests.
@@ -131,10 +133,34 @@ func TestNothingIsStarted(t *testing.T) {
 }
 
 func TestTimeoutSaysWhatIsMissing(t *testing.T) {
-	o := options(t, "minimal.yaml", io.Discard)
+	// Nobody listens at the address: a mesh that can get ready may be so at the first look.
+	o := options(t, "", io.Discard)
+	o.Files, o.Stdin = []string{"-"}, strings.NewReader(`
+apiVersion: brokermesh.dev/v1alpha1
+kind: BrokerNode
+metadata: {name: alice}
+---
+apiVersion: brokermesh.dev/v1alpha1
+kind: Peering
+metadata: {name: away}
+spec: {from: {node: alice}, to: {address: "127.0.0.1:1"}}
+`)
 	o.Timeout = time.Nanosecond
 	err := Run(t.Context(), o)
-	if ctl.Code(err) != ctl.ExitTimeout || !strings.Contains(err.Error(), "\n  peering/alice-bob: Ready is ") {
+	if ctl.Code(err) != ctl.ExitTimeout || !strings.Contains(err.Error(), "\n  peering/away: Ready is ") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	var notes bytes.Buffer
+	o := options(t, "minimal.yaml", io.Discard)
+	o.UntilReady, o.PProf, o.Notes = true, "127.0.0.1:0", &notes
+	if err := Run(t.Context(), o); err != nil || !strings.Contains(notes.String(), "profiles at http://127.0.0.1:") {
+		t.Errorf("%v, notes %q", err, &notes)
+	}
+	o.PProf = "0.0.0.0:0"
+	if err := Run(t.Context(), o); !errors.Is(err, profiling.ErrNotLoopback) {
+		t.Errorf("at every interface: %v", err)
 	}
 }
