@@ -61,6 +61,10 @@ check: ## Formatting, vet, staticcheck, generated files, import arrows.
 test: ## Unit tests, recorded conversations, controllers against a real API server; with the race detector, in random order.
 	hack/test
 
+.PHONY: allocs
+allocs: ## Hold the message path to how often it may allocate memory for each message.
+	go test -count=1 -tags allocs -run '^TestAllocs' -v ./pkg/broker
+
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each.
 	FUZZTIME=$(FUZZTIME) hack/fuzz
