@@ -15,19 +15,39 @@ func load64(s string) uint64 {
 // follows it in s, which saves looking for the end of a container. The flags
 // are those of the container that holds the value, depth bounds the value's.
 func take(s string, last bool, flags, depth uint8) (v Value, rest string) {
+	r := Reader{s: s, left: 2, m: makeMeta(KindVector, 0, deeper(depth), flags)}
+	if last {
+		r.left = 1
+	}
+	v = r.read()
+	return v, r.s
+}
+
+// read is Next if there is something left.
+func (r *Reader) read() (v Value) {
+	r.left--
+	s := r.s
 	k := Kind(s[0])
-	v.m = makeMeta(k, 0, 0, flags&flagOdd)
+	v.m = meta(k) | r.m&(meta(flagOdd)<<24)
 	switch k {
 	case KindNone:
-		return v, s[1:]
+		r.s = s[1:]
 	case KindBoolean:
 		v.n = uint64(s[1])
-		return v, s[2:]
+		r.s = s[2:]
 	case KindPort:
 		v.n = uint64(s[1])<<16 | uint64(s[2])<<8 | uint64(s[3])
-		return v, s[4:]
+		r.s = s[4:]
 	case KindAddress, KindSubnet:
-		return takeAddress(v, s)
+		if load64(s[1:]) != 0 {
+			v.s = s[1:9]
+		}
+		v.n = load64(s[9:])
+		r.s = s[17:]
+		if k == KindSubnet {
+			v.m |= meta(s[17]) << 8
+			r.s = s[18:]
+		}
 	case KindString, KindEnum:
 		x, n := varbyte(s[1:])
 		if n > 1 {
@@ -35,36 +55,30 @@ func take(s string, last bool, flags, depth uint8) (v Value, rest string) {
 		}
 		end := 1 + n + int(x)
 		v.s = s[1+n : end]
-		return v, s[end:]
+		r.s = s[end:]
 	case KindSet, KindTable, KindVector:
-		x, n := varbyte(s[1:])
-		v.n, v.s = uint64(x), s[1+n:]
-		v.m |= meta(depth)<<16 | meta(flags)<<24
-		if n > 1 {
-			v.m |= meta(oddWidth(x, n)) << 8
-		}
-		if last {
-			return v, ""
-		}
-		rest = skip(v.s, valuesIn(k, uint64(x)))
-		v.s = v.s[:len(v.s)-len(rest)]
-		return v, rest
+		return r.container(v, s)
 	default:
 		v.n = load64(s[1:])
-		return v, s[9:]
+		r.s = s[9:]
 	}
+	return v
 }
 
-func takeAddress(v Value, s string) (Value, string) {
-	if load64(s[1:]) != 0 {
-		v.s = s[1:9]
+func (r *Reader) container(v Value, s string) Value {
+	x, n := varbyte(s[1:])
+	v.n, v.s = uint64(x), s[1+n:]
+	v.m |= meta(childDepth(r.m))<<16 | meta(r.m.flags())<<24
+	if n > 1 {
+		v.m |= meta(oddWidth(x, n)) << 8
 	}
-	v.n = load64(s[9:])
-	if v.Kind() == KindAddress {
-		return v, s[17:]
+	if r.left == 0 {
+		r.s = ""
+		return v
 	}
-	v.m |= meta(s[17]) << 8
-	return v, s[18:]
+	r.s = skip(v.s, valuesIn(v.Kind(), v.n))
+	v.s = v.s[:len(v.s)-len(r.s)]
+	return v
 }
 
 // valuesIn is how many values lie in a container of count elements.
@@ -130,9 +144,7 @@ func (r *Reader) Next() (v Value, ok bool) {
 	if r.left == 0 {
 		return Value{}, false
 	}
-	r.left--
-	v, r.s = take(r.s, r.left == 0, r.m.flags(), childDepth(r.m))
-	return v, true
+	return r.read(), true
 }
 
 // childDepth bounds the depth of a container's elements.
@@ -190,16 +202,14 @@ func (v Value) eachLeaf(yield func(Value) bool) {
 		yield(v)
 		return
 	}
-	s, flags := v.s, v.m.flags()
-	for left := valuesIn(v.Kind(), v.n); left > 0; left-- {
-		if k := Kind(s[0]); k.IsContainer() {
-			x, n := varbyte(s[1:])
-			s = s[1+n:]
-			left += valuesIn(k, uint64(x))
+	for r := v.Reader(); r.left > 0; {
+		if k := Kind(r.s[0]); k.IsContainer() {
+			x, n := varbyte(r.s[1:])
+			r.s = r.s[1+n:]
+			r.left += valuesIn(k, uint64(x)) - 1
 			continue
 		}
-		var leaf Value
-		if leaf, s = take(s, false, flags, 0); !yield(leaf) {
+		if !yield(r.read()) {
 			return
 		}
 	}
