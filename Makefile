@@ -75,7 +75,7 @@ faults: ## Faults of networks, processes and peers, with fixed seeds; needs root
 
 .PHONY: soak
 soak: ## Random faults for DURATION, beginning with SEED if it is set; the log goes to bin/soak-SEED.log.
-	hack/faults soak $(DURATION) $(SEED)
+	SEED=$(SEED) hack/faults soak $(DURATION)
 
 .PHONY: e2e
 e2e: images ## End-to-end tests on a real cluster.

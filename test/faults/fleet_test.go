@@ -30,15 +30,37 @@ type fleet struct {
 	sent    []map[string]uint64 // by each member in its present life
 	// strangers: others than the members may be peered with them, and want things.
 	strangers bool
+	totals    totals
+}
+
+// totals are what a test has done.
+type totals struct {
+	Members, Faults, Published, Received, Paths, Lost uint64
+}
+
+func (t *totals) add(o totals) {
+	t.Members += o.Members
+	t.Faults += o.Faults
+	t.Published += o.Published
+	t.Received += o.Received
+	t.Paths += o.Paths
+	t.Lost += o.Lost
+}
+
+// String is what the log of a soak says.
+func (t totals) String() string {
+	return fmt.Sprintf("%d members, %d faults and other steps, %d messages published and %d received, %d paths that had to lose nothing, %d peerings lost",
+		t.Members, t.Faults, t.Published, t.Received, t.Paths, t.Lost)
 }
 
 // newFleet makes the lab and starts the members, which dial each other as the world says. keepIDs says who has the same ID in all its
-// lives. tune may change the options of members, and the lab has some hosts that are left over.
+// lives.
 func newFleet(t testing.TB, w *world, seed uint64, keepIDs func(m int) bool) *fleet {
 	t.Helper()
-	return newFleetTuned(t, w, seed, keepIDs, 0, func(int) order { return order{} })
+	return newFleetTuned(t, w, seed, keepIDs, 0, func(int) order { return order{Messages: pumpRoom} })
 }
 
+// newFleetTuned is newFleet with further hosts, and options for members.
 func newFleetTuned(t testing.TB, w *world, seed uint64, keepIDs func(m int) bool, over int, tune func(m int) order) *fleet {
 	t.Helper()
 	l, err := lab.New(len(w.kinds)+over, seed)
@@ -62,6 +84,7 @@ func newFleetTuned(t testing.TB, w *world, seed uint64, keepIDs func(m int) bool
 		os.RemoveAll(logs)
 	})
 	f := &fleet{t: t, w: w, lab: l, sent: make([]map[string]uint64, len(w.kinds)), strangers: over > 0}
+	f.totals.Members = uint64(len(w.kinds))
 	for i, k := range w.kinds {
 		m := newMember(t, fmt.Sprintf("m%d", i), k, l.Hosts()[i], keepIDs(i), logs)
 		m.wants, m.opt = w.wants[i], tune(i)
@@ -227,11 +250,27 @@ func stable(path []int, a, b since) bool {
 	return true
 }
 
+// published counts what members have published in a life that ends.
+func (f *fleet) published(sent map[string]uint64) {
+	for _, n := range sent {
+		f.totals.Published += n
+	}
+}
+
 // finish closes everybody at once, with all lines good, and sees that nothing is left and that nobody has taken much memory.
 func (f *fleet) finish() {
 	f.t.Helper()
+	for _, sent := range f.sent {
+		f.published(sent)
+	}
 	for i, a := range f.all(func(int) order { return order{Do: doClose} }) {
 		f.members[i].reap()
+		f.totals.Lost += a.Stats.Lost
+		for _, s := range a.Streams {
+			for _, spans := range s {
+				f.totals.Received += sum(spans)
+			}
+		}
 		if a.Use.Peak > maxPeak {
 			f.t.Errorf("m%d took up to %d MiB", i, a.Use.Peak>>20)
 		}

@@ -155,48 +155,59 @@ func length(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 // TestHostile attacks a node, one way after the other. Each time the node goes on to serve its peers, whose connections stay up and who
 // miss nothing; when the attack is over nothing is left of it; and the node never takes much memory.
 func TestHostile(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		attack func(s *siege)
-	}{
-		{"silent handshakes", silentHandshakes},
-		{"slow handshakes", slowHandshakes},
-		{"flood from one address", floodFromOne},
-		{"flood from many addresses", floodFromMany},
-		{"churn", churn},
-		{"oversized lengths", oversizedLengths},
-		{"garbage handshakes", garbageHandshakes},
-		{"borrowed IDs", borrowedIDs},
-		{"garbage after the handshake", garbageFrames},
-		{"bad messages", badMessages},
-		{"truncated frames", truncatedFrames},
-		{"partial frames", partialFrames},
-		{"a million subscriptions", manySubscriptions},
-		{"many filters", manyFilters},
-		{"long prefixes", longPrefixes},
-		{"a slow reader", slowReader},
-		{"pings without end", pingsWithoutEnd},
-		{"false link state", falseLinkState},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, a := range attacks {
+		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSiege(t)
-			s.f.quiet("before the attack", 1)
-			before, use := s.f.since(s.f.settle("before the attack")), s.usage()
-			tt.attack(s)
-			if !s.f.quiet("after the attack", 3) {
-				t.Error("a connection between members was lost")
-			}
-			after := s.f.since(s.f.settle("after the attack"))
-			for d, since := range before {
-				if after[d] != since {
-					t.Errorf("the connection of m%d and m%d was lost", d[0], d[1])
-				}
-			}
-			s.over(use)
-			s.f.finish()
+			a.run(t)
 		})
 	}
+}
+
+// attack is a way to be hostile.
+type attack struct {
+	name string
+	do   func(s *siege)
+}
+
+var attacks = []attack{
+	{"silent handshakes", silentHandshakes},
+	{"slow handshakes", slowHandshakes},
+	{"flood from one address", floodFromOne},
+	{"flood from many addresses", floodFromMany},
+	{"churn", churn},
+	{"oversized lengths", oversizedLengths},
+	{"garbage handshakes", garbageHandshakes},
+	{"borrowed IDs", borrowedIDs},
+	{"garbage after the handshake", garbageFrames},
+	{"bad messages", badMessages},
+	{"truncated frames", truncatedFrames},
+	{"partial frames", partialFrames},
+	{"a million subscriptions", manySubscriptions},
+	{"many filters", manyFilters},
+	{"long prefixes", longPrefixes},
+	{"a slow reader", slowReader},
+	{"pings without end", pingsWithoutEnd},
+	{"false link state", falseLinkState},
+}
+
+// run attacks a node. While nothing but the attack happens, its peerings stay.
+func (a attack) run(t testing.TB) totals {
+	s := newSiege(t)
+	s.f.quiet("before the attack", 1)
+	before, use := s.f.since(s.f.settle("before the attack")), s.usage()
+	a.do(s)
+	if !s.f.quiet("after the attack", 3) {
+		t.Error("a connection between members was lost")
+	}
+	after := s.f.since(s.f.settle("after the attack"))
+	for d, since := range before {
+		if after[d] != since {
+			t.Errorf("the connection of m%d and m%d was lost", d[0], d[1])
+		}
+	}
+	s.over(use)
+	s.f.finish()
+	return s.f.totals
 }
 
 // over waits until nothing is left of an attack, and looks at what the victim has taken at most.

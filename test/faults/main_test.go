@@ -19,7 +19,6 @@ import (
 const workerEnv = "BROKERMESH_FAULTS_WORKER"
 
 var (
-	seedFlag  = flag.Uint64("seed", 0, "run the random schedule of this seed only; with -soak, begin with it")
 	soakFlag  = flag.Duration("soak", 0, "run TestSoak for this long")
 	abreast   = flag.Int("abreast", 2, "how many schedules of TestSoak run at a time")
 	soakLog   = flag.String("soaklog", "", "the file to which TestSoak writes what it did")

@@ -15,8 +15,13 @@ type order struct {
 	Kind     kind   `json:",omitempty"`
 	Listen   string `json:",omitempty"`
 	Queue    int    `json:",omitempty"` // bytes that wait for a peer at most
+	Messages int    `json:",omitempty"` // and messages
 	Policy   uint8  `json:",omitempty"`
 	MaxFrame int    `json:",omitempty"`
+	TLS      string `json:",omitempty"` // a way to protect connections; empty: none
+	CertPEM  []byte `json:",omitempty"`
+	KeyPEM   []byte `json:",omitempty"`
+	CAPEM    []byte `json:",omitempty"`
 
 	// peer, unpeer
 	Address string `json:",omitempty"`
@@ -24,11 +29,12 @@ type order struct {
 	// subscribe: what is wanted from now on
 	Prefixes []string `json:",omitempty"`
 
-	// pump publishes until halt, burst so many messages; one each Every milliseconds, to a topic by dice of Seed.
-	Count int    `json:",omitempty"`
-	Every int    `json:",omitempty"`
-	Seed  uint64 `json:",omitempty"`
-	Size  int    `json:",omitempty"` // of further bytes in each message
+	// pump publishes until halt, burst so many messages: AtOnce (or one) each Every milliseconds, to topics by dice of Seed.
+	Count  int    `json:",omitempty"`
+	AtOnce int    `json:",omitempty"`
+	Every  int    `json:",omitempty"`
+	Seed   uint64 `json:",omitempty"`
+	Size   int    `json:",omitempty"` // of further bytes in each message
 }
 
 // The words.
@@ -44,6 +50,12 @@ const (
 	doArrivals  = "arrivals"
 	doUsage     = "usage"
 	doClose     = "close"
+)
+
+// Ways to protect connections.
+const (
+	tlsCertificates = "certificates"
+	tlsAnonymous    = "anonymous"
 )
 
 // answer is a worker's line to an order.

@@ -12,9 +12,13 @@ import (
 	"github.com/brokermesh/brokermesh/test/faults/lab"
 )
 
-// pumpEvery is the pause between two messages of a member while things go wrong, in milliseconds: what comes together while a line is
-// cut has room in a queue.
-const pumpEvery = 40
+// While things go wrong each member publishes so many messages at once, with a pause in milliseconds. What comes together while a line
+// is cut has room in a queue.
+const (
+	pumpAtOnce = 5
+	pumpEvery  = 40
+	pumpRoom   = 100_000
+)
 
 // upheaval is a round of faults, as far as it matters for what must not be lost.
 type upheaval struct {
@@ -42,6 +46,7 @@ func (f *fleet) upset(when string, steps []step, seed uint64) *upheaval {
 		time.Sleep(time.Until(start.Add(s.at)))
 		f.t.Logf("%6.2fs: %v", time.Since(start).Seconds(), s)
 		f.perform(s, u)
+		f.totals.Faults++
 	}
 	f.heal()
 	u.to = make([]map[string]uint64, len(f.members))
@@ -54,7 +59,7 @@ func (f *fleet) upset(when string, steps []step, seed uint64) *upheaval {
 }
 
 func (f *fleet) pumping(m int, seed uint64) order {
-	return order{Do: doPump, Every: pumpEvery, Seed: seed + uint64(m)}
+	return order{Do: doPump, Every: pumpEvery, AtOnce: pumpAtOnce, Seed: seed + uint64(m)}
 }
 
 // perform carries out a step.
@@ -77,6 +82,7 @@ func (f *fleet) perform(s step, u *upheaval) {
 	case restart:
 		a.start()
 		u.restarted[s.a] = true
+		f.published(f.sent[s.a]) // as far as is known
 		f.sent[s.a] = nil
 		a.order(f.pumping(s.a, u.seed))
 	case stopMember, goOn:
@@ -151,11 +157,12 @@ func (f *fleet) losses(u *upheaval) {
 			}
 		}
 	}
+	f.totals.Paths += uint64(checked)
 	f.t.Logf("%d of %d paths were up all the time", checked, len(f.members)*(len(f.members)-1))
 	f.quit()
 }
 
-// badLines makes some lines bad, but not so bad that connections have to end.
+// badLines makes some lines bad, but not so bad that connections have to end. pick draws a number below n.
 func (f *fleet) badLines(pick func(n int) int, detour func() lab.Detour) {
 	f.t.Helper()
 	faults := make(map[[2]int]lab.Fault)

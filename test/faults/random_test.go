@@ -5,50 +5,56 @@
 package faults
 
 import (
+	crand "crypto/rand"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
+	"github.com/brokermesh/brokermesh/pkg/pki"
 	"github.com/brokermesh/brokermesh/test/faults/lab"
 )
 
 // seeds are the schedules that TestRandom runs.
 var seeds = []uint64{1, 2, 3, 4, 5, 6, 7, 8}
 
-// TestRandom runs schedules of faults. -seed=N runs that one alone.
+// TestRandom runs schedules of faults. SEED=n repeats one.
 func TestRandom(t *testing.T) {
 	run := seeds
-	if *seedFlag != 0 {
-		run = []uint64{*seedFlag}
+	if os.Getenv("SEED") != "" {
+		run = seed.Several(t, len(seeds))
 	}
-	for _, seed := range run {
-		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+	for _, n := range run {
+		t.Run(fmt.Sprintf("SEED=%d", n), func(t *testing.T) {
 			t.Parallel()
-			runSeed(t, seed)
+			t.Log(runSeed(t, n))
 		})
 	}
 }
 
 // runSeed makes a random mesh and upsets it a few times. What happens follows from the seed, but for the moments at which it does.
-func runSeed(t testing.TB, seed uint64) {
+func runSeed(t testing.TB, seed uint64) totals {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	w := randomWorld(rng)
-	t.Logf("seed %d; to repeat it: go test ./test/faults -run TestRandom -seed %d\n%v", seed, seed, w)
+	security := []string{"", "", tlsCertificates, tlsAnonymous}[rng.IntN(4)]
+	t.Logf("to repeat it: SEED=%d go test ./test/faults -run TestRandom; TLS: %q\n%v", seed, security, w)
 	ids := make([]bool, len(w.kinds)) // a leaf's messages keep their order over a restart of its node only if that keeps its ID
 	for m := range ids {
 		ids[m] = w.kinds[m] == kindNode && w.hasLeaves(m) || rng.IntN(2) == 0
 	}
-	f := newFleet(t, w, seed, func(m int) bool { return ids[m] })
+	opt := secured(t, security)
+	opt.Messages = pumpRoom
+	f := newFleetTuned(t, w, seed, func(m int) bool { return ids[m] }, 0, func(int) order { return opt })
 	f.quiet("at first", rng.Uint64())
 	for round := range *roundFlag {
 		when := fmt.Sprintf("round %d", round+1)
 		steps := plan(rng, f.w)
 		t.Logf("%s:\n%s", when, describe(steps))
+		if rng.IntN(2) == 0 {
+			f.badLines(rng.IntN, func() lab.Detour { return randomDetour(rng) })
+		}
 		u := f.upset(when, steps, rng.Uint64())
 		whole := f.quiet(when+", after it", rng.Uint64())
 		if whole {
@@ -60,45 +66,24 @@ func runSeed(t testing.TB, seed uint64) {
 	}
 	f.settle("at last")
 	f.finish()
+	return f.totals
 }
 
-// TestSoak runs random schedules for -soak, some at a time, and writes what they were to -soaklog.
-func TestSoak(t *testing.T) {
-	if *soakFlag == 0 {
-		return // make soak sets it
+// secured are options for a way to protect connections.
+func secured(t testing.TB, how string) order {
+	o := order{TLS: how}
+	if how != tlsCertificates {
+		return o
 	}
-	first := *seedFlag
-	if first == 0 {
-		first = rand.Uint64() >> 32
+	now := time.Now()
+	a, err := pki.NewAuthority(crand.Reader, now, "faults")
+	if err != nil {
+		t.Fatal(err)
 	}
-	var out io.Writer = os.Stdout
-	if *soakLog != "" {
-		file, err := os.Create(*soakLog)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		out = io.MultiWriter(file, os.Stdout)
+	leaf, err := a.Issue(crand.Reader, now, pki.NodeRequest("faults", "all"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	start := time.Now()
-	fmt.Fprintf(out, "%s soak for %v, %d abreast, seeds from %d\n", start.UTC().Format(time.RFC3339), *soakFlag, *abreast, first)
-	var next, passed, failed atomic.Uint64
-	var all sync.WaitGroup
-	for range *abreast {
-		all.Go(func() {
-			for time.Since(start) < *soakFlag {
-				seed := first + next.Add(1) - 1
-				began := time.Now()
-				result, count := "ok", &passed
-				if !t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { runSeed(t, seed) }) {
-					result, count = "FAILED", &failed
-				}
-				count.Add(1)
-				fmt.Fprintf(out, "%s seed %d %s after %.0f s\n", time.Now().UTC().Format(time.RFC3339), seed, result, time.Since(began).Seconds())
-			}
-		})
-	}
-	all.Wait()
-	fmt.Fprintf(out, "%s %d schedules in %v: %d passed, %d failed\n", time.Now().UTC().Format(time.RFC3339), passed.Load()+failed.Load(),
-		time.Since(start).Round(time.Second), passed.Load(), failed.Load())
+	o.CertPEM, o.KeyPEM, o.CAPEM = leaf.Cert, leaf.Key, a.CertPEM()
+	return o
 }

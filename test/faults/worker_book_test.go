@@ -167,21 +167,29 @@ func (p *pump) run(o *order, stop, done chan struct{}) {
 	rng := rand.New(rand.NewPCG(o.Seed, p.life))
 	tick := time.NewTicker(time.Duration(max(o.Every, 1)) * time.Millisecond)
 	defer tick.Stop()
-	for i := 0; o.Count == 0 || i < o.Count; i++ {
+	for i := 0; o.Count == 0 || i < o.Count; {
 		select {
 		case <-stop:
 			return
 		case <-tick.C:
 		}
-		topic := topics[rng.IntN(len(topics))]
-		p.number++
-		p.sent[topic]++
-		n := note{p.name, p.life, p.number, p.sent[topic]}
-		if err := p.e.Publish(topic, n.value(o.Size)); err != nil && !errors.Is(err, broker.ErrClosed) {
-			p.err = fmt.Errorf("publish %+v: %w", n, err)
-			return
+		for range max(o.AtOnce, 1) {
+			i++
+			if p.err = p.publish(topics[rng.IntN(len(topics))], o.Size); p.err != nil {
+				return
+			}
 		}
 	}
+}
+
+func (p *pump) publish(topic string, size int) error {
+	p.number++
+	p.sent[topic]++
+	n := note{p.name, p.life, p.number, p.sent[topic]}
+	if err := p.e.Publish(topic, n.value(size)); err != nil && !errors.Is(err, broker.ErrClosed) {
+		return fmt.Errorf("publish %+v: %w", n, err)
+	}
+	return nil
 }
 
 func (p *pump) halt() {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 )
 
 // worker is an endpoint in a process of its own. Orders are carried out one by one.
@@ -93,11 +94,14 @@ func (w *worker) obey(o *order) (answer, error) {
 func (w *worker) start(o *order) (answer, error) {
 	w.before = measure()
 	opt := broker.Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), MaxFrame: o.MaxFrame}
-	opt.PeerQueue = broker.QueueLimit{Bytes: o.Queue, Overflow: broker.Overflow(o.Policy)}
+	opt.PeerQueue = broker.QueueLimit{Messages: o.Messages, Bytes: o.Queue, Overflow: broker.Overflow(o.Policy)}
 	if o.Kind != kindNode {
 		opt.Forward = broker.ForwardNone
 	}
 	opt.PlainProtocol = o.Kind == kindForeign
+	if o.TLS != "" {
+		opt.TLS = &peering.TLS{Anonymous: o.TLS == tlsAnonymous, CertPEM: o.CertPEM, KeyPEM: o.KeyPEM, CAPEM: o.CAPEM}
+	}
 	var err error
 	if o.ID != "" {
 		if opt.ID, err = data.ParseEndpointID(o.ID); err != nil {
