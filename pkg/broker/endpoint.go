@@ -54,6 +54,7 @@ type Endpoint struct {
 	roots    roots // what was received from where
 	tracers  tracers
 	credits  credits
+	memory   *peering.Memory
 
 	stop    context.Context // ends dialing, handshakes and waiting readers
 	cancel  context.CancelFunc
@@ -94,6 +95,7 @@ func New(o Options) (*Endpoint, error) {
 	e := &Endpoint{opt: o, log: o.Logger, registry: peering.NewRegistry(), started: time.Now(), closed: make(chan struct{})}
 	e.stop, e.cancel = context.WithCancel(context.Background())
 	e.registry.Clash = e.clash
+	e.memory = e.newMemory()
 	e.mu.conns = make(map[*peer]struct{})
 	e.mu.peers = make(map[endpointID]*peer)
 	e.mu.targets = make(map[string]*target)
@@ -193,6 +195,7 @@ func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub, internal 
 			return nil, err
 		}
 	}
+	s.account = e.memory.Join(s.shed)
 	open := false
 	e.change(func() {
 		if open = !e.mu.closing; open {
@@ -203,6 +206,7 @@ func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub, internal 
 		}
 	})
 	if !open {
+		s.account.Leave()
 		return nil, ErrClosed
 	}
 	return s, nil

@@ -86,6 +86,7 @@ func (e *Endpoint) serveLocal(l *peering.Link) {
 	defer e.mu.Unlock()
 	if e.mu.closing {
 		l.Close()
+		l.LeaveMemory()
 		e.registry.Forget(l.Peer)
 		return
 	}

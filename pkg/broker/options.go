@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,6 +69,7 @@ const (
 	DefaultSubscriberMessages = 65536
 	DefaultQueueBytes         = 32 << 20
 	DefaultMaxFrame           = 64 << 20
+	DefaultMemoryLimit        = 256 << 20
 )
 
 func (q QueueLimit) withDefaults(messages int) QueueLimit {
@@ -106,6 +108,10 @@ type Options struct {
 	PeerQueue QueueLimit
 	// SubscriberQueue is the limit of subscribers that name none, by default 65536 messages and 32 MiB, dropping the oldest.
 	SubscriberQueue QueueLimit
+	// MemoryLimit is how many bytes the queues of peers and subscribers, large messages that have come in part, and what else has joined
+	// (see Endpoint.Account) may hold together, by default 256 MiB. When it is reached, those that hold the most do what their policy
+	// says until there is room: connections end, messages are dropped. Publishers that can wait begin to wait a little before.
+	MemoryLimit int
 	// TTL is how many hops this endpoint's messages may travel, at most 65535: a backstop against cycles, not a way to choose who gets
 	// them. Zero means 64 between nodes of a mesh and 16 towards others, as C++ Broker writes.
 	TTL int
@@ -131,6 +137,10 @@ func (o Options) validate() (Options, error) {
 	if o.PeerQueue.FlowControl {
 		return o, errors.New("flow control is for subscribers, not for a peer's queue")
 	}
+	if o.MemoryLimit < 0 {
+		return o, fmt.Errorf("memory limit of %d bytes", o.MemoryLimit)
+	}
+	o.MemoryLimit = cmp.Or(o.MemoryLimit, DefaultMemoryLimit)
 	if o.TTL < 0 || o.TTL > 1<<16-1 {
 		return o, fmt.Errorf("TTL %d: allowed are 1 to 65535", o.TTL)
 	}

@@ -79,6 +79,7 @@ func (e *Endpoint) newPeerOn(l *peering.Link, address string, t *target) *peer {
 	p.asked = topic.Filter(l.Announced)
 	p.filter = topic.NewFilter(l.Filter...)
 	p.pings.waiting = make(map[string]chan struct{})
+	l.Account(e.memory, p.shed)
 	return p
 }
 
@@ -87,6 +88,7 @@ func (e *Endpoint) newPeerOn(l *peering.Link, address string, t *target) *peer {
 func (p *peer) run() (cause error, peered bool) {
 	if !p.join() {
 		p.Close()
+		p.LeaveMemory()
 		p.e.registry.Forget(p.Peer)
 		return ErrClosed, false
 	}
@@ -107,6 +109,7 @@ func (p *peer) run() (cause error, peered bool) {
 	p.life.stop()
 	p.dropping.stop()
 	p.leave(cause, peered)
+	p.LeaveMemory()
 	p.e.registry.Forget(p.Peer)
 	close(p.gone)
 	p.e.news.tell()

@@ -50,6 +50,9 @@ type Stats struct {
 	Received, Confirmed, InDoubt uint64
 	// DroppedTopics says to which topics belonged what was dropped for peers, as PeerInfo does for one.
 	DroppedTopics map[string]uint64
+	// MemoryUsed is how many bytes are held of the MemoryLimit, and MemoryReached how often it was reached.
+	MemoryUsed, MemoryLimit int64
+	MemoryReached           uint64
 	// Peers is the number of peerings that stand, Subscribers that of subscribers.
 	Peers, Subscribers int
 	// HandshakesFailed counts accepted connections, DialsFailed attempts that did not become a peering; PeeringsLost counts peerings
@@ -68,6 +71,7 @@ type counters struct {
 	handshakesCrowded             atomic.Uint64
 	bytesIn, bytesOut             atomic.Uint64 // of connections that have ended
 	refusal                       sharedThrottle
+	tight                         sharedThrottle // logs that the memory is used up
 }
 
 func (c *counters) drop(cause DropCause, n uint64) { c.dropped[cause].Add(n) }
@@ -119,6 +123,7 @@ func (e *Endpoint) Stats() Stats {
 		s.BytesIn += p.BytesIn.Load()
 		s.BytesOut += p.BytesOut.Load()
 	}
+	s.MemoryUsed, s.MemoryLimit, s.MemoryReached = e.memory.Used(), e.memory.Limit(), e.memory.Relieved()
 	s.Data, s.Commands, s.Received, s.Confirmed, s.InDoubt = sum.data, sum.commands, sum.received, sum.confirmed, sum.inDoubt
 	s.DroppedTopics = sum.topics.Counts()
 	return s

@@ -44,6 +44,7 @@ type Subscriber struct {
 	flow     *inflow         // nil without flow control
 	ready    chan struct{}   // one slot: there are messages and somebody waits
 	end      chan struct{}   // closed with the subscriber
+	account  *Account        // in the endpoint's memory
 
 	// Guarded by the endpoint's mutex: what was asked for, and the shortest filter that says the same.
 	prefixes []string
@@ -54,6 +55,7 @@ type Subscriber struct {
 		ring    []Message
 		head, n int
 		bytes   int
+		counted int // of bytes, by the account
 		waiting int
 		taken   uint64 // messages that have been queued
 		dropped uint64
@@ -159,6 +161,7 @@ func (s *Subscriber) finish() {
 	if !s.mu.closed {
 		s.mu.closed = true
 		close(s.end)
+		s.account.Leave()
 	}
 }
 
@@ -174,6 +177,7 @@ func (s *Subscriber) popLocked(dst []Message) int {
 		}
 	}
 	s.mu.n -= n
+	s.mu.counted = s.account.Set(s.mu.counted, s.mu.bytes)
 	if s.mu.room != nil && s.mu.n <= s.limit.Messages/2 && s.mu.bytes <= s.limit.Bytes/2 {
 		close(s.mu.room)
 		s.mu.room = nil
@@ -195,6 +199,7 @@ func (s *Subscriber) push(msgs []Message, stop <-chan struct{}) (dropped int) {
 		s.sink(msgs)
 		return 0
 	}
+	s.account.Check()
 	s.mu.Lock()
 	if s.mu.closed {
 		s.mu.Unlock()
@@ -211,6 +216,7 @@ func (s *Subscriber) push(msgs []Message, stop <-chan struct{}) (dropped int) {
 		}
 		s.addLocked(&msgs[i], size)
 	}
+	s.mu.counted = s.account.Set(s.mu.counted, s.mu.bytes)
 	s.mu.dropped += uint64(dropped)
 	wake := s.mu.waiting > 0 && s.mu.n > 0
 	s.mu.Unlock()
@@ -221,7 +227,7 @@ func (s *Subscriber) push(msgs []Message, stop <-chan struct{}) (dropped int) {
 }
 
 func (s *Subscriber) fullLocked(size int) bool {
-	return s.mu.closed || s.mu.n > 0 && (s.mu.n >= s.limit.Messages || s.mu.bytes+size > s.limit.Bytes)
+	return s.mu.closed || s.mu.n > 0 && (s.mu.n >= s.limit.Messages || s.mu.bytes+size > s.limit.Bytes || s.limit.Overflow == OverflowWait && s.e.memory.Over())
 }
 
 // makeRoomLocked applies the policy of a full queue; false means that the new message is lost.

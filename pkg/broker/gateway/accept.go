@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"net/http"
+	"net/netip"
 
 	"github.com/coder/websocket"
 )
@@ -30,17 +31,19 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refused.text, refused.status)
 		return
 	}
-	if !g.enter() {
+	source := sourceOf(r.RemoteAddr)
+	if !g.enter(source) {
 		http.Error(w, "too many clients", http.StatusServiceUnavailable)
 		return
 	}
-	defer g.leave()
+	defer g.leave(source)
 	number := g.number.Add(1) - 1 // before the client knows that it is in
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // the doorman has looked at the origin
 		CompressionMode:    websocket.CompressionDisabled,
 	})
+	g.upgrading.Done()
 	if err != nil {
 		return // Accept has answered
 	}
@@ -62,6 +65,23 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	v := s.view()
 	log.Info("WebSocket client left", "reason", err, "sent", v.Sent, "received", v.Received, "dropped", v.Dropped)
+}
+
+// sourceOf is what the clients of an address are counted by; invalid for the own machine, and where there is no address.
+func sourceOf(remote string) netip.Addr {
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}
+	}
+	a := at.Addr().Unmap().WithZone("")
+	switch {
+	case a.IsLoopback():
+		return netip.Addr{}
+	case a.Is6():
+		network, _ := a.Prefix(64) // IPv6 addresses have that many bits
+		return network.Addr()
+	}
+	return a
 }
 
 // bare is the request without what the session has no need to keep in memory.

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,12 +38,16 @@ type Gateway struct {
 	stop    context.Context // ends every session
 	cancel  context.CancelFunc
 	running sync.WaitGroup // all sessions, and the server of Listen
+	// upgrading are requests that have a place and are on their way to be sessions. The server must not close their connections: the
+	// client may have been told already that it is in, and is to hear why it has to go.
+	upgrading sync.WaitGroup
 
 	mu struct {
 		sync.Mutex
 		closing  bool
-		strange  int // connections that are no sessions yet
-		clients  int // places taken
+		strange  int                // connections that are no sessions yet
+		clients  int                // places taken
+		from     map[netip.Addr]int // the same by source, without the own machine
 		sessions map[*session]struct{}
 	}
 }
@@ -62,6 +67,7 @@ func New(e *broker.Endpoint, o Options) (*Gateway, error) {
 	g.door.Store(newDoorman(o.Access))
 	g.stop, g.cancel = context.WithCancel(context.Background())
 	g.mu.sessions = make(map[*session]struct{})
+	g.mu.from = make(map[netip.Addr]int)
 	g.server = &http.Server{
 		Handler:           g,
 		ReadHeaderTimeout: helloTime,
@@ -159,7 +165,17 @@ func (g *Gateway) Close() error {
 	g.mu.closing = true
 	g.mu.Unlock()
 	g.cancel()
-	err := g.server.Close()
+	upgraded := make(chan struct{})
+	go func() {
+		g.upgrading.Wait()
+		close(upgraded)
+	}()
+	select {
+	case <-upgraded:
+	case <-time.After(hurryTime):
+	}
+	err := g.server.Close() // ends the upgrades that are left, too
+	<-upgraded
 	g.running.Wait()
 	return err
 }
@@ -182,21 +198,28 @@ func (g *Gateway) SetAccess(a Access) error {
 	return nil
 }
 
-// enter takes a place among the clients; false if there is none.
-func (g *Gateway) enter() bool {
+// enter takes a place among the clients; false if there is none, or none for the source.
+func (g *Gateway) enter(source netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.mu.closing || g.mu.clients >= g.o.Limits.Clients {
+	if g.mu.closing || g.mu.clients >= g.o.Limits.Clients || g.mu.from[source] >= g.o.Limits.PerAddress {
 		return false
+	}
+	if source.IsValid() {
+		g.mu.from[source]++
 	}
 	g.mu.clients++
 	g.running.Add(1)
+	g.upgrading.Add(1)
 	return true
 }
 
-func (g *Gateway) leave() {
+func (g *Gateway) leave(source netip.Addr) {
 	g.mu.Lock()
 	g.mu.clients--
+	if g.mu.from[source]--; g.mu.from[source] <= 0 {
+		delete(g.mu.from, source)
+	}
 	g.mu.Unlock()
 	g.running.Done()
 }

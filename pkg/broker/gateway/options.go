@@ -60,6 +60,9 @@ type Options struct {
 type Limits struct {
 	// Clients is how many there may be at a time, by default 100. As many connections again may be on their way to be one.
 	Clients int
+	// PerAddress is how many of them may come from one address, or with IPv6 from one network of 64 bits; by default half of Clients. An
+	// address of the own machine may have all.
+	PerAddress int
 	// Message is how many bytes a message of a client may have, by default 16 MiB, and Depth how deep containers may be nested in
 	// it, by default as deep as values can be, which is 128.
 	Message, Depth int
@@ -103,6 +106,7 @@ func (o Options) withDefaults() Options {
 	}
 	l := &o.Limits
 	l.Clients = cmp.Or(l.Clients, DefaultClients)
+	l.PerAddress = cmp.Or(l.PerAddress, (l.Clients+1)/2)
 	l.Message = cmp.Or(l.Message, DefaultMessage)
 	l.Depth = cmp.Or(l.Depth, data.MaxDepth)
 	l.Subscriptions = cmp.Or(l.Subscriptions, DefaultSubscriptions)
@@ -127,7 +131,7 @@ func (o Options) Validate() error {
 	oneOf("excess", string(o.Limits.Rate.Excess), string(ExcessThrottle), string(ExcessDisconnect))
 	l := o.Limits
 	for name, n := range map[string]int{
-		"clients": l.Clients, "bytes of a message": l.Message, "nesting": l.Depth, "subscriptions": l.Subscriptions,
+		"clients": l.Clients, "clients of an address": l.PerAddress, "bytes of a message": l.Message, "nesting": l.Depth, "subscriptions": l.Subscriptions,
 		"bytes of a prefix": l.Prefix, "queued messages": l.Queue.Messages, "queued bytes": l.Queue.Bytes,
 	} {
 		if n < 0 {

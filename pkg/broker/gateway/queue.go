@@ -22,14 +22,16 @@ func sizeOf(m *broker.Message) int { return itemOverhead + len(m.Topic) + m.Valu
 
 // queue holds what waits for one client. Adding never blocks.
 type queue struct {
-	limit broker.QueueLimit
-	ready chan struct{} // one slot: there is something
+	limit   broker.QueueLimit
+	ready   chan struct{}   // one slot: there is something
+	account *broker.Account // in the endpoint's memory; may be nil
 
 	mu struct {
 		sync.Mutex
 		items   []broker.Message
 		head    int
 		bytes   int
+		counted int       // of bytes, by the account
 		dropped uint64    // by this queue
 		lost    uint64    // before it
 		since   time.Time // since when more than limit wait; zero: they don't
@@ -43,6 +45,7 @@ func newQueue(limit broker.QueueLimit) *queue {
 // push adds a message, at the cost of others if that is the policy. False means that the client is too slow for it and must go.
 func (q *queue) push(m broker.Message) bool {
 	size := sizeOf(&m)
+	q.account.Check()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch q.limit.Overflow {
@@ -82,6 +85,7 @@ func (q *queue) addLocked(m broker.Message, size int) {
 	}
 	q.mu.items = append(q.mu.items, m)
 	q.mu.bytes += size
+	q.mu.counted = q.account.Set(q.mu.counted, q.mu.bytes)
 	select {
 	case q.ready <- struct{}{}:
 	default:
@@ -120,6 +124,7 @@ func (q *queue) popLocked() broker.Message {
 	q.mu.items[q.mu.head] = broker.Message{}
 	q.mu.head++
 	q.mu.bytes -= sizeOf(&m)
+	q.mu.counted = q.account.Set(q.mu.counted, q.mu.bytes)
 	waiting := q.waitingLocked()
 	if waiting == 0 {
 		q.mu.items, q.mu.head = q.mu.items[:0], 0
@@ -131,6 +136,42 @@ func (q *queue) popLocked() broker.Message {
 		q.mu.since = time.Time{}
 	}
 	return m
+}
+
+// shed gives up about so many bytes because the endpoint's memory is used up. False means that the client must go instead.
+func (q *queue) shed(bytes int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.limit.Overflow == broker.OverflowDisconnect {
+		return q.waitingLocked() == 0
+	}
+	for bytes > 0 && q.waitingLocked() > 0 {
+		had := q.mu.bytes
+		if q.limit.Overflow == broker.OverflowDropNewest {
+			q.popNewestLocked()
+		} else {
+			q.popLocked()
+		}
+		q.mu.dropped++
+		bytes -= int64(had - q.mu.bytes)
+	}
+	return true
+}
+
+func (q *queue) popNewestLocked() {
+	last := len(q.mu.items) - 1
+	q.mu.bytes -= sizeOf(&q.mu.items[last])
+	q.mu.items[last] = broker.Message{}
+	q.mu.items = q.mu.items[:last]
+	q.mu.counted = q.account.Set(q.mu.counted, q.mu.bytes)
+}
+
+// clear throws away what waits for a client that is gone.
+func (q *queue) clear() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.items, q.mu.head, q.mu.bytes = nil, 0, 0
+	q.account.Leave()
 }
 
 // state is how many messages wait, and how many were dropped.

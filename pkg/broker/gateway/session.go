@@ -95,6 +95,11 @@ func newSession(g *Gateway, conn *websocket.Conn, r *http.Request) *session {
 	}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.io, s.cut = context.WithCancel(context.Background())
+	s.queue.account = g.e.Account(func(bytes int64) {
+		if !s.queue.shed(bytes) {
+			s.end(errOverflow)
+		}
+	})
 	return s
 }
 
@@ -131,6 +136,7 @@ func (s *session) run(main func(context.Context) error) error {
 	}
 	_ = s.conn.Close(status, short(text)) // the client may be gone already
 	s.working.Wait()
+	s.queue.clear()
 	return reason
 }
 

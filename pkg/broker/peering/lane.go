@@ -24,6 +24,9 @@ type chunk struct {
 	off     int // of the first frame that is still queued
 	msgs    int
 	splices []splice
+	account *Account
+	held    int // buf and what the splices add
+	counted int // of held, by the account
 }
 
 type splice struct {
@@ -35,7 +38,22 @@ type splice struct {
 
 var chunks = sync.Pool{New: func() any { return &chunk{buf: make([]byte, 0, chunkSize)} }}
 
+// splice adds what stands behind the chunk's bytes of now.
+func (c *chunk) splice(s splice) {
+	s.at = len(c.buf)
+	c.splices = append(c.splices, s)
+	c.hold(s.size)
+}
+
+// hold notes that the chunk keeps so many bytes more, or less.
+func (c *chunk) hold(n int) {
+	c.held += n
+	c.counted = c.account.Set(c.counted, c.held)
+}
+
 func (c *chunk) free() {
+	c.hold(-c.held)
+	c.account = nil
 	if cap(c.buf) != chunkSize {
 		return
 	}
@@ -70,6 +88,8 @@ func (c *chunk) dropFirst() int {
 	// A splice before the end that the frame would have without one is the frame's own: the next frame's comes after its header.
 	if len(c.splices) > 0 && c.splices[0].at < c.off+size {
 		inline -= c.splices[0].size
+		c.hold(-c.splices[0].size)
+		c.splices[0] = splice{}
 		c.splices = c.splices[1:]
 	}
 	c.off += inline
@@ -99,6 +119,7 @@ type lane struct {
 	chunks      []*chunk
 	msgs, bytes int
 	book        ledger
+	account     *Account
 	// in counts the frames that were ever appended, out those that were taken by the writer or dropped.
 	in, out uint64
 }
@@ -116,6 +137,8 @@ func (l *lane) space(n int) *chunk {
 	} else {
 		c.buf = make([]byte, 0, n)
 	}
+	c.account = l.account
+	c.hold(cap(c.buf))
 	l.chunks = append(l.chunks, c)
 	return c
 }
@@ -186,7 +209,7 @@ func (l *lane) discard() []*chunk {
 	out := l.chunks
 	l.book.dropped.add(l.msgs, l.bytes)
 	l.out += uint64(l.msgs)
-	*l = lane{in: l.in, out: l.out, book: l.book}
+	*l = lane{in: l.in, out: l.out, book: l.book, account: l.account}
 	return out
 }
 

@@ -18,6 +18,7 @@ const (
 type links struct {
 	waiting []linkFrame
 	bytes   int
+	counted int                     // of bytes, by the account
 	at      map[data.EndpointID]int // last place of each node in waiting
 }
 
@@ -59,6 +60,7 @@ func (q *Queue) LinkState(node data.EndpointID, frame []byte, behind bool) Resul
 	w := &l.waiting[i]
 	l.bytes -= len(w.frame)
 	w.frame = frame
+	l.counted = q.account.Set(l.counted, l.bytes)
 	if behind && !w.behind {
 		w.behind = true
 		q.mu.data.cut()
@@ -86,6 +88,7 @@ func (q *Queue) readyLinksLocked(b *batch) {
 	}
 	clear(l.waiting[len(kept):])
 	l.waiting = kept
+	l.counted = q.account.Set(l.counted, l.bytes)
 }
 
 // barrier tells up to which frame the lanes may go out before link state that waits.

@@ -68,9 +68,11 @@ const (
 // Queue holds the frames that wait for one peer's writer. Producers only append bytes under a short lock; they never wait for the
 // network. The writer takes whole chunks, so that one write carries many frames.
 type Queue struct {
-	limit  Limit
-	local  bool          // towards an endpoint of this process: values stay values
-	wakeup chan struct{} // one slot: the writer has something to do
+	limit   Limit
+	local   bool          // towards an endpoint of this process: values stay values
+	wakeup  chan struct{} // one slot: the writer has something to do
+	memory  *Memory       // may be nil
+	account *Account      // of the queue in it
 
 	mu struct {
 		sync.Mutex
@@ -105,6 +107,7 @@ func NewQueue(limit Limit) *Queue { return &Queue{limit: limit, wakeup: make(cha
 
 // Append queues a complete frame, length included. The bytes are copied. A full queue does what its limit says.
 func (q *Queue) Append(to Lane, frame []byte) Result {
+	q.memory.Check()
 	q.mu.Lock()
 	l, r := q.admitLocked(to, frame[4:], len(frame), ByPolicy)
 	if l != nil {
@@ -119,13 +122,14 @@ func (q *Queue) Append(to Lane, frame []byte) Result {
 // AppendShared queues a frame of which the payload is kept as it is: nobody may change it any more. head is the frame up to the
 // payload, the length included. A full queue does what its limit says.
 func (q *Queue) AppendShared(to Lane, head, payload []byte) Result {
+	q.memory.Check()
 	q.mu.Lock()
 	size := len(head) + len(payload)
 	l, r := q.admitLocked(to, head[4:], size, ByPolicy)
 	if l != nil {
 		c := l.space(len(head))
 		c.buf = append(c.buf, head...)
-		c.splices = append(c.splices, splice{at: len(c.buf), size: len(payload), payload: payload})
+		c.splice(splice{size: len(payload), payload: payload})
 		l.added(c, size)
 	}
 	q.unlockAndWake(l != nil)
@@ -170,6 +174,9 @@ const (
 
 // Put queues a frame.
 func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
+	if how != OrFull {
+		q.memory.Check()
+	}
 	q.mu.Lock()
 	if f.Counter != nil {
 		f.Number = f.Counter.Add(1)
@@ -182,6 +189,9 @@ func (q *Queue) Put(to Lane, f *Frame, how Admission) Result {
 // PutAll queues a frame in n queues, under one number if it has a Counter. Two calls must name the queues that both use in the same
 // order. What became of the frame in the i-th queue is told to result.
 func PutAll(n int, queue func(i int) *Queue, to Lane, f *Frame, how Admission, result func(i int, r Result)) {
+	if n > 0 && how != OrFull {
+		queue(0).memory.Check()
+	}
 	for i := range n {
 		queue(i).mu.Lock()
 	}
@@ -218,9 +228,9 @@ func (q *Queue) putLocked(to Lane, f *Frame, how Admission) (news bool, r Result
 	}
 	switch {
 	case asValue:
-		c.splices = append(c.splices, splice{at: len(c.buf), size: f.Encoded, value: f.Value})
+		c.splice(splice{size: f.Encoded, value: f.Value})
 	case f.Shared:
-		c.splices = append(c.splices, splice{at: len(c.buf), size: len(f.Payload), payload: f.Payload})
+		c.splice(splice{size: len(f.Payload), payload: f.Payload})
 	case f.Payload != nil:
 		c.buf = append(c.buf, f.Payload...)
 	default:
@@ -242,7 +252,7 @@ func (q *Queue) admitLocked(to Lane, head []byte, size int, how Admission) (*lan
 		return nil, q.refuseLocked(&q.mu.command, head, size)
 	}
 	l := &q.mu.data
-	if !q.fullLocked(size) {
+	if !q.fullLocked(size) && (how != OrFull || !q.tightLocked()) {
 		return l, Queued
 	}
 	switch {
@@ -280,6 +290,9 @@ func (q *Queue) fullLocked(size int) bool {
 	l := &q.mu.data
 	return l.msgs > 0 && (l.msgs >= q.limit.Messages || l.bytes+size > q.limit.Bytes)
 }
+
+// tightLocked tells whether a producer who can wait should wait for the sake of the endpoint's memory.
+func (q *Queue) tightLocked() bool { return q.mu.data.msgs > 0 && q.memory.Tight() }
 
 // Control queues a ping or pong. Overflowed means that the peer has not taken 1024 of them.
 func (q *Queue) Control(frame []byte) Result {
@@ -345,7 +358,7 @@ func (q *Queue) close() (dead []*chunk) {
 	for _, c := range q.mu.control.discard() {
 		c.free()
 	}
-	q.mu.dead, q.mu.update, q.mu.last, q.mu.links = nil, nil, nil, links{}
+	q.mu.dead, q.mu.update, q.mu.last, q.mu.links = nil, nil, nil, links{counted: q.account.Set(q.mu.links.counted, 0)}
 	q.roomLocked()
 	q.flushedLocked()
 	return dead
@@ -370,7 +383,7 @@ func (q *Queue) unlockAndWake(news bool) {
 func (q *Queue) Room(size int) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.mu.sealed || !q.fullLocked(size) {
+	if q.mu.sealed || !q.fullLocked(size) && !q.tightLocked() {
 		return nil
 	}
 	if q.mu.room == nil {

@@ -21,6 +21,7 @@ type Reader struct {
 	buf        []byte
 	start, end int // the bytes that were read and not handed out
 	frames     [][]byte
+	account    *Account
 }
 
 // NewReader reads frames of at most max bytes of body. rest are bytes that were read before.
@@ -89,8 +90,10 @@ func (r *Reader) makeRoom() {
 	}
 	if size != len(r.buf) {
 		buf := make([]byte, size)
+		r.account.Add(int64(size - len(r.buf)))
 		r.end = copy(buf, rest)
 		r.buf, r.start = buf, 0
+		r.account.Check()
 	} else if r.start > 0 {
 		r.end = copy(r.buf, rest)
 		r.start = 0

@@ -4,17 +4,15 @@ package peering
 
 import (
 	"encoding/binary"
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
-
-var tallySeed = flag.Uint64("tally.seed", 0, "another seed for TestTally")
 
 // tallyModel counts from outside what goes through a queue.
 type tallyModel struct {
@@ -127,8 +125,10 @@ func (m *tallyModel) step() bool {
 			m.writing = slices.Concat(m.b.bufs...)
 		}
 		return m.open
-	case k < 992:
+	case k < 991:
 		m.q.Seal()
+	case k < 992:
+		m.q.shed(int64(m.r.IntN(100_000)))
 	case k < 994:
 		m.q.Close()
 	case k < 996 && len(m.writing) > 0: // the connection ends in the middle of a write
@@ -144,14 +144,14 @@ func (m *tallyModel) step() bool {
 
 // TestTally compares the figures of queues with what goes in and out, through whole lives with random ends.
 func TestTally(t *testing.T) {
-	seeds := []uint64{*tallySeed}
-	for i := range uint64(300) {
-		seeds = append(seeds, i+1)
-	}
-	for _, seed := range seeds {
+	first := seed.For(t)
+	for seed := first; seed < first+300; seed++ {
 		r := rand.New(rand.NewPCG(seed, 5))
 		limit := Limit{1 + r.IntN(200), 1 + r.IntN(300_000), Policy(r.IntN(3))}
-		m := &tallyModel{t: t, r: r, q: NewQueue(limit), topics: make(map[string]uint64), open: true}
+		memory := NewMemory(1 << 40)
+		link := &Link{Queue: NewQueue(limit)}
+		link.Account(memory, func(int, bool) {})
+		m := &tallyModel{t: t, r: r, q: link.Queue, topics: make(map[string]uint64), open: true}
 		for n := 0; n < 2000 && m.step(); n++ {
 			m.check()
 		}
@@ -165,6 +165,9 @@ func TestTally(t *testing.T) {
 		st := m.q.Stats()
 		if still := st.Data.Still().Plus(st.Commands.Still()); still != (Tally{}) {
 			t.Fatalf("seed %d: after the end %v are still queued", seed, still)
+		}
+		if memory.Used() != 0 {
+			t.Fatalf("seed %d: %d bytes are held by nobody", seed, memory.Used())
 		}
 		for prefix, n := range m.q.TopicDrops() {
 			if prefix != OtherTopics && n > m.topics[prefix] {
