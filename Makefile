@@ -81,9 +81,13 @@ soak: ## Random faults for DURATION, beginning with SEED if it is set; the log g
 e2e: images ## End-to-end tests on a real cluster.
 	hack/e2e
 
+RUNS ?= 5
+COUNT ?= 0
+PREVIOUS ?= HEAD~1
+GOBENCH ?= yes
 .PHONY: bench
-bench: ## Benchmarks of the engine's hot paths.
-	go test -run '^$$' -bench . -benchmem ./pkg/broker/... ./pkg/store/...
+bench: bin/brokerctl ## All workloads RUNS times, a table of it, and Go benchmarks against PREVIOUS. Quick: RUNS=1 COUNT=20000 GOBENCH=no.
+	go run ./hack/bench -runs $(RUNS) -count $(COUNT) -previous $(PREVIOUS) -no-go=$(if $(filter yes,$(GOBENCH)),false,true)
 
 ##@ Cluster
 

@@ -52,7 +52,7 @@ func (h *halfFlags) add(cmd *cobra.Command, peer string) {
 	f.StringArrayVar(&h.link.Peers, "peer", nil, peer)
 	f.StringVar(&h.link.Listen, "listen", "", "`HOST:PORT` to listen on; port 0 takes a free one and names it on standard error")
 	f.StringVar(&h.tlsDir, "tls-dir", "", "`DIR` with ca.crt, tls.crt and tls.key; without it there is no TLS")
-	f.BoolVar(&h.link.Client, "client", false, "be a client of a mesh of nodes, instead of a plain Broker")
+	f.BoolVar(&h.link.Mesh, "mesh", false, "take part in a mesh, as a client (relay: as a node), instead of being a plain Broker")
 	h.flags(cmd)
 	cmd.MarkFlagsOneRequired("peer", "listen")
 }

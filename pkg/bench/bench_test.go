@@ -135,12 +135,18 @@ func TestFanOut(t *testing.T) {
 }
 
 func TestRelay(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testRelay(t, false) })
+	t.Run("mesh", func(t *testing.T) { testRelay(t, true) })
+}
+
+func testRelay(t *testing.T, mesh bool) {
 	const count = 5000
-	sink := begin(t, listen(), sinkOf(count))
-	l := listen()
+	in := func(l Link) Link { l.Mesh = mesh; return l }
+	sink := begin(t, in(listen()), sinkOf(count))
+	l := in(listen())
 	l.Peers = []string{sink.at()}
 	relay := begin(t, l, func(ctx context.Context, l Link) (RelayResult, error) { return Relay(ctx, RelayOptions{Link: l}) })
-	source := begin(t, dial(relay.at()), sourceOf(count, 1))
+	source := begin(t, in(dial(relay.at())), sourceOf(count, 1))
 	r, s, m := source.end(), sink.end(), relay.end()
 	if r.Checksum != s.Checksum {
 		t.Errorf("source %+v, sink %+v", r, s)
@@ -223,7 +229,7 @@ func TestFailures(t *testing.T) {
 		t.Errorf("event 3: %v", err)
 	}
 	client := listen()
-	client.Client = true
+	client.Mesh = true
 	if _, err := counterOf(1)(t.Context(), client); err == nil {
 		t.Error("a counter is a client")
 	}

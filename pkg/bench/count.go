@@ -101,7 +101,7 @@ func newCounter(ctx context.Context, l *Link) (*counter, error) {
 	var est *peering.Established
 	var err error
 	switch {
-	case l.Client:
+	case l.Mesh:
 		return nil, errors.New("what only counts frames is no client of a mesh")
 	case len(l.Peers) == 1 && l.Listen == "":
 		est, err = dialOnce(ctx, l.Peers[0], config)

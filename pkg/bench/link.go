@@ -29,10 +29,11 @@ type Link struct {
 	Listening func(net.Addr)
 	// TLS protects all connections; nil means plain TCP.
 	TLS *peering.TLS
-	// Client takes part in this project's extensions as a client does. Without
-	// it the half is what C++ Broker would be, and a node of a mesh passes
-	// nothing from one such half to another.
-	Client bool
+	// Mesh makes the half take part in this project's extensions: as a client of
+	// a mesh, and a relay as a node of it. Without it the half is what C++ Broker
+	// would be, and a node of a mesh passes nothing from one such half to
+	// another.
+	Mesh bool
 }
 
 // redial is the pause before a peer that doesn't answer yet is dialed again.
@@ -43,7 +44,7 @@ func (l *Link) endpoint(o broker.Options) (*broker.Endpoint, error) {
 	if l.Listen == "" && len(l.Peers) == 0 {
 		return nil, errors.New("nobody to talk to: neither an address to listen on nor one to dial")
 	}
-	o.TLS, o.PlainProtocol = l.TLS, !l.Client
+	o.TLS, o.PlainProtocol = l.TLS, !l.Mesh
 	e, err := broker.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("make an endpoint: %w", err)

@@ -49,7 +49,11 @@ func Relay(ctx context.Context, o RelayOptions) (result RelayResult, err error) 
 	if o.QueueBytes == 0 {
 		o.QueueBytes = relayQueue
 	}
-	e, err := o.endpoint(broker.Options{Forward: broker.ForwardAll, PeerQueue: broker.QueueLimit{Messages: relayQueue, Bytes: o.QueueBytes}})
+	mode := broker.ForwardAll
+	if o.Mesh {
+		mode = broker.ForwardMesh
+	}
+	e, err := o.endpoint(broker.Options{Forward: mode, PeerQueue: broker.QueueLimit{Messages: relayQueue, Bytes: o.QueueBytes}})
 	if err != nil {
 		return RelayResult{}, err
 	}
