@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/test/faults/lab"
 )
 
@@ -63,4 +64,72 @@ func TestPartition(t *testing.T) {
 			f.finish()
 		})
 	}
+}
+
+// TestHalfOpen kills a node that nobody hears of any more and has it come back at the same address: whoever still has half of the old
+// connection takes the new one, whether the node comes as the same endpoint, whose old connection is in its way, or as another one.
+func TestHalfOpen(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		member int // the first one, 0, dials 1 and is dialed by 2
+		keepID bool
+	}{{"dialer, same ID", 2, true}, {"dialer, another ID", 2, false}, {"listener, same ID", 1, true}, {"listener, another ID", 1, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := &world{kinds: []kind{kindNode, kindNode, kindNode}, links: map[link]bool{{0, 1}: true, {0, 2}: true}, wants: [][]string{{"/"}, {"/"}, {"/"}}}
+			f := newFleet(t, w, 1, func(int) bool { return tt.keepID })
+			f.quiet("at first", 1)
+			m := f.members[tt.member]
+			mute := make(map[[2]int]lab.Fault)
+			for _, p := range w.peers(tt.member) {
+				mute[[2]int{tt.member, p}], mute[[2]int{p, tt.member}] = lab.Fault{Mute: true}, lab.Fault{Mute: true}
+			}
+			f.change(mute)
+			m.kill()
+			m.start()
+			f.sent[tt.member] = nil
+			f.quiet("after it has come back", 2)
+			f.heal() // else the end of every connection had to be found out
+			f.finish()
+		})
+	}
+}
+
+// TestStopped lets a process stand still while a lot is published for it. Its peer gives it up without taking more memory than its queue
+// may have, serves another one meanwhile, and takes it back when it goes on.
+func TestStopped(t *testing.T) {
+	for _, policy := range []broker.Overflow{broker.OverflowDisconnect, broker.OverflowDropNewest, broker.OverflowDropOldest} {
+		t.Run(fmt.Sprint(policy), func(t *testing.T) {
+			t.Parallel()
+			w := &world{kinds: []kind{kindNode, kindNode, kindNode}, links: map[link]bool{{0, 1}: true, {0, 2}: true}, wants: [][]string{nil, {"/"}, {"/"}}}
+			f := newFleetTuned(t, w, 1, never, 0, func(int) order { return order{Queue: 16 << 20, Policy: uint8(policy)} })
+			f.quiet("at first", 1)
+			f.members[1].stop(true)
+			from, to := f.members[0], f.members[2]
+			before := f.sent[0]
+			f.sent[0] = from.order(order{Do: doBurst, Count: 600, Every: 10, Size: 128 << 10}).Published
+			poll(t, "m2", func() string {
+				return lacks(to.order(order{Do: doArrivals}), from, before, f.sent[0])
+			})
+			poll(t, "m0", func() string {
+				if s := from.order(order{Do: doState}).Stats; s.Lost == 0 && s.Dropped["peer_queue"] == 0 {
+					return "has lost nothing that was meant for m1"
+				}
+				return ""
+			})
+			f.members[1].stop(false)
+			f.quiet("when it goes on", 2)
+			f.finish()
+		})
+	}
+}
+
+// lacks names what of a member has not come.
+func lacks(got answer, from *member, earlier, sent map[string]uint64) string {
+	for _, topic := range topics {
+		if m := missing(got.Streams[from.streamName()][streamKey(from.life, topic)], earlier[topic], sent[topic]); len(m) > 0 {
+			return fmt.Sprintf("lacks %v at %s", m, topic)
+		}
+	}
+	return ""
 }

@@ -69,10 +69,11 @@ func (f *fleet) perform(s step, u *upheaval) {
 	switch s.do {
 	case breakLine, healLine:
 		f.change(map[[2]int]lab.Fault{{s.a, s.b}: s.there, {s.b, s.a}: s.back})
-	case isolate, rejoin:
+	case isolate, rejoin, rejoinMute:
 		faults := make(map[[2]int]lab.Fault)
 		for _, p := range u.union.peers(s.a) {
-			faults[[2]int{s.a, p}], faults[[2]int{p, s.a}] = lab.Fault{Cut: s.do == isolate}, lab.Fault{Cut: s.do == isolate}
+			fault := lab.Fault{Cut: s.do == isolate, Mute: s.do == rejoinMute}
+			faults[[2]int{s.a, p}], faults[[2]int{p, s.a}] = fault, fault
 		}
 		f.change(faults)
 	case killMember:

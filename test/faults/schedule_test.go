@@ -25,6 +25,7 @@ const (
 	healLine    action = "heal"      //
 	isolate     action = "isolate"   // all lines of a member are cut
 	rejoin      action = "rejoin"    //
+	rejoinMute  action = "mute"      // the same, but the ends of connections don't get through until the round ends
 	killMember  action = "kill"      //
 	closeMember action = "close"     // as programs should
 	restart     action = "restart"   //
@@ -203,7 +204,7 @@ func (p *planner) member(m, dice int) {
 		begin.do = killMember
 		if longer := d + p.while(); p.takeLines(m, longer) {
 			p.add(0, step{do: isolate, a: m})
-			p.add(longer, step{do: rejoin, a: m})
+			p.add(longer, step{do: []action{rejoin, rejoinMute}[p.rng.IntN(2)], a: m})
 		}
 	}
 	p.members[m] = p.now + d + time.Second

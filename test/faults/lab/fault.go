@@ -17,6 +17,8 @@ import (
 type Fault struct {
 	// Cut drops every packet, without a reset or any other sign.
 	Cut bool
+	// Mute drops the packets that end or reset connections: nobody hears of the end of a process.
+	Mute bool
 	// Loss is how many of a hundred packets are dropped: one of Losses, or 0.
 	Loss int
 	// Detour, if not zero, sends packets through the router in user space.
@@ -41,9 +43,10 @@ type way struct{ from, to netip.Addr }
 const mark = 1
 
 // ruleset are the rules of the router. Which hosts they concern is in sets of pairs. What comes back from the detour has been through
-// the rules, and only a cut still counts for it.
+// the rules, and only Cut and Mute still count for it.
 const ruleset = `table ip faults {
 	set cuts { type ipv4_addr . ipv4_addr; }
+	set mutes { type ipv4_addr . ipv4_addr; }
 	set loss1 { type ipv4_addr . ipv4_addr; }
 	set loss5 { type ipv4_addr . ipv4_addr; }
 	set loss20 { type ipv4_addr . ipv4_addr; }
@@ -55,6 +58,7 @@ const ruleset = `table ip faults {
 	chain pass {
 		type filter hook forward priority filter
 		ip saddr . ip daddr @cuts drop
+		ip saddr . ip daddr @mutes tcp flags & (fin | rst) != 0 drop
 		iifname "` + tunBack + `" accept
 		ip saddr . ip daddr @loss1 numgen random mod 100 < 1 drop
 		ip saddr . ip daddr @loss5 numgen random mod 100 < 5 drop
@@ -97,7 +101,7 @@ func (l *Lab) Heal() error {
 
 // applyLocked writes all sets anew, in one transaction.
 func (l *Lab) applyLocked() error {
-	members := map[string][]string{"cuts": nil, "detours": nil}
+	members := map[string][]string{"cuts": nil, "mutes": nil, "detours": nil}
 	for _, n := range Losses {
 		members[lossSet(n)] = nil
 	}
@@ -106,6 +110,9 @@ func (l *Lab) applyLocked() error {
 		pair := w.from.String() + " . " + w.to.String()
 		if f.Cut {
 			members["cuts"] = append(members["cuts"], pair)
+		}
+		if f.Mute {
+			members["mutes"] = append(members["mutes"], pair)
 		}
 		if f.Loss > 0 {
 			members[lossSet(f.Loss)] = append(members[lossSet(f.Loss)], pair)

@@ -133,3 +133,28 @@ func TestBadLoss(t *testing.T) {
 		t.Error("a loss without a rule was taken")
 	}
 }
+
+// TestMute sees that the end of a connection is not heard of, nor the reset of what has ended, and that data still comes through.
+func TestMute(t *testing.T) {
+	l, dial := newEcho(t)
+	c := dial()
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	if err := l.Change(map[[2]*Host]Fault{{a, b}: {Mute: true}, {b, a}: {Mute: true}}); err != nil {
+		t.Fatal(err)
+	}
+	echo(t, c, 100_000)
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil { // the server would answer by closing
+		t.Fatal(err)
+	}
+	c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("while it is mute: %d bytes, %v", n, err)
+	}
+	if err := l.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadDeadline(time.Now().Add(time.Minute))
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("after it has healed: %v", err)
+	}
+}
