@@ -42,8 +42,9 @@ use.
 // halfFlags are what all halves that talk to others have in common.
 type halfFlags struct {
 	profile
-	link   bench.Link
-	tlsDir string
+	link      bench.Link
+	tlsDir    string
+	anonymous bool
 }
 
 // add defines the flags. Of peer and listen, one has to be given.
@@ -52,9 +53,11 @@ func (h *halfFlags) add(cmd *cobra.Command, peer string) {
 	f.StringArrayVar(&h.link.Peers, "peer", nil, peer)
 	f.StringVar(&h.link.Listen, "listen", "", "`HOST:PORT` to listen on; port 0 takes a free one and names it on standard error")
 	f.StringVar(&h.tlsDir, "tls-dir", "", "`DIR` with ca.crt, tls.crt and tls.key; without it there is no TLS")
+	f.BoolVar(&h.anonymous, "anonymous", false, "TLS without certificates, as Zeek does by default")
 	f.BoolVar(&h.link.Mesh, "mesh", false, "take part in a mesh, as a client (relay: as a node), instead of being a plain Broker")
 	h.flags(cmd)
 	cmd.MarkFlagsOneRequired("peer", "listen")
+	cmd.MarkFlagsMutuallyExclusive("tls-dir", "anonymous")
 }
 
 // half makes a command's RunE: check looks at the flags, run is the work.
@@ -64,6 +67,9 @@ func half[R any](h *halfFlags, check func() error, run func(context.Context, ben
 			if h.link.TLS, err = peering.LoadTLS(h.tlsDir); err != nil {
 				return fmt.Errorf("--tls-dir %s: %w", h.tlsDir, err)
 			}
+		}
+		if h.anonymous {
+			h.link.TLS = &peering.TLS{Anonymous: true}
 		}
 		return check()
 	}, func(cmd *cobra.Command) (R, error) {

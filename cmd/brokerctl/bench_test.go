@@ -87,7 +87,7 @@ func agree(t *testing.T, source, sink map[string]any) {
 
 func TestBenchPubsub(t *testing.T) {
 	for _, event := range []string{"1", "2"} {
-		for _, security := range [][]string{nil, {"--tls-dir", certificateDir(t)}} {
+		for _, security := range [][]string{nil, {"--tls-dir", certificateDir(t)}, {"--anonymous"}} {
 			sink := beginHalf(t, append([]string{"sink", "--listen", "127.0.0.1:0", "--count", "20000"}, security...)...)
 			source := benchLast(t, "source", append([]string{"source", "--peer", sink.address, "--count", "20000", "--event", event}, security...))
 			agree(t, source, sink.end(t, "sink"))

@@ -72,6 +72,7 @@ func TestUsage(t *testing.T) {
 		{"bench sink --listen x:1 --count 0", ctl.ExitBadInput, "--count"},
 		{"bench sink --listen nowhere:1 --count 1", ctl.ExitFailure, "listen"},
 		{"bench sink --listen x:1 --tls-dir /does/not/exist", ctl.ExitBadInput, "--tls-dir"},
+		{"bench sink --listen x:1 --tls-dir x --anonymous", ctl.ExitBadInput, "none of the others can be"},
 		{"bench relay --listen x:1 --queue-bytes 0", ctl.ExitBadInput, "--queue-bytes"},
 		{"bench ping --peer x:1 --count 0", ctl.ExitBadInput, "--count"},
 		{"bench pong --listen x:1 --count -1", ctl.ExitBadInput, "--count"},

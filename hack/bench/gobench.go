@@ -44,8 +44,8 @@ func compareGo(ctx context.Context, o options) error {
 			return fmt.Errorf("build the benchmarks of the %s tree: %w", t.name, err)
 		}
 	}
-	for i := range o.runs {
-		fmt.Fprintf(os.Stderr, "== Go benchmarks, run %d of %d\n", i+1, o.runs)
+	for i := range o.goRuns {
+		fmt.Fprintf(os.Stderr, "== Go benchmarks, run %d of %d\n", i+1, o.goRuns)
 		for _, pkg := range packagesOf(trees) {
 			for _, t := range trees {
 				if err := t.run(ctx, pkg, o); err != nil {

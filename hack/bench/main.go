@@ -30,6 +30,7 @@ type options struct {
 	only      string
 	out       string
 	previous  string
+	goRuns    int
 	benchTime time.Duration
 	noGo      bool
 }
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "run the workloads whose name has this `TEXT` in it")
 	flag.StringVar(&o.out, "o", "bin/bench", "`FOLDER` for what is written")
 	flag.StringVar(&o.previous, "previous", "HEAD~1", "the `COMMIT` that Go benchmarks are compared with")
+	flag.IntVar(&o.goRuns, "go-runs", 6, "how often each Go benchmark is run; benchstat needs 6 to be sure of anything")
 	flag.DurationVar(&o.benchTime, "benchtime", 200*time.Millisecond, "how long each Go benchmark runs")
 	flag.BoolVar(&o.noGo, "no-go", false, "no Go benchmarks")
 	flag.Parse()
@@ -54,8 +56,8 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	if o.runs < 1 || o.count < 0 {
-		return fmt.Errorf("%d runs of %d messages", o.runs, o.count)
+	if o.runs < 1 || o.goRuns < 1 || o.count < 0 {
+		return fmt.Errorf("%d and %d runs of %d messages", o.runs, o.goRuns, o.count)
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
