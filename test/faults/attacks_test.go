@@ -78,6 +78,36 @@ func floodFromMany(s *siege) {
 	s.newcomer()
 }
 
+// outOfFiles peers until the victim can open no more files, and then connects ever more. When they go, newcomers get in.
+func outOfFiles(s *siege) {
+	var all []net.Conn
+	refused := 0
+	for i := 0; refused == 0 && i < 2*hostileFiles; i++ {
+		cfg := peering.Config{Self: data.NewEndpointID(), Registry: peering.NewRegistry(), Filter: func() []string { return nil }}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		c := s.connect(i % lab.Addresses)
+		est, err := peering.Negotiate(ctx, c, true, cfg)
+		cancel()
+		if err != nil {
+			refused++
+			continue
+		}
+		reading(est.Conn)
+		all = append(all, est.Conn)
+	}
+	if refused == 0 {
+		s.t.Errorf("the victim took all of %d connections", len(all))
+	}
+	for range 50 {
+		s.connect(0)
+	}
+	s.during()
+	for _, c := range all {
+		c.Close()
+	}
+	s.newcomer()
+}
+
 // newcomer peers with the victim, from another host, and leaves again. Attempts that find no place are repeated, as endpoints do.
 func (s *siege) newcomer() {
 	s.t.Helper()

@@ -30,10 +30,11 @@ const victim = 1
 // they are limited in these tests, garbage included.
 const hostilePeak = 256 << 20
 
-// hostileFrame is the largest frame, hostileQueue what waits for a peer at most.
+// hostileFrame is the largest frame, hostileQueue what waits for a peer at most, hostileFiles how many files may be open.
 const (
 	hostileFrame = 4 << 20
 	hostileQueue = 16 << 20
+	hostileFiles = 160
 )
 
 // siege is a chain of three nodes and a host from which the one in the middle is attacked.
@@ -49,7 +50,7 @@ func newSiege(t testing.TB) *siege {
 		wants: [][]string{{"/t/"}, {"/"}, {"/"}}}
 	f := newFleetTuned(t, w, 1, never, 1, func(m int) order {
 		if m == victim {
-			return order{MaxFrame: hostileFrame, Queue: hostileQueue}
+			return order{MaxFrame: hostileFrame, Queue: hostileQueue, Files: hostileFiles}
 		}
 		return order{}
 	})
@@ -174,6 +175,7 @@ var attacks = []attack{
 	{"slow handshakes", slowHandshakes},
 	{"flood from one address", floodFromOne},
 	{"flood from many addresses", floodFromMany},
+	{"more connections than files", outOfFiles},
 	{"churn", churn},
 	{"oversized lengths", oversizedLengths},
 	{"garbage handshakes", garbageHandshakes},
@@ -188,6 +190,7 @@ var attacks = []attack{
 	{"a slow reader", slowReader},
 	{"pings without end", pingsWithoutEnd},
 	{"false link state", falseLinkState},
+	{"a crowd of nodes", crowdOfNodes},
 }
 
 // run attacks a node. While nothing but the attack happens, its peerings stay.

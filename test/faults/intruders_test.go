@@ -195,3 +195,35 @@ func falseLinkState(s *siege) {
 	s.peered(node, false)
 	s.during()
 }
+
+// crowdOfNodes says that it is a node of the mesh, and speaks of more nodes than a mesh may have, each with many neighbours and wants.
+// The real ones are not confused by them.
+func crowdOfNodes(s *siege) {
+	before := s.stats()
+	node := s.join(1)
+	reading(node.Conn)
+	a := wire.Announcement{Version: 1, Features: wire.FeatureNode | wire.FeatureMesh | wire.FeatureStamps, Nonce: 1}
+	if err := write(node.Conn, node.frame(wire.TypePing, "<$>", a.Append(nil))); err != nil {
+		s.t.Fatal(err)
+	}
+	s.peered(node, true)
+	const crowd = 6000
+	ids := make([]data.EndpointID, crowd)
+	for i := range ids {
+		ids[i] = data.NewEndpointID()
+	}
+	for round := range 3 {
+		for i, id := range ids {
+			ls := wire.LinkState{Node: id, Version: uint64(round + 1), Wants: []string{fmt.Sprintf("/crowd/%d", i), "/t/"}}
+			for range 10 {
+				ls.Neighbours = append(ls.Neighbours, ids[s.rng.IntN(crowd)])
+			}
+			if err := write(node.Conn, node.frame(wire.TypeLinkState, "<$>", ls.Append(nil))); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	s.counted("refused advertisements", before.Dropped["frame"], 1, dropped("frame"))
+	s.during()
+	node.Conn.Close()
+}

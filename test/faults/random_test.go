@@ -18,7 +18,7 @@ import (
 )
 
 // seeds are the schedules that TestRandom runs.
-var seeds = []uint64{1, 2, 3, 4, 5, 6, 7, 8}
+var seeds = []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
 // TestRandom runs schedules of faults. SEED=n repeats one.
 func TestRandom(t *testing.T) {

@@ -109,7 +109,7 @@ func (p *planner) fault() {
 	m := p.rng.IntN(len(p.w.kinds))
 	all := sorted(p.w.links)
 	l := all[p.rng.IntN(len(all))]
-	switch dice := p.rng.IntN(16); {
+	switch dice := p.rng.IntN(18); {
 	case dice < 5:
 		p.line(l, dice)
 	case dice < 6:
@@ -123,8 +123,41 @@ func (p *planner) fault() {
 			p.w.wants[m] = randomPrefixes(p.rng)
 			p.add(0, step{do: subscribe, a: m, prefixes: p.w.wants[m]})
 		}
-	default:
+	case dice < 16:
 		p.relink()
+	case dice < 17:
+		p.flicker(l)
+	default:
+		p.crash()
+	}
+}
+
+// flicker cuts a line for moments, again and again.
+func (p *planner) flicker(l link) {
+	if p.lines[l] > p.now {
+		return
+	}
+	at := time.Duration(0)
+	pause := func() time.Duration { return time.Duration(p.rng.IntN(1200)) * time.Millisecond }
+	for range 3 + p.rng.IntN(6) {
+		p.add(at, step{do: breakLine, a: l[0], b: l[1], there: lab.Fault{Cut: true}, back: lab.Fault{Cut: true}})
+		at += pause()
+		p.add(at, step{do: healLine, a: l[0], b: l[1]})
+		at += pause()
+	}
+	p.lines[l] = p.now + at
+}
+
+// crash kills several members at the same moment. They come back one after the other.
+func (p *planner) crash() {
+	d := time.Duration(p.rng.IntN(3000)) * time.Millisecond
+	for m := range p.w.kinds {
+		if p.free(m) && p.rng.IntN(2) == 0 {
+			p.add(0, step{do: killMember, a: m})
+			p.add(d, step{do: restart, a: m})
+			d += time.Duration(p.rng.IntN(1000)) * time.Millisecond
+			p.members[m] = p.now + d + time.Second
+		}
 	}
 }
 

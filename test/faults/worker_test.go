@@ -15,6 +15,8 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
@@ -93,6 +95,12 @@ func (w *worker) obey(o *order) (answer, error) {
 
 func (w *worker) start(o *order) (answer, error) {
 	w.before = measure()
+	if o.Files > 0 {
+		limit := unix.Rlimit{Cur: o.Files, Max: o.Files}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			return answer{}, err
+		}
+	}
 	opt := broker.Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), MaxFrame: o.MaxFrame}
 	opt.PeerQueue = broker.QueueLimit{Messages: o.Messages, Bytes: o.Queue, Overflow: broker.Overflow(o.Policy)}
 	if o.Kind != kindNode {
