@@ -48,7 +48,7 @@ func (s *Subscriber) shed(bytes int64) {
 			s.popNewestLocked()
 		} else {
 			var one [1]Message
-			s.popLocked(one[:])
+			s.takeLocked(one[:]) // with flow control the origins may send others instead
 		}
 		bytes -= int64(had - s.mu.bytes)
 		dropped++
@@ -62,6 +62,8 @@ func (s *Subscriber) shed(bytes int64) {
 func (s *Subscriber) popNewestLocked() {
 	s.mu.n--
 	m := &s.mu.ring[(s.mu.head+s.mu.n)%len(s.mu.ring)]
-	s.mu.bytes -= m.size()
+	size := m.size()
+	s.mu.bytes -= size
 	*m = Message{}
+	s.takenLocked(1, size)
 }

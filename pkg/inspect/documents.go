@@ -47,19 +47,26 @@ type Peer struct {
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
 	// RTT is zero while unknown.
-	RTT           time.Duration     `json:"rttNanoseconds,omitempty"`
-	Queued        int               `json:"queuedMessages"`
-	QueuedBytes   int               `json:"queuedBytes"`
-	Dropped       uint64            `json:"dropped"`
-	Drops         map[string]uint64 `json:"drops,omitempty"`
-	Sent          uint64            `json:"sent"`
-	Received      uint64            `json:"received"`
-	BytesIn       uint64            `json:"bytesIn"`
-	BytesOut      uint64            `json:"bytesOut"`
-	Flaps         uint64            `json:"flaps"`
-	LastError     string            `json:"lastError,omitempty"`
-	LastErrorText string            `json:"lastErrorText,omitempty"`
-	Filter        []string          `json:"filter,omitempty"`
+	RTT         time.Duration     `json:"rttNanoseconds,omitempty"`
+	Queued      int               `json:"queuedMessages"`
+	QueuedBytes int               `json:"queuedBytes"`
+	Dropped     uint64            `json:"dropped"`
+	Drops       map[string]uint64 `json:"drops,omitempty"`
+	// DroppedTopics are the topics of most of what was dropped for the peer,
+	// by their beginning.
+	DroppedTopics map[string]uint64 `json:"droppedTopics,omitempty"`
+	// Confirmed is how much of what was sent the peer said it has received,
+	// InDoubt what was not confirmed when earlier connections were lost.
+	Confirmed     uint64   `json:"confirmed,omitempty"`
+	InDoubt       uint64   `json:"inDoubt,omitempty"`
+	Sent          uint64   `json:"sent"`
+	Received      uint64   `json:"received"`
+	BytesIn       uint64   `json:"bytesIn"`
+	BytesOut      uint64   `json:"bytesOut"`
+	Flaps         uint64   `json:"flaps"`
+	LastError     string   `json:"lastError,omitempty"`
+	LastErrorText string   `json:"lastErrorText,omitempty"`
+	Filter        []string `json:"filter,omitempty"`
 }
 
 // Consumer is something of the node that asks for topics.
@@ -83,6 +90,11 @@ type Stats struct {
 	HandshakesFailed uint64            `json:"handshakesFailed"`
 	DialsFailed      uint64            `json:"dialsFailed"`
 	PeeringsLost     uint64            `json:"peeringsLost"`
+	InDoubt          uint64            `json:"inDoubt,omitempty"`
+	// MemoryUsed is what the queues hold of MemoryLimit, in bytes.
+	MemoryUsed    int64  `json:"memoryUsed,omitempty"`
+	MemoryLimit   int64  `json:"memoryLimit,omitempty"`
+	MemoryReached uint64 `json:"memoryReached,omitempty"`
 	// Of the inspection itself.
 	Questions uint64 `json:"questions"`
 	Malformed uint64 `json:"malformedQuestions"`

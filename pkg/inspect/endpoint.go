@@ -3,6 +3,8 @@
 package inspect
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
@@ -16,6 +18,7 @@ func PeerOf(p broker.PeerInfo) Peer {
 		Name: p.Name, Address: p.Address, Dialed: p.Dialed, ID: p.ID, URI: p.URI, Class: p.Class.String(), State: p.State.String(), Since: p.Since,
 		RTT: p.RTT, Queued: p.QueuedMessages, QueuedBytes: p.QueuedBytes, Dropped: p.Dropped, Sent: p.Sent, Received: p.Received,
 		BytesIn: p.BytesIn, BytesOut: p.BytesOut, Flaps: p.Flaps, LastError: string(p.LastError), LastErrorText: p.LastErrorText, Filter: p.Filter,
+		Confirmed: p.Confirmed, InDoubt: p.InDoubt, DroppedTopics: mostOf(p.DroppedTopics),
 	}
 	if len(p.Drops) > 0 {
 		out.Drops = make(map[string]uint64, len(p.Drops))
@@ -26,6 +29,22 @@ func PeerOf(p broker.PeerInfo) Peer {
 	return out
 }
 
+// shownTopics is how many topics a report names for each peer.
+const shownTopics = 5
+
+// mostOf are the largest of the counts.
+func mostOf(counts map[string]uint64) map[string]uint64 {
+	if len(counts) <= shownTopics {
+		return counts
+	}
+	keys := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b)) })
+	most := make(map[string]uint64, shownTopics)
+	for _, k := range keys[:shownTopics] {
+		most[k] = counts[k]
+	}
+	return most
+}
+
 func consumerOf(c broker.Consumer) Consumer {
 	return Consumer{Kind: c.Kind.String(), Prefixes: c.Prefixes, Queued: c.Queued, Received: c.Received, Dropped: c.Dropped}
 }
@@ -34,6 +53,7 @@ func statsOf(s broker.Stats) Stats {
 	out := Stats{
 		Processed: s.Processed, Dropped: make(map[string]uint64, len(s.Dropped)), BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 		Peers: s.Peers, Subscribers: s.Subscribers, HandshakesFailed: s.HandshakesFailed, DialsFailed: s.DialsFailed, PeeringsLost: s.PeeringsLost,
+		InDoubt: s.InDoubt, MemoryUsed: s.MemoryUsed, MemoryLimit: s.MemoryLimit, MemoryReached: s.MemoryReached,
 	}
 	for cause, n := range s.Dropped {
 		out.Dropped[cause.String()] = n

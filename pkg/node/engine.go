@@ -62,10 +62,14 @@ func (n *Node) start(ctx context.Context, c nodeconfig.Config, at map[string]str
 	if err := e.loadCertificates(c); err != nil {
 		return nil, err
 	}
+	q := c.Queues.WithDefaults()
 	e.endpoint, err = broker.New(broker.Options{
-		ID:      e.identity.id(),
-		Forward: forwardMode(c.Forward),
-		TLS:     e.tls(c.TLS),
+		ID:              e.identity.id(),
+		Forward:         forwardMode(c.Forward),
+		TLS:             e.tls(c.TLS),
+		PeerQueue:       broker.QueueLimit{Messages: q.PeerMessages, Bytes: int(q.PeerBytes), Overflow: overflowOf(q.PeerOverflow)},
+		SubscriberQueue: broker.QueueLimit{Messages: q.SubscriberMessages, Bytes: int(q.SubscriberBytes)},
+		MemoryLimit:     int(q.MemoryLimitBytes),
 		// Who comes in at a door without a name takes no part in the mesh behind it.
 		ForeignGuests: isDoor(c),
 		Logger:        e.log,

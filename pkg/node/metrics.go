@@ -43,6 +43,10 @@ var (
 	handshakesFailed  = family("handshakes_failed_total", "Accepted connections that did not become a peering.")
 	handshakesCrowded = family("handshakes_crowded_total", "Accepted connections that were closed because too many were in the handshake.")
 	dialsFailed       = family("dials_failed_total", "Attempts to connect that did not become a peering.")
+	inDoubt           = family("in_doubt_messages_total", "Messages sent and not confirmed when their connection was lost.")
+	memoryUsed        = family("memory_used_bytes", "What the queues hold of the memory limit.")
+	memoryLimit       = family("memory_limit_bytes", "What the queues may hold together.")
+	memoryReached     = family("memory_limit_reached_total", "How often the memory limit was reached, and the largest queue had to give something up.")
 	subscribers       = family("subscribers", "Subscribers at the endpoint, WebSocket clients included.")
 	storeUp           = family("store_up", "1 while a master serves or a clone is in sync.", "name", "role")
 )
@@ -87,6 +91,10 @@ func (c collector) collectEndpoint(out chan<- prometheus.Metric) {
 	send(out, handshakesCrowded, prometheus.CounterValue, float64(s.HandshakesCrowded))
 	send(out, dialsFailed, prometheus.CounterValue, float64(s.DialsFailed))
 	send(out, peeringsLost, prometheus.CounterValue, float64(s.PeeringsLost))
+	send(out, inDoubt, prometheus.CounterValue, float64(s.InDoubt))
+	send(out, memoryUsed, prometheus.GaugeValue, float64(s.MemoryUsed))
+	send(out, memoryLimit, prometheus.GaugeValue, float64(s.MemoryLimit))
+	send(out, memoryReached, prometheus.CounterValue, float64(s.MemoryReached))
 	send(out, subscribers, prometheus.GaugeValue, float64(s.Subscribers))
 }
 

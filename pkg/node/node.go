@@ -201,13 +201,14 @@ func keepFixed(running, c nodeconfig.Config) (effective nodeconfig.Config, resta
 	keep("listenPort", running.ListenPort != c.ListenPort)
 	keep("webSocketPort", running.WebSocketPort != c.WebSocketPort)
 	keep("tls", running.TLS != c.TLS)
+	keep("queues", running.Queues.WithDefaults() != c.Queues.WithDefaults())
 	if running.WebSocketPort == 0 || c.WebSocketPort == 0 {
 		c.WebSocket = running.WebSocket // about a port that comes or goes with the new process
 	}
 	if running.TLS != c.TLS {
 		c.Peers = keepDialing(running, c)
 	}
-	c.ListenPort, c.WebSocketPort, c.TLS = running.ListenPort, running.WebSocketPort, running.TLS
+	c.ListenPort, c.WebSocketPort, c.TLS, c.Queues = running.ListenPort, running.WebSocketPort, running.TLS, running.Queues
 	return c, joinWords(names)
 }
 

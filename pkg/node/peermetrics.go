@@ -17,6 +17,9 @@ var (
 	peerDrops     = family("peer_discarded_messages_total", "Messages from the peer and for it that were discarded.", "peering", "peer", "cause")
 	peerBytesIn   = family("peer_received_bytes_total", "Bytes received from the peer.", "peering", "peer")
 	peerBytesOut  = family("peer_sent_bytes_total", "Bytes sent to the peer.", "peering", "peer")
+	peerConfirmed = family("peer_confirmed_messages_total", "Messages that the peer said it has received.", "peering", "peer")
+	peerInDoubt   = family("peer_in_doubt_messages_total", "Messages sent and not confirmed when their connection was lost, of a dialed address.", "peering", "peer")
+	peerTopics    = family("peer_dropped_by_topic_messages_total", "Messages for the peer that were dropped, by the beginning of their topic.", "peering", "peer", "topic")
 	peeringsLost  = family("peerings_lost_total", "Established peerings that were lost, of accepted peers too.")
 )
 
@@ -26,7 +29,10 @@ type details struct {
 	dialed    bool
 	flaps     uint64
 	in, out   uint64
+	confirmed uint64
+	inDoubt   uint64
 	drops     map[broker.DropCause]uint64
+	topics    map[string]uint64
 }
 
 func sumDetails(infos []broker.PeerInfo) map[peerName]*details {
@@ -38,7 +44,7 @@ func sumDetails(infos []broker.PeerInfo) map[peerName]*details {
 		}
 		d := sums[name]
 		if d == nil {
-			d = &details{drops: make(map[broker.DropCause]uint64)}
+			d = &details{drops: make(map[broker.DropCause]uint64), topics: make(map[string]uint64)}
 			sums[name] = d
 		}
 		d.roundTrip = max(d.roundTrip, p.RTT)
@@ -46,6 +52,11 @@ func sumDetails(infos []broker.PeerInfo) map[peerName]*details {
 		d.flaps += p.Flaps
 		d.in += p.BytesIn
 		d.out += p.BytesOut
+		d.confirmed += p.Confirmed
+		d.inDoubt += p.InDoubt
+		for topic, n := range p.DroppedTopics {
+			d.topics[topic] += n
+		}
 		for cause, n := range p.Drops {
 			d.drops[cause] += n
 		}
@@ -61,10 +72,15 @@ func collectDetails(out chan<- prometheus.Metric, infos []broker.PeerInfo) {
 		}
 		if d.dialed {
 			send(out, peerFlaps, prometheus.CounterValue, float64(d.flaps), n.peering, n.peer)
+			send(out, peerInDoubt, prometheus.CounterValue, float64(d.inDoubt), n.peering, n.peer)
 		}
 		for cause, count := range d.drops {
 			send(out, peerDrops, prometheus.CounterValue, float64(count), n.peering, n.peer, cause.String())
 		}
+		for topic, count := range d.topics {
+			send(out, peerTopics, prometheus.CounterValue, float64(count), n.peering, n.peer, topic)
+		}
+		send(out, peerConfirmed, prometheus.CounterValue, float64(d.confirmed), n.peering, n.peer)
 		send(out, peerBytesIn, prometheus.CounterValue, float64(d.in), n.peering, n.peer)
 		send(out, peerBytesOut, prometheus.CounterValue, float64(d.out), n.peering, n.peer)
 	}

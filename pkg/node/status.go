@@ -67,7 +67,7 @@ func fingerprint(s statusapi.Status) string {
 	s.Peers = slices.Clone(s.Peers)
 	for i := range s.Peers {
 		p := &s.Peers[i]
-		p.QueueMessages, p.QueueBytes, p.Dropped, p.Sent, p.Received = 0, 0, 0, 0, 0
+		p.QueueMessages, p.QueueBytes, p.Dropped, p.Sent, p.Received, p.InDoubt = 0, 0, 0, 0, 0, 0
 	}
 	s.Stores = slices.Clone(s.Stores)
 	for i := range s.Stores {
@@ -112,7 +112,7 @@ func (n *Node) collect(now time.Time) statusapi.Status {
 	}
 	s.EndpointID = e.endpoint.ID().String()
 	s.Listeners = append(slices.Clone(e.listeners), s.Listeners...)
-	s.Peers = n.seen.peers(e.endpoint.Peers(), now)
+	s.Peers = n.seen.peers(e.endpoint.Peers(), now, c.Queues.WithDefaults().PeerOverflow)
 	s.Stores = storesStatus(e.runningStores())
 	return s
 }
@@ -136,7 +136,7 @@ type dropped struct {
 const droppingFor = 5 * time.Minute
 
 // peers is the status of all connections and of all addresses that are dialed.
-func (s seen) peers(infos []broker.PeerInfo, now time.Time) []statusapi.Peer {
+func (s seen) peers(infos []broker.PeerInfo, now time.Time, policy string) []statusapi.Peer {
 	out := make([]statusapi.Peer, 0, len(infos))
 	for _, i := range infos {
 		p := statusapi.Peer{
@@ -152,7 +152,8 @@ func (s seen) peers(infos []broker.PeerInfo, now time.Time) []statusapi.Peer {
 			Dropped:       i.Dropped,
 			Sent:          i.Sent,
 			Received:      i.Received,
-			DropPolicy:    "Disconnect",
+			InDoubt:       i.InDoubt,
+			DropPolicy:    policy,
 		}
 		if !i.ID.IsZero() {
 			p.EndpointID = i.ID.String()

@@ -31,6 +31,8 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.Forward, DefaultForward)
 	setDefault(&c.LogLevel, DefaultLogLevel)
 	c.WebSocket = c.WebSocket.withDefaults()
+	queues := c.Queues.WithDefaults()
+	c.Queues = &queues
 	for i := range c.Peers {
 		setDefault(&c.Peers[i].RetrySeconds, DefaultRetrySeconds)
 	}
@@ -53,6 +55,7 @@ func (c Config) WithDefaults() Config {
 func (c Config) Canonical() []byte {
 	c = c.sorted()
 	c.WebSocket = c.WebSocket.canonical()
+	c.Queues = c.Queues.canonical()
 	dropDefault(&c.ListenPort, DefaultListenPort)
 	dropDefault(&c.TLS, DefaultTLS)
 	dropDefault(&c.Forward, DefaultForward)

@@ -12,11 +12,13 @@ const (
 	FeatureAnonymousTLS = "AnonymousTLS"
 	// FeaturePeerTLS is Peer.TLS.
 	FeaturePeerTLS = "PeerTLS"
+	// FeatureQueues is Config.Queues.
+	FeatureQueues = "Queues"
 )
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAnonymousTLS, FeaturePeerTLS, FeatureWebSocket}
+	return []string{FeatureAnonymousTLS, FeaturePeerTLS, FeatureQueues, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -34,6 +36,9 @@ func (c Config) Features() []string {
 	}
 	if peers {
 		need = append(need, FeaturePeerTLS)
+	}
+	if c.Queues.canonical() != nil {
+		need = append(need, FeatureQueues)
 	}
 	if c.WebSocket.canonical() != nil {
 		need = append(need, FeatureWebSocket)

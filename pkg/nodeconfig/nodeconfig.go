@@ -73,6 +73,8 @@ type Config struct {
 	Forward string `json:"forward,omitempty"`
 	// LogLevel is "Debug", "Info" (default), "Warn" or "Error".
 	LogLevel string `json:"logLevel,omitempty"`
+	// Queues bounds what waits for peers and subscribers; nil means the defaults. A change takes effect with a new process.
+	Queues *Queues `json:"queues,omitempty"`
 	// Subscriptions are topic prefixes that the node asks its peers for, besides what its clients and stores need.
 	Subscriptions []string `json:"subscriptions,omitempty"`
 	// Peers are the endpoints that this node connects to.

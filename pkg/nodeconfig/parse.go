@@ -122,7 +122,7 @@ type keys struct {
 
 var configKeys = keys{
 	names: []string{"version", "revision", "namespace", "node", "pod", "listenPort", "webSocketPort", "tls",
-		"webSocket", "forward", "logLevel", "subscriptions", "peers", "stores"},
+		"webSocket", "forward", "logLevel", "queues", "subscriptions", "peers", "stores"},
 	below: map[string]keys{
 		"webSocket": {
 			names: []string{"dialect", "allowedOrigins", "clientCertificates", "clients", "others", "limits"},
@@ -133,7 +133,8 @@ var configKeys = keys{
 					"queueMessages", "overflow"}},
 			},
 		},
-		"peers": {names: []string{"name", "address", "node", "pod", "retrySeconds", "tls"}},
+		"queues": {names: []string{"peerMessages", "peerBytes", "peerOverflow", "subscriberMessages", "subscriberBytes", "memoryLimitBytes"}},
+		"peers":  {names: []string{"name", "address", "node", "pod", "retrySeconds", "tls"}},
 		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode",
 			"staleAfterSeconds"}},
 	},

@@ -78,6 +78,7 @@ func (c Config) Validate() error {
 	v.webSocket(c)
 	v.oneOf("forward", c.Forward, "", ForwardMesh, ForwardNone, ForwardAll)
 	v.oneOf("logLevel", c.LogLevel, "", LogDebug, LogInfo, LogWarn, LogError)
+	v.queues(c.Queues)
 	v.subscriptions(c.Subscriptions)
 	v.peers(c.Peers)
 	v.stores(c.Stores)

@@ -110,12 +110,14 @@ func TestDials(t *testing.T) {
 func TestFeatures(t *testing.T) {
 	old := sample()
 	old.WebSocketPort, old.WebSocket, old.Peers[0].TLS = 1, &WebSocket{Dialect: DialectAuto}, TLSMesh
+	all := door()
+	all.Queues = &Queues{PeerMessages: 1}
 	for name, test := range map[string]struct {
 		c    Config
 		want []string
 	}{
 		"first step": {old, nil},
-		"all":        {door(), KnownFeatures()},
+		"all":        {all, KnownFeatures()},
 		"dialed":     {Config{Peers: []Peer{{TLS: TLSAnonymous}}}, []string{FeatureAnonymousTLS, FeaturePeerTLS}},
 		"clients":    {Config{WebSocket: &WebSocket{Others: &Rights{}}}, []string{FeatureWebSocket}},
 	} {

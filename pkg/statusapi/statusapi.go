@@ -81,6 +81,8 @@ type Peer struct {
 	Dropped       uint64 `json:"dropped"`
 	Sent          uint64 `json:"sent"`
 	Received      uint64 `json:"received"`
+	// InDoubt counts messages that were sent and not confirmed when their connection was lost.
+	InDoubt uint64 `json:"inDoubt,omitempty"`
 }
 
 // Store roles and states.

@@ -131,7 +131,7 @@ func peersSummary(p *Picture) []string {
 			line += ", " + table.Count(part.n, part.one, part.many)
 		}
 	}
-	return []string{line}
+	return append([]string{line}, p.losses()...)
 }
 
 // foreignError says why a command can't do anything with an endpoint.
