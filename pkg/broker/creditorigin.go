@@ -96,15 +96,14 @@ func (e *Endpoint) grant(from data.EndpointID, g *credit.Grant) {
 	c := &e.credits
 	now := time.Now()
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.mu.closed {
-		c.mu.Unlock()
 		return
 	}
 	key := outletKey{from, g.Flow}
 	o := c.mu.outlets[key]
 	if o == nil {
 		if c.crowdedLocked(from) {
-			c.mu.Unlock()
 			return
 		}
 		o = &outlet{Outlet: *credit.NewOutlet(g, randomFlow(), now), key: key, filter: topic.NewFilter(g.Prefixes...)}
@@ -118,14 +117,8 @@ func (e *Endpoint) grant(from data.EndpointID, g *credit.Grant) {
 			c.publishLocked()
 		}
 	}
-	if !o.Soon() {
-		c.mu.Unlock()
-		return
-	}
-	mark, due := o.Mark(now, markGap)
-	c.mu.Unlock()
-	if due {
-		e.sendMark(o, mark)
+	if o.Soon() {
+		e.markLocked(o, now)
 	}
 }
 
@@ -140,11 +133,10 @@ func (c *credits) crowdedLocked(from data.EndpointID) bool {
 	return len(c.mu.outlets) >= maxOutlets || n >= maxOutletsEach
 }
 
-func (e *Endpoint) sendMark(o *outlet, m credit.Mark) {
-	if e.tryInternal(o.key.to, markTopic(o.key.flow), m.Value(), false) != nil {
-		e.credits.mu.Lock()
+// markLocked sends a mark if one is due. No message can be counted before the mark stands in line, so that it says the truth.
+func (e *Endpoint) markLocked(o *outlet, now time.Time) {
+	if m, due := o.Mark(now, markGap); due && e.tryInternal(o.key.to, markTopic(o.key.flow), m.Value(), false) != nil {
 		o.Unmarked()
-		e.credits.mu.Unlock()
 	}
 }
 
@@ -165,11 +157,6 @@ func (e *Endpoint) tryInternal(to data.EndpointID, name string, v data.Value, su
 
 // tickOutlets looks for subscribers that have ceased to grant, and sends the marks that are due.
 func (e *Endpoint) tickOutlets(now time.Time) {
-	type due struct {
-		o *outlet
-		m credit.Mark
-	}
-	var marks []due
 	var dropped []outletKey
 	c := &e.credits
 	c.mu.Lock()
@@ -183,17 +170,12 @@ func (e *Endpoint) tickOutlets(now time.Time) {
 			c.removeLocked(key)
 			continue
 		}
-		if m, ok := o.Mark(now, markGap); ok {
-			marks = append(marks, due{o, m})
-		}
+		e.markLocked(o, now)
 	}
 	if len(c.mu.outlets) != count {
 		c.publishLocked()
 	}
 	c.mu.Unlock()
-	for _, m := range marks {
-		e.sendMark(m.o, m.m)
-	}
 	for _, key := range dropped {
 		e.log.Warn("subscriber grants no credit; publishers don't wait for it", "code", code.PeerTimeout.String(), "id", key.to)
 		e.raiseError(code.PeerTimeout, StatusEvent{ID: key.to}, NoCredit)
@@ -206,21 +188,60 @@ const NoCredit = "subscriber grants no credit"
 
 // payment is what a message that is on its way out was counted for.
 type payment struct {
-	c       *credits
-	outlets []*outlet
-	size    int
+	c     *credits
+	first *outlet // most messages have no more than one
+	more  []*outlet
+	size  int
+}
+
+func (p *payment) add(o *outlet) {
+	if p.first == nil {
+		p.first = o
+	} else {
+		p.more = append(p.more, o)
+	}
 }
 
 // settle says that the message is in the queues, or will never be.
 func (p *payment) settle() {
-	if len(p.outlets) == 0 {
+	if p.first == nil {
 		return
 	}
 	p.c.mu.Lock()
-	for _, o := range p.outlets {
+	p.first.Finish(p.size)
+	for _, o := range p.more {
 		o.Finish(p.size)
 	}
 	p.c.mu.Unlock()
+}
+
+// shortLocked is a flow that has no room for the message; nil if all have.
+func (p *payment) shortLocked() *outlet {
+	if !p.first.readyLocked(p.size) {
+		return p.first
+	}
+	for _, o := range p.more {
+		if !o.readyLocked(p.size) {
+			return o
+		}
+	}
+	return nil
+}
+
+// startLocked counts the message. Who drops what finds no room sends it all the same: others have room for it.
+func (p *payment) startLocked(how *sending) {
+	p.startOneLocked(how, p.first)
+	for _, o := range p.more {
+		p.startOneLocked(how, o)
+	}
+}
+
+func (p *payment) startOneLocked(how *sending, o *outlet) {
+	if how.asked && how.policy == FullDrop && !o.readyLocked(p.size) {
+		how.dropped.Add(1)
+		o.Refuse(p.size)
+	}
+	o.Start(p.size)
 }
 
 // pay counts a message for the flows that want it. Publishers that wait for room wait here for credit too. Settle must follow, unless
@@ -229,52 +250,46 @@ func (e *Endpoint) pay(ctx context.Context, how *sending, name string, size int)
 	c := &e.credits
 	p := payment{c: c, size: messageOverhead + size}
 	if all := c.asked.Load(); all != nil {
-		for _, a := range *all {
-			if a.filter.Matches(name) {
-				p.outlets = append(p.outlets, a.outlet)
+		for i := range *all {
+			if a := &(*all)[i]; a.filter.Matches(name) {
+				p.add(a.outlet)
 			}
 		}
 	}
-	if len(p.outlets) == 0 {
+	if p.first == nil {
 		return p, nil
 	}
-	var waitsFor *outlet
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for {
-		i := slices.IndexFunc(p.outlets, func(o *outlet) bool { return !o.readyLocked(p.size) })
-		var short *outlet
-		if i >= 0 {
-			short = p.outlets[i]
-		}
-		wait := short != nil && how.asked && how.policy != FullDrop
-		if waitsFor != nil && (waitsFor != short || !wait) {
-			waitsFor.Unwait()
-			waitsFor = nil
-		}
-		if c.mu.closed {
-			return p, ErrClosed
-		}
-		if !wait {
-			p.startLocked(how)
-			return p, nil
-		}
-		if err := how.refusal(ctx, e); err != nil {
-			if waitsFor != nil {
-				waitsFor.Unwait()
-			}
-			short.Refuse(p.size)
-			return p, err
-		}
-		if waitsFor == nil {
-			short.Wait(p.size)
-			waitsFor = short
-		}
-		if err := c.awaitLocked(ctx, short); err != nil {
-			short.Unwait()
+	short := p.shortLocked()
+	if short != nil && how.asked && how.policy != FullDrop {
+		if err := p.awaitLocked(ctx, how, e, short); err != nil {
 			return p, err
 		}
 	}
+	p.startLocked(how)
+	return p, nil
+}
+
+// awaitLocked waits until no flow is short of room.
+func (p *payment) awaitLocked(ctx context.Context, how *sending, e *Endpoint, short *outlet) error {
+	for short != nil {
+		if err := how.refusal(ctx, e); err != nil {
+			short.Refuse(p.size)
+			return err
+		}
+		on := short
+		on.Wait(p.size)
+		for short == on && ctx.Err() == nil && !p.c.mu.closed {
+			p.c.newsLocked(ctx, on)
+			short = p.shortLocked()
+		}
+		on.Unwait()
+		if p.c.mu.closed {
+			return ErrClosed
+		}
+	}
+	return nil
 }
 
 // refusal is why the publisher can't wait, if it can't.
@@ -288,8 +303,8 @@ func (h *sending) refusal(ctx context.Context, e *Endpoint) error {
 	return ctx.Err()
 }
 
-// awaitLocked waits for news of a flow, with the mutex released.
-func (c *credits) awaitLocked(ctx context.Context, o *outlet) error {
+// newsLocked waits for news of a flow, or for the end of the context, with the mutex released.
+func (c *credits) newsLocked(ctx context.Context, o *outlet) {
 	if o.news == nil {
 		o.news = make(chan struct{})
 	}
@@ -298,37 +313,29 @@ func (c *credits) awaitLocked(ctx context.Context, o *outlet) error {
 	defer c.mu.Lock()
 	select {
 	case <-news:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
-// startLocked counts the message. Who drops what finds no room sends it all the same: others have room for it.
-func (p *payment) startLocked(how *sending) {
-	for _, o := range p.outlets {
-		if how.asked && how.policy == FullDrop && !o.readyLocked(p.size) {
-			how.dropped.Add(1)
-			o.Refuse(p.size)
-		}
-		o.Start(p.size)
-	}
-}
-
-// payTo counts a message that goes to one endpoint, and may come to subscriptions under flow control there.
-func (e *Endpoint) payTo(id data.EndpointID, name string, size int) {
-	all := e.credits.asked.Load()
+// payTo counts a message that goes to one endpoint, and may come to subscriptions under flow control there. It has not to wait.
+func (e *Endpoint) payTo(id data.EndpointID, name string, size int) payment {
+	c := &e.credits
+	p := payment{c: c, size: messageOverhead + size}
+	all := c.asked.Load()
 	if all == nil || topic.IsInternal(name) {
-		return
+		return p
 	}
 	for _, a := range *all {
 		if a.outlet.key.to == id && a.filter.Matches(name) {
-			e.credits.mu.Lock()
-			a.outlet.Start(messageOverhead + size)
-			a.outlet.Finish(messageOverhead + size)
-			e.credits.mu.Unlock()
+			p.add(a.outlet)
 		}
 	}
+	if p.first != nil {
+		c.mu.Lock()
+		p.startLocked(&unasked)
+		c.mu.Unlock()
+	}
+	return p
 }
 
 // Flow is a subscription elsewhere that grants credit to this endpoint.

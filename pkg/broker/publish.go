@@ -144,7 +144,8 @@ func (e *Endpoint) sendTo(ctx context.Context, how *sending, sure bool, id data.
 		return fmt.Errorf("publish to %s: %w", id, code.NoPathToPeer)
 	}
 	e.counters.processed[wire.TypeData].Add(1)
-	e.payTo(id, name, size)
+	paid := e.payTo(id, name, size)
+	defer paid.settle()
 	f := ownFrame(v, size, []*peer{p}, nil)
 	if stamped {
 		f.Head = s.stampedHead(wire.TypeStampedData, id, []byte(name))
