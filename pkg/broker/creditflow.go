@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,6 +21,7 @@ type inflow struct {
 	id     uint64
 	ledger *credit.Ledger
 	known  uint64            // version of the origins that the ledger knows
+	ready  chan struct{}     // closed when all origins have answered; nil if nobody waits for that
 	fresh  []data.EndpointID // have sent, and are not known to the ledger
 }
 
@@ -57,6 +59,33 @@ func (s *Subscriber) recontrol() {
 	defer s.mu.Unlock()
 	s.flow.ledger.SetPrefixes(filter)
 	s.e.credits.poke()
+}
+
+// settleWithin is how long SubscribeSync waits for the answers of origins.
+const settleWithin = time.Second
+
+// enterControlled is enter, but if the subscriber is under flow control, messages are asked for only when the origins know of it.
+func (e *Endpoint) enterControlled(ctx context.Context, s *Subscriber) error {
+	if s.flow == nil {
+		return e.enter(s)
+	}
+	filter, ready := s.filter, make(chan struct{})
+	s.filter, s.flow.ready = nil, ready
+	if err := e.enter(s); err != nil {
+		return err
+	}
+	late := time.NewTimer(settleWithin)
+	defer late.Stop()
+	select {
+	case <-ready:
+	case <-late.C:
+	case <-s.end:
+	case <-ctx.Done():
+		s.Close()
+		return fmt.Errorf("subscribe: %w", ctx.Err())
+	}
+	e.change(func() { s.filter = filter })
+	return nil
 }
 
 // register lets the endpoint grant for the subscriber. The endpoint's mutex is held, and it is not closing.
@@ -142,6 +171,10 @@ func (s *Subscriber) orders(known *origins, now time.Time, tick bool) []credit.O
 		}
 	}
 	f.fresh = f.fresh[:0]
+	if f.ready != nil && known.complete() && f.ledger.Settled() {
+		close(f.ready)
+		f.ready = nil
+	}
 	return f.ledger.Plan(now, credit.Amount{Messages: uint64(s.mu.n), Bytes: uint64(s.mu.bytes)}, tick)
 }
 

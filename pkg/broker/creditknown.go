@@ -47,6 +47,9 @@ func (o *origins) refresh(s *snapshot) {
 	}
 }
 
+// complete tells whether it is known who there is: a client must have been told, if there is somebody who can.
+func (o *origins) complete() bool { return o.told != nil || o.asked.IsZero() }
+
 func (o *origins) add(id data.EndpointID) {
 	if o.routes.mayCredit(id) {
 		o.ids[id] = true
@@ -72,9 +75,9 @@ func (e *Endpoint) lookAround(o *origins, tick bool) {
 	if s.mode != ForwardNone || subs == 0 || !changed && !(tick && time.Since(o.asked) >= askEvery) {
 		return
 	}
-	o.asked = time.Now()
 	for id, p := range s.peers {
 		if p.class() == ClassNode {
+			o.asked = time.Now()
 			_ = e.tryInternal(id, creditTopic, credit.Ask{}.Value(), false) // it is asked again
 		}
 	}

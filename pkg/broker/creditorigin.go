@@ -276,10 +276,12 @@ func (p *payment) awaitLocked(ctx context.Context, how *sending, e *Endpoint, sh
 	for short != nil {
 		if err := how.refusal(ctx, e); err != nil {
 			short.Refuse(p.size)
+			e.markLocked(short, time.Now())
 			return err
 		}
 		on := short
 		on.Wait(p.size)
+		e.markLocked(on, time.Now()) // so that the subscriber learns of it at once
 		for short == on && ctx.Err() == nil && !p.c.mu.closed {
 			p.c.newsLocked(ctx, on)
 			short = p.shortLocked()

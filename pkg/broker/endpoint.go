@@ -182,6 +182,18 @@ func (e *Endpoint) Subscribe(prefixes []string, limit QueueLimit) (*Subscriber, 
 }
 
 func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub, internal bool) (*Subscriber, error) {
+	s, err := e.makeSubscriber(prefixes, limit, hub, internal)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.enter(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// makeSubscriber makes a subscriber that nobody knows yet.
+func (e *Endpoint) makeSubscriber(prefixes []string, limit QueueLimit, hub, internal bool) (*Subscriber, error) {
 	if limit == (QueueLimit{}) {
 		limit = e.opt.SubscriberQueue
 	}
@@ -195,6 +207,11 @@ func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub, internal 
 			return nil, err
 		}
 	}
+	return s, nil
+}
+
+// enter begins to deliver to a subscriber.
+func (e *Endpoint) enter(s *Subscriber) error {
 	s.account = e.memory.Join(s.shed)
 	open := false
 	e.change(func() {
@@ -207,15 +224,20 @@ func (e *Endpoint) subscribe(prefixes []string, limit QueueLimit, hub, internal 
 	})
 	if !open {
 		s.account.Leave()
-		return nil, ErrClosed
+		return ErrClosed
 	}
-	return s, nil
+	return nil
 }
 
 // SubscribeSync is Subscribe, and also waits until every direct peer has answered a ping that was sent after the subscription: what
 // they publish from then on arrives. Peers that end meanwhile are not waited for. If the context ends first, there is no subscription.
+// With flow control it first waits until the origins in the mesh know of it, for a second at most, so that they are held from their
+// first message on.
 func (e *Endpoint) SubscribeSync(ctx context.Context, prefixes []string, limit QueueLimit) (*Subscriber, error) {
-	s, err := e.Subscribe(prefixes, limit)
+	s, err := e.makeSubscriber(prefixes, limit, false, false)
+	if err == nil {
+		err = e.enterControlled(ctx, s)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -111,6 +111,16 @@ func (l *Ledger) add(id ID) *account {
 	return a
 }
 
+// Settled tells whether all origins that are granted to have answered.
+func (l *Ledger) Settled() bool {
+	for _, a := range l.accounts {
+		if a.epoch == 0 && !a.ignored {
+			return false
+		}
+	}
+	return true
+}
+
 // Ignore says that an origin knows nothing of flow control.
 func (l *Ledger) Ignore(id ID) {
 	if a := l.add(id); a != nil {

@@ -3,15 +3,14 @@
 package credit
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
-)
 
-var modelSeed = flag.Uint64("model.seed", 0, "run TestModel with this seed only")
+	"github.com/brokermesh/brokermesh/internal/seed"
+)
 
 // model is a subscription with some origins. Messages and marks of an origin come in order and may be lost, grants may be lost, late
 // and out of order.
@@ -174,11 +173,7 @@ func (m *model) carry(o *modelOrigin) {
 // without loss. Nothing ever comes that the queue has no room for, nobody is dropped or stands still, and in the end everything is as in
 // the beginning.
 func TestModel(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
-	if *modelSeed != 0 {
-		seeds = []uint64{*modelSeed}
-	}
-	for _, seed := range seeds {
+	for _, seed := range seed.Several(t, 12) {
 		for _, c := range []struct {
 			origins, window int
 			loss            float64
