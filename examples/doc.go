@@ -12,5 +12,6 @@
 //	tls           certificates, and TLS that authenticates nobody
 //	status        what happens to a peering
 //	flowcontrol   publishers that wait, fail or drop
+//	credit        a subscriber that publishers elsewhere in the mesh wait for
 //	websocket     a client of the WebSocket gateway
 package examples

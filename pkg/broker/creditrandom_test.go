@@ -41,7 +41,7 @@ type stormSub struct {
 // TestFlowRandom: whatever happens, nobody waits for long, messages come once and in order, and when all is well again, so is flow
 // control. Without faults nothing is lost.
 func TestFlowRandom(t *testing.T) {
-	for i, s := range seed.Several(t, 12) {
+	for i, s := range seed.Several(t, 6) {
 		faulty := i%3 != 0
 		t.Run(fmt.Sprintf("SEED=%d, faulty %v", s, faulty), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(s, 11))

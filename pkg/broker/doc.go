@@ -115,6 +115,12 @@
 // A Subscriber that is full loses its oldest or its newest messages, as its limit says. With [OverflowWait] it loses nothing, and the
 // peers that send to it wait with everything else that they have to say.
 //
+// With QueueLimit.FlowControl a subscriber or hub is waited for wherever in the mesh it is, and loses nothing either: it tells every
+// endpoint of this project that publishes to it how much room it has left, and a Publisher or Hub there that waits goes no faster than
+// messages are taken. Neither peers nor nodes on the way wait for it. Who takes nothing for five seconds while somebody waits, or is not
+// heard of any more, is not waited for until that changes; an error event "peer_timeout" with the text [NoCredit] says so where
+// it is published. [Endpoint.Flows] shows who asks an endpoint for flow control, and Options.NoFlowControl has it ignored.
+//
 // From a callback (see [Subscriber.Handle]) nothing of the same endpoint can be waited for: Publish fails with [ErrWouldBlock] where it
 // would have to.
 //

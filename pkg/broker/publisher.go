@@ -11,7 +11,8 @@ import (
 )
 
 // Full says what a publisher does while one of the endpoint's own queues for the topic is full: that towards a peer, or that of a local
-// consumer with OverflowWait. How fast a peer handles what it has got plays no part.
+// consumer with OverflowWait. A subscriber elsewhere in the mesh that has asked for flow control (see QueueLimit.FlowControl) counts like
+// such a queue while it has no room; how fast others handle what they have got plays no part.
 type Full uint8
 
 // What a publisher does.
@@ -20,7 +21,9 @@ const (
 	FullWait Full = iota
 	// FullFail fails with ErrFull, and nobody gets the message.
 	FullFail
-	// FullDrop skips those whose queue is full, and counts that in Dropped; nothing else is dropped in favour of the message.
+	// FullDrop skips those whose queue is full, and counts that in Dropped; nothing else is dropped in favour of the message. For
+	// subscribers under flow control that have no room it is counted and sent all the same, since others may have: they lose what
+	// their own limit says.
 	FullDrop
 )
 
