@@ -53,7 +53,10 @@ func Relay(ctx context.Context, o RelayOptions) (result RelayResult, err error) 
 	if o.Mesh {
 		mode = broker.ForwardMesh
 	}
-	e, err := o.endpoint(broker.Options{Forward: mode, PeerQueue: broker.QueueLimit{Messages: relayQueue, Bytes: o.QueueBytes}})
+	e, err := o.endpoint(broker.Options{
+		Forward: mode, PeerQueue: broker.QueueLimit{Messages: relayQueue, Bytes: o.QueueBytes},
+		MemoryLimit: o.QueueBytes + broker.DefaultMemoryLimit,
+	})
 	if err != nil {
 		return RelayResult{}, err
 	}
