@@ -19,7 +19,7 @@ import (
 
 // maxPeak bounds the memory of an endpoint's process in tests in which nobody asks for much: a Go program with its test binary, and
 // room for queues of the messages that the tests send.
-const maxPeak = 256 << 20
+const maxPeak = memoryFactor * 256 << 20
 
 // fleet is a world that really runs. It belongs to the goroutine of the test.
 type fleet struct {

@@ -28,7 +28,7 @@ const victim = 1
 
 // hostilePeak bounds the memory of the victim's process: what a Go program takes for itself, and the queues and frames of connections as
 // they are limited in these tests, garbage included.
-const hostilePeak = 256 << 20
+const hostilePeak = memoryFactor * 256 << 20
 
 // hostileFrame is the largest frame, hostileQueue what waits for a peer at most, hostileFiles how many files may be open.
 const (

@@ -93,16 +93,12 @@ func (m *member) start() {
 // spawn starts the process.
 func (m *member) spawn() {
 	m.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		m.t.Fatal(err)
-	}
 	log, err := os.OpenFile(filepath.Join(m.logs, m.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(self)
+	cmd := exec.Command("/proc/self/exe") // the program may have been replaced or removed since it was started
 	cmd.Env = append(os.Environ(), workerEnv+"=1", "GOTRACEBACK=all")
 	cmd.Stderr = log
 	in, err := cmd.StdinPipe()
