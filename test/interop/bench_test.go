@@ -108,3 +108,41 @@ func TestBenchPong(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestBenchMaster lets another implementation copy the store and ask for more.
+func TestBenchMaster(t *testing.T) {
+	const count = 20
+	address, end := benchHalf(t, func(ctx context.Context, l halves.Link) (halves.MasterResult, error) {
+		return halves.Master(ctx, halves.MasterOptions{Link: l, Count: count, Writers: 4})
+	})
+	p := start(t)
+	p.do(command{"do": "clone", "store": halves.StoreName})
+	p.connect(address, nil)
+	if got := p.wait("clone_attached"); got.num("entries") != count {
+		t.Errorf("attached: %v", got)
+	}
+	p.do(command{"do": "publish", "topic": halves.GoTopic, "value": "go"})
+	if r := end(); r.Messages != count || r.ReplicatedPutRate <= 0 {
+		t.Errorf("%+v", r)
+	}
+	raw, err := hex.DecodeString(p.ask(command{"do": "keys", "store": halves.StoreName}).str("hex"))
+	ok(t, err)
+	keys, err := data.Decode(raw)
+	ok(t, err)
+	if keys.Len() != 2*count {
+		t.Errorf("%d entries at the end", keys.Len())
+	}
+}
+
+// TestBenchClone copies another implementation's store.
+func TestBenchClone(t *testing.T) {
+	p := start(t)
+	p.do(command{"do": "master", "store": halves.StoreName})
+	for i := range 3 {
+		p.do(command{"do": "put", "store": halves.StoreName, "key": i, "value": "x"})
+	}
+	r, err := halves.Clone(within(t), halves.CloneOptions{Link: halves.Link{Peers: []string{p.listen(nil)}}, SyncOnly: true})
+	if err != nil || r.Messages != 3 || r.Entries != 3 || r.SyncSeconds <= 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
