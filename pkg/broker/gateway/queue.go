@@ -33,7 +33,6 @@ type queue struct {
 		bytes   int
 		counted int       // of bytes, by the account
 		dropped uint64    // by this queue
-		lost    uint64    // before it
 		since   time.Time // since when more than limit wait; zero: they don't
 	}
 }
@@ -101,11 +100,8 @@ func (q *queue) lateLocked() bool {
 	return now.Sub(q.mu.since) > maxLag
 }
 
-// lost notes how many messages have not even come here. False means that the client must go for it.
+// lost tells whether the client may stay although so many messages have not even come here.
 func (q *queue) lost(n uint64) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.mu.lost = n
 	return n == 0 || q.limit.Overflow != broker.OverflowDisconnect
 }
 
@@ -174,9 +170,9 @@ func (q *queue) clear() {
 	q.account.Leave()
 }
 
-// state is how many messages wait, and how many were dropped.
+// state is how many messages wait, and how many were dropped here.
 func (q *queue) state() (waiting int, dropped uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.waitingLocked(), q.mu.dropped + q.mu.lost
+	return q.waitingLocked(), q.mu.dropped
 }

@@ -109,10 +109,11 @@ func (s *session) view() Session {
 		Number: s.number, Address: s.request.RemoteAddr, Application: s.manners.name, Identity: s.who.String(), Since: s.since,
 		Sent: s.sent.Load(), Received: s.received.Load(),
 	}
+	v.Queued, v.Dropped = s.queue.state()
 	if p := s.subscriptions.Load(); p != nil {
 		v.Subscriptions = *p
+		v.Dropped += s.hub.Dropped()
 	}
-	v.Queued, v.Dropped = s.queue.state()
 	return v
 }
 

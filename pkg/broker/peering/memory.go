@@ -97,10 +97,12 @@ func (m *Memory) relieve() {
 	}
 	m.mu.Unlock()
 	slices.SortFunc(all, func(a, b *Account) int { return cmp.Compare(sizes[b], sizes[a]) })
-	goal := m.limit - m.limit/64 // so that it isn't reached again at once
+	// A little more than needed, so that the limit isn't reached again at once, and so that pieces that are counted late don't make the
+	// next account pay too.
+	goal := m.limit - max(m.limit/64, 4*chunkSize)
 	for _, a := range all {
-		if over := m.used.Load() - goal; over > 0 {
-			a.shed(over)
+		if m.Over() {
+			a.shed(m.used.Load() - goal)
 		}
 	}
 	if used := m.used.Load(); used > m.limit {

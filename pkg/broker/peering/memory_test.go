@@ -168,6 +168,27 @@ func TestMemoryOfLargeMessages(t *testing.T) {
 	}
 }
 
+// TestMemoryOfBusyReaders ends no connection for the buffer that it reads small messages with, and gets back what it doesn't need.
+func TestMemoryOfBusyReaders(t *testing.T) {
+	m := NewMemory(64 << 10)
+	stream := bytes.Repeat(numbered(1, 100), 20_000)
+	stream = append(append(stream, numbered(2, 240<<10)...), stream...)
+	l := &Link{Queue: NewQueue(Limit{}), reader: NewReader(bytes.NewReader(stream), numbered(0, 40), 64<<20)}
+	l.Account(m, func(int, bool) { t.Error("the connection is to end") })
+	most := int64(0)
+	for {
+		if _, err := l.reader.Next(); err != nil {
+			break
+		}
+		m.Check()
+		most = max(most, m.Used())
+	}
+	if most < 240<<10 || m.Used() > 2*readerBusy {
+		t.Errorf("%d bytes at most, %d in the end", most, m.Used())
+	}
+	l.LeaveMemory()
+}
+
 // slowFrame is a large frame that comes in pieces, until its connection ends.
 type slowFrame struct {
 	size, chunk, sent int

@@ -6,12 +6,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 const (
 	readerMin  = 16 << 10  // first buffer of a connection
 	readerBusy = 128 << 10 // buffer of a connection that fills its reads
 	readerMax  = 1 << 20   // a larger one is given back after the frame that needed it
+	largeFrame = 256 << 10 // what has come of a frame that is larger may cost the connection when memory is short
 )
 
 // Reader cuts a stream into frames, many for each read.
@@ -22,6 +24,8 @@ type Reader struct {
 	start, end int // the bytes that were read and not handed out
 	frames     [][]byte
 	account    *Account
+	partial    atomic.Int64 // bytes of a large frame that is not complete
+	spare      atomic.Bool  // memory is short: a buffer that isn't needed is given back
 }
 
 // NewReader reads frames of at most max bytes of body. rest are bytes that were read before.
@@ -80,12 +84,15 @@ func (r *Reader) makeRoom() {
 	full := r.end == len(r.buf)
 	rest := r.buf[r.start:r.end]
 	size := len(r.buf)
+	if n := int64(len(rest)); n > largeFrame || r.partial.Load() != 0 {
+		r.partial.Store(n)
+	}
 	switch {
 	case full && len(rest) >= size/2: // a large frame
 		size *= 2
 	case full && size < readerBusy:
 		size *= 2
-	case size > readerMax && len(rest) < readerMin:
+	case size > readerMax && len(rest) < readerMin, size > 2*readerBusy && len(rest) < readerMin && r.spare.Swap(false):
 		size = readerBusy
 	}
 	if size != len(r.buf) {

@@ -20,9 +20,11 @@ func (l *Link) Account(m *Memory, shed func(messages int, overflow bool)) {
 		return
 	}
 	l.reader.account = m.Join(func(int64) {
-		if l.reader.account.Used() > readerBusy { // a large message that has come in part
+		if l.reader.partial.Load() > largeFrame {
 			shed(0, true)
+			return
 		}
+		l.reader.spare.Store(true)
 	})
 	l.reader.account.Add(int64(len(l.reader.buf)))
 }
