@@ -108,7 +108,7 @@ func TestQueueDrops(t *testing.T) {
 		if !q.lost(5) {
 			t.Error("and does so for what was lost before it")
 		}
-		if waiting, dropped := q.state(); waiting != 3 || dropped != 12 {
+		if waiting, dropped := q.state(); waiting != 3 || dropped != 7 {
 			t.Errorf("%d wait and %d are dropped", waiting, dropped)
 		}
 		var got []string
