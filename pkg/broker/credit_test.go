@@ -305,6 +305,7 @@ func TestFlowDead(t *testing.T) {
 				}
 				s := n.subscribe(2, 16, "/t")
 				n.take(s, n.sent(t, 0, 10), 0)
+				time.Sleep(3 * time.Second) // all signs of life have been sent
 				p := n.publish(t.Context(), 0, "/t", 1000)
 				synctest.Wait()
 				if sent := p.sent.Load(); sent > 16 {

@@ -21,6 +21,8 @@ const (
 	activeFor = 5 * time.Second
 	// grantEvery is how often a grant tells of what has arrived, if there is no other reason for one.
 	grantEvery = time.Second
+	// starving is after how long without a grant an origin with a message that has found no room gets some, though others may use all.
+	starving = 2 * time.Second
 	// renewEvery is how often an origin is granted to that is silent, so that it does not forget the flow.
 	renewEvery = Forget / 3
 )
@@ -28,7 +30,8 @@ const (
 // Ledger is what a subscription keeps of its origins. Its owner guards it.
 type Ledger struct {
 	flow     uint64
-	capacity Amount
+	limit    Amount // of the queue
+	capacity Amount // that is shared out; the rest is for origins that would starve
 	prefixes []string
 	accounts map[ID]*account
 	last     *account // of the message before
@@ -63,6 +66,7 @@ type account struct {
 	active        time.Time
 	heard         time.Time // the last mark
 	granted       time.Time
+	raised        time.Time // the last grant with more room than before
 }
 
 // reserved is what the origin may still send.
@@ -70,7 +74,7 @@ func (a *account) reserved() Amount { return a.ceiling.Minus(a.arrived).Min(a.mo
 
 // NewLedger begins a flow into a queue with such a limit.
 func NewLedger(flow uint64, limit Amount, prefixes []string) *Ledger {
-	l := &Ledger{flow: flow, capacity: limit.Minus(limit.part(1, 16)), prefixes: prefixes, accounts: make(map[ID]*account)}
+	l := &Ledger{flow: flow, limit: limit, capacity: limit.Minus(limit.part(1, 16)), prefixes: prefixes, accounts: make(map[ID]*account)}
 	l.step = l.capacity.part(1, 4).Max(Amount{1, 1})
 	return l
 }
@@ -199,7 +203,7 @@ func (l *Ledger) Unsent(id ID) {
 // that at least a part of a second has gone by since the last plan with it.
 func (l *Ledger) Plan(now time.Time, queued Amount, tick bool) []Order {
 	l.freed, l.needed = Amount{}, false
-	free := l.capacity.Minus(queued)
+	free, spare := l.capacity.Minus(queued), l.limit.Minus(queued)
 	var all []*account
 	active := uint64(0)
 	for id, a := range l.accounts {
@@ -208,7 +212,7 @@ func (l *Ledger) Plan(now time.Time, queued Amount, tick bool) []Order {
 			l.forget(id)
 		} else if !a.ignored {
 			all = append(all, a)
-			free = free.Minus(a.reserved())
+			free, spare = free.Minus(a.reserved()), spare.Minus(a.reserved())
 			l.needed = l.needed || a.need > 0
 			if a.busy(now) {
 				active++
@@ -217,7 +221,7 @@ func (l *Ledger) Plan(now time.Time, queued Amount, tick bool) []Order {
 	}
 	shares := l.shares(active, uint64(len(all))-active)
 	slices.SortFunc(all, func(a, b *account) int {
-		return cmp.Or(cmp.Compare(l.usable(a), l.usable(b)), a.granted.Compare(b.granted), a.id.Compare(b.id))
+		return cmp.Or(cmp.Compare(l.usable(a), l.usable(b)), a.raised.Compare(b.raised), a.id.Compare(b.id))
 	})
 	var out []Order
 	for _, a := range all {
@@ -225,35 +229,51 @@ func (l *Ledger) Plan(now time.Time, queued Amount, tick bool) []Order {
 		if a.busy(now) {
 			target = shares[1]
 		}
-		have := a.reserved()
-		one := Amount{1, max(a.need, 1)}
-		want := target.Max(one)
-		room := want.Min(have.Plus(free))
-		if !queued.Plus(one).above(l.capacity) {
-			room = room.Max(one) // nobody is left without any, however many they are
+		have, one := a.reserved(), Amount{1, a.need}
+		want := target
+		if a.need > 0 {
+			want = want.Max(one)
 		}
-		if !a.wants(now, room, target, l.taken, tick) {
+		room := want.Min(have.Plus(free))
+		starves := now.Sub(a.raised) >= starving && !queued.Plus(one).above(l.capacity)
+		if a.need > 0 && (starves || !one.Minus(have).above(spare)) {
+			room = room.Max(one)
+		}
+		if !l.wants(a, now, room, target, tick) {
 			continue
 		}
-		free = free.Minus(room.Minus(have))
+		free, spare = free.Minus(room.Minus(have)), spare.Minus(room.Minus(have))
 		out = append(out, l.order(a, now, room, queued == Amount{}))
 	}
 	return out
 }
 
-// usable is how many bytes of messages of an ordinary size an origin may still send.
-func (l *Ledger) usable(a *account) uint64 {
-	r := a.reserved()
-	return min(r.Messages*(l.capacity.Bytes/max(l.capacity.Messages, 1)), r.Bytes)
+// worth is how many bytes of messages of an ordinary size an amount of room is for.
+func (l *Ledger) worth(room Amount) uint64 {
+	return min(room.Messages*(l.capacity.Bytes/max(l.capacity.Messages, 1)), room.Bytes)
 }
 
-// shares are what a silent and what an active origin should be able to send.
+// usable is the worth of what an origin may still send, if that is enough for the message that it has.
+func (l *Ledger) usable(a *account) uint64 {
+	room := a.reserved()
+	if room.Bytes < a.need {
+		return 0
+	}
+	return l.worth(room)
+}
+
+// more tells whether an origin can do more with one amount of room than with another.
+func (l *Ledger) more(a *account, room, than Amount) bool {
+	return l.worth(room) > l.worth(than) || than.Bytes < a.need && room.Bytes > than.Bytes
+}
+
+// shares are what a silent and what an active origin should be able to send. Where there are many, silent ones have to ask first.
 func (l *Ledger) shares(active, quiet uint64) [2]Amount {
 	var all Amount // of the silent ones together
 	if quiet > 0 {
 		all = l.capacity.part(1, 4)
 	}
-	shares := [2]Amount{all.part(1, quiet).Max(Amount{1, 1}), l.capacity.Minus(all).part(1, active).Max(Amount{1, 1})}
+	shares := [2]Amount{all.part(1, quiet), l.capacity.Minus(all).part(1, active).Max(Amount{1, 1})}
 	l.step = shares[1].part(1, 4).Max(Amount{1, 1})
 	return shares
 }
@@ -273,18 +293,18 @@ func (a *account) busy(now time.Time) bool {
 }
 
 // wants tells whether a grant of so much room is worth being sent.
-func (a *account) wants(now time.Time, room, target Amount, taken uint64, tick bool) bool {
+func (l *Ledger) wants(a *account, now time.Time, room, target Amount, tick bool) bool {
 	age := now.Sub(a.granted)
 	if a.epoch == 0 {
 		return a.due || a.tries == 0 || age >= min(grantEvery<<min(a.tries-1, 10), renewEvery)
 	}
-	limit, rest := a.arrived.Plus(room), a.limit.Minus(a.arrived)
-	switch more := limit.above(a.limit); {
+	rest := a.limit.Minus(a.arrived)
+	switch more := l.more(a, room, rest); {
 	case a.due, more && (rest.Messages <= target.Messages/2 || rest.Bytes <= target.Bytes/2):
 		return true
 	case tick && age >= grantEvery:
-		much := rest.Messages/2 > target.Messages || rest.Bytes/2 > max(target.Bytes, a.need)
-		alive := taken != a.taken && (a.need > 0 || rest.Messages == 0)
+		much := rest.Messages/2 >= max(target.Messages, 1) || rest.Messages > 0 && target.Messages == 0 || rest.Bytes/2 > max(target.Bytes, a.need)
+		alive := l.taken != a.taken && (a.need > 0 || rest.Messages == 0)
 		return more || much || alive || a.answer || a.arrived != a.reported || age >= renewEvery
 	}
 	return false
@@ -293,6 +313,9 @@ func (a *account) wants(now time.Time, room, target Amount, taken uint64, tick b
 // order grants so much room.
 func (l *Ledger) order(a *account, now time.Time, room Amount, empty bool) Order {
 	l.number++
+	if l.more(a, room, a.limit.Minus(a.arrived)) {
+		a.raised = now
+	}
 	a.limit = a.arrived.Plus(room)
 	a.ceiling, a.room, a.most = a.ceiling.Max(a.limit), room, a.most.Max(room)
 	a.number, a.reported, a.taken, a.granted = l.number, a.arrived, l.taken, now

@@ -178,7 +178,7 @@ func TestModel(t *testing.T) {
 			origins, window int
 			loss            float64
 		}{
-			{1, 8, 0}, {1, 100, 0.05}, {3, 64, 0}, {3, 64, 0.02}, {10, 200, 0.02}, {40, 1000, 0.002},
+			{1, 8, 0}, {1, 100, 0.05}, {3, 64, 0}, {3, 64, 0.02}, {10, 200, 0.02}, {40, 1000, 0.002}, {12, 16, 0},
 		} {
 			t.Run(fmt.Sprintf("seed %d, %d origins, window %d, loss %v", seed, c.origins, c.window, c.loss), func(t *testing.T) {
 				m := newModel(t, seed, c.origins, c.window, c.loss)
@@ -236,7 +236,7 @@ func TestModelStops(t *testing.T) {
 	for _, o := range m.origins {
 		o.rate = 0.9
 	}
-	for range 800 {
+	for range 1000 {
 		m.step(0)
 	}
 	for i, o := range m.origins {

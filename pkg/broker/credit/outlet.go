@@ -84,12 +84,13 @@ func (o *Outlet) Grant(g *Grant, now time.Time) (look bool) {
 		o.markSoon = true
 	}
 	alive := g.Taken != o.taken
-	if limit.above(o.limit) {
-		o.risen, o.need = now, 0
-	} else if alive {
+	if alive || limit.above(o.limit) {
 		o.risen = now
 	}
 	o.arrived, o.limit, o.taken, o.empty = arrived, limit, g.Taken, g.Empty
+	if o.fits(int(o.need)) {
+		o.need = 0
+	}
 	if !o.held && g.Epoch == o.epoch && (alive || o.fits(0)) {
 		o.held, o.risen = true, now
 		o.outstanding, o.waiting, o.wanted = time.Time{}, time.Time{}, time.Time{}
