@@ -67,6 +67,7 @@ type account struct {
 	heard         time.Time // the last mark
 	granted       time.Time
 	raised        time.Time // the last grant with more room than before
+	takenThen     uint64    // from the queue, up to that grant
 }
 
 // reserved is what the origin may still send.
@@ -235,8 +236,7 @@ func (l *Ledger) Plan(now time.Time, queued Amount, tick bool) []Order {
 			want = want.Max(one)
 		}
 		room := want.Min(have.Plus(free))
-		starves := now.Sub(a.raised) >= starving && !queued.Plus(one).above(l.capacity)
-		if a.need > 0 && (starves || !one.Minus(have).above(spare)) {
+		if a.need > 0 && (l.starves(a, now, queued.Plus(one)) || !one.Minus(have).above(spare)) {
 			room = room.Max(one)
 		}
 		if !l.wants(a, now, room, target, tick) {
@@ -265,6 +265,13 @@ func (l *Ledger) usable(a *account) uint64 {
 // more tells whether an origin can do more with one amount of room than with another.
 func (l *Ledger) more(a *account, room, than Amount) bool {
 	return l.worth(room) > l.worth(than) || than.Bytes < a.need && room.Bytes > than.Bytes
+}
+
+// starves tells whether an origin has got nothing for long because others may use all the room, though they don't: messages are taken
+// out of the queue, or there are none, and one more would leave it with so many.
+func (l *Ledger) starves(a *account, now time.Time, then Amount) bool {
+	alive := l.taken != a.takenThen || then.Messages == 1
+	return alive && now.Sub(a.raised) >= starving && !then.above(l.capacity)
 }
 
 // shares are what a silent and what an active origin should be able to send. Where there are many, silent ones have to ask first.
@@ -314,7 +321,7 @@ func (l *Ledger) wants(a *account, now time.Time, room, target Amount, tick bool
 func (l *Ledger) order(a *account, now time.Time, room Amount, empty bool) Order {
 	l.number++
 	if l.more(a, room, a.limit.Minus(a.arrived)) {
-		a.raised = now
+		a.raised, a.takenThen = now, l.taken
 	}
 	a.limit = a.arrived.Plus(room)
 	a.ceiling, a.room, a.most = a.ceiling.Max(a.limit), room, a.most.Max(room)
