@@ -89,6 +89,11 @@ GOBENCH ?= yes
 bench: bin/brokerctl ## All workloads RUNS times, a table of it, and Go benchmarks against PREVIOUS. Quick: RUNS=1 COUNT=20000 GOBENCH=no.
 	go run ./hack/bench -runs $(RUNS) -count $(COUNT) -previous $(PREVIOUS) -no-go=$(if $(filter yes,$(GOBENCH)),false,true)
 
+DURATION ?= 10m
+.PHONY: bench-overload
+bench-overload: ## Ten times what a publisher, a subscriber, a relay and a gateway client can take, DURATION each, and as long elsewhere.
+	go run ./test/overload -duration $(DURATION)
+
 ##@ Cluster
 
 .PHONY: kind-up kind-down

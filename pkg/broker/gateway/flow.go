@@ -23,7 +23,7 @@ import (
 const keptBuffer = 1 << 20
 
 // fragment is how much of a message is written at once: between two fragments there is room for pings, and each that a client takes is a
-// sign of life.
+// sign of life. So are small messages of that size together: a slow client may have a lot to read before it comes to a ping.
 const fragment = 256 << 10
 
 // listen publishes what the client sends.
@@ -196,7 +196,14 @@ func (l listener) Read(p []byte) (int, error) {
 
 func (s *session) write(text []byte) error {
 	if len(text) <= fragment {
-		return s.conn.Write(s.io, websocket.MessageText, text)
+		if err := s.conn.Write(s.io, websocket.MessageText, text); err != nil {
+			return err
+		}
+		if s.accepted.Add(int64(len(text))) >= fragment {
+			s.accepted.Store(0)
+			s.heard.Add(1)
+		}
+		return nil
 	}
 	w, err := s.conn.Writer(s.io, websocket.MessageText)
 	if err != nil {

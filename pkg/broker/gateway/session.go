@@ -85,6 +85,7 @@ type session struct {
 
 	heard          atomic.Uint64 // grows with every sign of life
 	held           atomic.Bool   // the client has to wait and isn't listened to
+	accepted       atomic.Int64  // bytes of small messages that the client's side has taken since the last sign of life of this kind
 	sent, received atomic.Uint64 // messages
 }
 
