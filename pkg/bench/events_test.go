@@ -44,19 +44,3 @@ func benchmarkBuild(b *testing.B, number int) {
 		build()
 	}
 }
-
-// What the sink pays for reading an event.
-func BenchmarkChecksumEvent1(b *testing.B) { benchmarkChecksum(b, 1) }
-func BenchmarkChecksumEvent2(b *testing.B) { benchmarkChecksum(b, 2) }
-
-func benchmarkChecksum(b *testing.B, number int) {
-	build, err := EventBuilder(number)
-	if err != nil {
-		b.Fatal(err)
-	}
-	v := build()
-	b.ReportAllocs()
-	for b.Loop() {
-		Checksum(v)
-	}
-}
