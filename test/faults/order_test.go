@@ -18,6 +18,7 @@ type order struct {
 	Messages int    `json:",omitempty"` // and messages
 	Policy   uint8  `json:",omitempty"`
 	MaxFrame int    `json:",omitempty"`
+	Window   int    `json:",omitempty"` // flow control: messages that the subscriber has room for, and publishers wait
 	Files    uint64 `json:",omitempty"` // open files that the process may have
 	TLS      string `json:",omitempty"` // a way to protect connections; empty: none
 	CertPEM  []byte `json:",omitempty"`

@@ -124,6 +124,53 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestDeadSubscriber has a subscriber with flow control at the end of a chain, and publishers who wait for it. Then it stands still, is cut
+// off, or dies: the publishers go on, everybody else gets everything, and so does the subscriber when it has come back and has got over
+// what waited for it, which is more than it has room for.
+func TestDeadSubscriber(t *testing.T) {
+	for _, how := range []string{"stopped", "cut off", "killed"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			w := &world{kinds: []kind{kindNode, kindNode, kindClient}, links: map[link]bool{{0, 1}: true, {1, 2}: true}, wants: [][]string{nil, {"/"}, {"/"}}}
+			f := newFleetTuned(t, w, 1, never, 0, func(m int) order { return order{Window: []int{1000, 1000, 32}[m]} })
+			f.quiet("at first", 1)
+			from, dead := f.members[0], f.members[2]
+			switch how {
+			case "stopped":
+				dead.stop(true)
+			case "cut off":
+				f.cut(1, 2, true, true)
+			case "killed":
+				dead.kill()
+			}
+			before := f.sent[0]
+			f.sent[0] = from.order(order{Do: doBurst, Count: 1000, AtOnce: 10, Every: 5, Size: 1000}).Published
+			poll(t, "m1", func() string { return lacks(f.members[1].order(order{Do: doArrivals}), from, before, f.sent[0]) })
+			switch how {
+			case "stopped":
+				dead.stop(false)
+			case "cut off":
+				f.heal()
+			case "killed":
+				dead.start()
+				f.sent[2] = nil
+			}
+			f.settle("when it is back")
+			earlier, last := f.sent[0], make(map[string]uint64)
+			f.sent[0] = from.order(order{Do: doBurst, Count: 20, Every: 5}).Published
+			for topic, n := range f.sent[0] {
+				last[topic] = max(n, 1) - 1
+				if n == earlier[topic] {
+					last[topic] = n // nothing has come after what may be lost
+				}
+			}
+			poll(t, "the last messages", func() string { return lacks(dead.order(order{Do: doArrivals}), from, last, f.sent[0]) })
+			f.exchange("when it is back", 2, order{Do: doBurst, Count: 30, Every: 50})
+			f.finish()
+		})
+	}
+}
+
 // lacks names what of a member has not come.
 func lacks(got answer, from *member, earlier, sent map[string]uint64) string {
 	for _, topic := range topics {

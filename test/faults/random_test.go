@@ -46,6 +46,9 @@ func runSeed(t testing.TB, seed uint64) totals {
 	}
 	opt := secured(t, security)
 	opt.Messages = pumpRoom
+	if rng.IntN(3) == 0 {
+		opt.Window = pumpRoom // what comes at once when a line is whole again must not be too much
+	}
 	f := newFleetTuned(t, w, seed, func(m int) bool { return ids[m] }, 0, func(int) order { return opt })
 	f.quiet("at first", rng.Uint64())
 	for round := range *roundFlag {

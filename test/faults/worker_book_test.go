@@ -5,6 +5,7 @@
 package faults
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -149,6 +150,8 @@ type pump struct {
 	life   uint64
 	number uint64
 	sent   map[string]uint64
+	// waiting are the publishers, by topic, if there is flow control; nil otherwise.
+	waiting map[string]*broker.Publisher
 
 	stop, done chan struct{}
 	err        error
@@ -186,10 +189,23 @@ func (p *pump) publish(topic string, size int) error {
 	p.number++
 	p.sent[topic]++
 	n := note{p.name, p.life, p.number, p.sent[topic]}
-	if err := p.e.Publish(topic, n.value(size)); err != nil && !errors.Is(err, broker.ErrClosed) {
+	if err := p.send(topic, n.value(size)); err != nil && !errors.Is(err, broker.ErrClosed) {
 		return fmt.Errorf("publish %+v: %w", n, err)
 	}
 	return nil
+}
+
+// send publishes. A publisher that waits is never given up: if nobody lets it go on, that is a fault.
+func (p *pump) send(topic string, v data.Value) error {
+	if p.waiting == nil {
+		return p.e.Publish(topic, v)
+	}
+	if p.waiting[topic] == nil {
+		p.waiting[topic] = p.e.NewPublisher(topic, broker.PublisherOptions{})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return p.waiting[topic].Publish(ctx, v)
 }
 
 func (p *pump) halt() {

@@ -121,7 +121,12 @@ func (w *worker) start(o *order) (answer, error) {
 	}
 	w.book = newBook(o.Kind != kindForeign)
 	w.pump = &pump{e: w.e, name: o.Name, life: o.Life, sent: make(map[string]uint64)}
-	if w.sub, err = w.e.Subscribe(nil, broker.QueueLimit{Messages: 1 << 20, Bytes: 256 << 20}); err != nil {
+	limit := broker.QueueLimit{Messages: 1 << 20, Bytes: 256 << 20}
+	if o.Window > 0 {
+		limit = broker.QueueLimit{Messages: o.Window, FlowControl: true}
+		w.pump.waiting = make(map[string]*broker.Publisher)
+	}
+	if w.sub, err = w.e.Subscribe(nil, limit); err != nil {
 		return answer{}, err
 	}
 	w.read = make(chan struct{})
