@@ -63,13 +63,12 @@ func (o options) overload(ctx context.Context, party string) (result, error) {
 	return r, err
 }
 
-// phase is one run. Elsewhere nobody is overloaded: lines and consumers are as quick as they can.
+// phase is one run. Elsewhere the same happens at another relay than that of the others.
 func (o options) phase(ctx context.Context, party string, elsewhere bool) (r result, err error) {
 	bytes := o.capacity * (o.size + 60)
 	var rates [2]int
 	pause := time.Duration(0)
 	switch {
-	case elsewhere:
 	case party == "publisher":
 		rates[0] = bytes
 	case party == "relay":

@@ -8,6 +8,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -91,4 +94,25 @@ func TestMemoryOfClients(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestSmallMessagesAreTaken: a client that doesn't come to its pings is alive as long as it takes what is sent, and no longer.
+func TestSmallMessagesAreTaken(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, g *Gateway, dial func(bool) client) {
+		c := dial(false)
+		c.join(g, `["/t"]`)
+		const n = 100
+		for range n {
+			if err := g.e.Publish("/t/x", data.String(strings.Repeat("x", fragment/4))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range n {
+			if text := c.receive(); len(text) < fragment/4 {
+				t.Fatalf("received %.100s", text)
+			}
+			time.Sleep(time.Second)
+		}
+		within(t, 0, 12*time.Second, func() { c.closedWith(websocket.StatusInternalError) })
+	})
 }
