@@ -3,7 +3,7 @@
 // Command overload gives a publisher, a subscriber, a relay and a client of a gateway, one after the other, ten times what they can take.
 // It checks that memory stays within its limit and that the counters are exact, and measures what the others notice: how long messages
 // take between two endpoints that share the relay with the overloaded one, compared with a run in which the same load goes elsewhere.
-//
+// take between two endpoints that share the relay with the overloaded one, compared with a run in which the same goes on at another relay.
 // What "can take" means doesn't depend on the machine: lines are throttled, and consumers pause, so that they take a fixed number of
 // messages a second.
 package main
@@ -21,7 +21,7 @@ import (
 
 func main() {
 	o := defaults()
-	flag.DurationVar(&o.duration, "duration", o.duration, "how long each party is overloaded, and as long again the same load goes elsewhere")
+	flag.DurationVar(&o.duration, "duration", o.duration, "how long each party is overloaded, and as long again the same goes on elsewhere")
 	flag.IntVar(&o.capacity, "capacity", o.capacity, "messages a second that the overloaded party can take")
 	flag.IntVar(&o.factor, "factor", o.factor, "how many times that it gets")
 	flag.IntVar(&o.memory, "memory", o.memory, "memory limit of each endpoint in bytes")
