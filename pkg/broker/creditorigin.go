@@ -96,15 +96,28 @@ func (e *Endpoint) grant(from data.EndpointID, g *credit.Grant) {
 	c := &e.credits
 	now := time.Now()
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	o := c.grantLocked(e, from, g, now)
+	var mark credit.Mark
+	due := false
+	if o != nil && o.Soon() {
+		mark, due = o.Mark(now, markGap)
+	}
+	c.mu.Unlock()
+	if due {
+		e.sendMark(o, mark)
+	}
+}
+
+// grantLocked answers the flow that was granted to; nil if there is none.
+func (c *credits) grantLocked(e *Endpoint, from data.EndpointID, g *credit.Grant, now time.Time) *outlet {
 	if c.mu.closed {
-		return
+		return nil
 	}
 	key := outletKey{from, g.Flow}
 	o := c.mu.outlets[key]
 	if o == nil {
 		if c.crowdedLocked(from) {
-			return
+			return nil
 		}
 		o = &outlet{Outlet: *credit.NewOutlet(g, randomFlow(), now), key: key, filter: topic.NewFilter(g.Prefixes...)}
 		c.mu.outlets[key] = o
@@ -117,9 +130,7 @@ func (e *Endpoint) grant(from data.EndpointID, g *credit.Grant) {
 			c.publishLocked()
 		}
 	}
-	if o.Soon() {
-		e.markLocked(o, now)
-	}
+	return o
 }
 
 // crowdedLocked tells whether there are too many flows for one more of a subscriber.
@@ -133,10 +144,12 @@ func (c *credits) crowdedLocked(from data.EndpointID) bool {
 	return len(c.mu.outlets) >= maxOutlets || n >= maxOutletsEach
 }
 
-// markLocked sends a mark if one is due. No message can be counted before the mark stands in line, so that it says the truth.
-func (e *Endpoint) markLocked(o *outlet, now time.Time) {
-	if m, due := o.Mark(now, markGap); due && e.tryInternal(o.key.to, markTopic(o.key.flow), m.Value(), false) != nil {
+// sendMark sends a mark. Nothing is locked: what is queued may cost others their place, and they may be told.
+func (e *Endpoint) sendMark(o *outlet, m credit.Mark) {
+	if e.tryInternal(o.key.to, markTopic(o.key.flow), m.Value(), false) != nil {
+		e.credits.mu.Lock()
 		o.Unmarked()
+		e.credits.mu.Unlock()
 	}
 }
 
@@ -157,6 +170,11 @@ func (e *Endpoint) tryInternal(to data.EndpointID, name string, v data.Value, su
 
 // tickOutlets looks for subscribers that have ceased to grant, and sends the marks that are due.
 func (e *Endpoint) tickOutlets(now time.Time) {
+	type due struct {
+		o *outlet
+		m credit.Mark
+	}
+	var marks []due
 	var dropped []outletKey
 	c := &e.credits
 	c.mu.Lock()
@@ -170,12 +188,17 @@ func (e *Endpoint) tickOutlets(now time.Time) {
 			c.removeLocked(key)
 			continue
 		}
-		e.markLocked(o, now)
+		if m, ok := o.Mark(now, markGap); ok {
+			marks = append(marks, due{o, m})
+		}
 	}
 	if len(c.mu.outlets) != count {
 		c.publishLocked()
 	}
 	c.mu.Unlock()
+	for _, d := range marks {
+		e.sendMark(d.o, d.m)
+	}
 	for _, key := range dropped {
 		e.log.Warn("subscriber grants no credit; publishers don't wait for it", "code", code.PeerTimeout.String(), "id", key.to)
 		e.raiseError(code.PeerTimeout, StatusEvent{ID: key.to}, NoCredit)
@@ -276,12 +299,13 @@ func (p *payment) awaitLocked(ctx context.Context, how *sending, e *Endpoint, sh
 	for short != nil {
 		if err := how.refusal(ctx, e); err != nil {
 			short.Refuse(p.size)
-			e.markLocked(short, time.Now())
+			e.tellNeedLocked(short)
 			return err
 		}
 		on := short
 		on.Wait(p.size)
-		e.markLocked(on, time.Now()) // so that the subscriber learns of it at once
+		e.tellNeedLocked(on)
+		short = p.shortLocked()
 		for short == on && ctx.Err() == nil && !p.c.mu.closed {
 			p.c.newsLocked(ctx, on)
 			short = p.shortLocked()
@@ -303,6 +327,15 @@ func (h *sending) refusal(ctx context.Context, e *Endpoint) error {
 		return ErrWouldBlock
 	}
 	return ctx.Err()
+}
+
+// tellNeedLocked lets a subscriber know at once that a message waits for room. The mutex is released meanwhile.
+func (e *Endpoint) tellNeedLocked(o *outlet) {
+	if m, due := o.Mark(time.Now(), markGap); due {
+		e.credits.mu.Unlock()
+		e.sendMark(o, m)
+		e.credits.mu.Lock()
+	}
 }
 
 // newsLocked waits for news of a flow, or for the end of the context, with the mutex released.

@@ -61,6 +61,8 @@ type account struct {
 	failed   int // grants since the last mark that could not be sent
 
 	moved, marked bool // since the last plan
+	caught        bool // since the last plan, a mark has told that the origin has the last grant
+	confirmed     time.Time
 	due           bool // a grant must go out with the next plan
 	answer        bool // the origin may have missed the last grant
 	active        time.Time
@@ -72,6 +74,9 @@ type account struct {
 
 // reserved is what the origin may still send.
 func (a *account) reserved() Amount { return a.ceiling.Minus(a.arrived).Min(a.most) }
+
+// settle says that the origin goes by the last grant.
+func (a *account) settle() { a.ceiling, a.most = a.limit, a.room }
 
 // NewLedger begins a flow into a queue with such a limit.
 func NewLedger(flow uint64, limit Amount, prefixes []string) *Ledger {
@@ -169,12 +174,13 @@ func (l *Ledger) Mark(id ID, m *Mark) {
 		a.arrived = a.arrived.Max(m.Sent)
 	}
 	if m.Number >= a.number {
-		a.ceiling, a.most = a.limit, a.room
+		a.settle()
+		a.caught = true
 	} else {
 		a.answer = true
 	}
 	a.moved = a.moved || m.Sent != a.sent || m.Need > 0
-	a.sent, a.need = m.Sent, m.Need
+	a.sent, a.need = m.Sent, min(m.Need, max(l.capacity.Bytes/2, 1)) // what is larger goes out when the queue is empty
 	l.needed = l.needed || m.Need > 0
 }
 
@@ -292,6 +298,12 @@ func (a *account) see(now time.Time) {
 	}
 	if a.marked {
 		a.heard, a.marked = now, false
+	}
+	if a.caught || a.confirmed.IsZero() {
+		a.confirmed, a.caught = now, false
+	}
+	if now.Sub(a.confirmed) >= renewEvery {
+		a.settle() // it doesn't keep to the rules
 	}
 }
 

@@ -322,3 +322,33 @@ func TestLedger(t *testing.T) {
 		t.Errorf("origins %v", got)
 	}
 }
+
+// TestLedgerHostile: an origin whose marks are nonsense takes nothing away from others.
+func TestLedgerHostile(t *testing.T) {
+	l := NewLedger(1, Amount{160, 16000}, nil)
+	bad, good := ID{1}, ID{2}
+	l.Know(bad)
+	l.Know(good)
+	l.Plan(start, Amount{}, false)
+	most := ^uint64(0)
+	for i, m := range []Mark{
+		{Flow: 1, Epoch: 1, Sent: Amount{most, most}, Exact: true, Need: most},
+		{Flow: 1, Epoch: 1, Exact: true, Need: most},
+		{Flow: 1, Epoch: 2, Sent: Amount{most, 0}, Number: most},
+		{Flow: 1, Epoch: 1, Sent: Amount{0, most}, Exact: true},
+		{Flow: 1, Epoch: 1, Exact: true},
+	} {
+		l.Mark(bad, &m)
+		l.Arrived(bad, 100)
+		l.Plan(start.Add(time500(i)), Amount{}, true)
+	}
+	l.Mark(good, &Mark{Flow: 1, Epoch: 9, Sent: Amount{1, 100}, Exact: true, Need: 100})
+	at := start.Add(30 * time.Second) // when the other one has been silent for long
+	for i := range 4 {
+		l.Mark(good, &Mark{Flow: 1, Epoch: 9, Sent: Amount{uint64(i + 2), uint64(i+2) * 100}, Exact: true, Need: 100})
+		l.Plan(at.Add(time.Duration(i)*time.Second), Amount{}, true)
+	}
+	if room := l.accounts[good].room; room.Messages < 100 || room.Bytes < 10000 {
+		t.Errorf("the other origin has %+v", room)
+	}
+}

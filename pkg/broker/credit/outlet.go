@@ -19,6 +19,7 @@ const (
 type Outlet struct {
 	flow, epoch, number  uint64
 	started, finished    Amount // messages that may go out, and of those the ones that are queued
+	ticked               Amount // what had started at the last tick
 	arrived, limit       Amount // as granted
 	taken                uint64 // as the last grant said
 	empty                bool
@@ -104,7 +105,13 @@ func (o *Outlet) Mark(now time.Time, between time.Duration) (Mark, bool) {
 		return Mark{}, false
 	}
 	o.marked, o.markDue, o.markSoon = now, false, false
-	return Mark{Flow: o.flow, Epoch: o.epoch, Number: o.number, Sent: o.finished, Exact: o.started == o.finished, Need: o.need}, true
+	return Mark{Flow: o.flow, Epoch: o.epoch, Number: o.number, Sent: o.finished, Exact: o.rests(), Need: o.need}, true
+}
+
+// rests tells whether everything that was counted is in the queues, and hardly anything can be counted before a mark that is made now is
+// there too: somebody waits for room, or nothing was sent lately.
+func (o *Outlet) rests() bool {
+	return o.started == o.finished && (o.need > 0 || o.started == o.ticked)
 }
 
 // Soon tells whether a mark should not wait for the next tick.
@@ -128,6 +135,7 @@ const (
 
 // Tick judges the flow. It should be called at least once a second.
 func (o *Outlet) Tick(now time.Time) Verdict {
+	o.ticked = o.started
 	since(&o.outstanding, o.started.above(o.arrived), now)
 	if o.refused || o.waiters > 0 {
 		o.wanted, o.refused = now, false
