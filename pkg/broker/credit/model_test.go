@@ -173,7 +173,7 @@ func (m *model) carry(o *modelOrigin) {
 // without loss. Nothing ever comes that the queue has no room for, nobody is dropped or stands still, and in the end everything is as in
 // the beginning.
 func TestModel(t *testing.T) {
-	for _, seed := range seed.Several(t, 6) {
+	for _, seed := range seed.Several(t, 3) {
 		for _, c := range []struct {
 			origins, window int
 			loss            float64
