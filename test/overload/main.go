@@ -2,7 +2,6 @@
 
 // Command overload gives a publisher, a subscriber, a relay and a client of a gateway, one after the other, ten times what they can take.
 // It checks that memory stays within its limit and that the counters are exact, and measures what the others notice: how long messages
-// take between two endpoints that share the relay with the overloaded one, compared with a run in which the same load goes elsewhere.
 // take between two endpoints that share the relay with the overloaded one, compared with a run in which the same goes on at another relay.
 // What "can take" means doesn't depend on the machine: lines are throttled, and consumers pause, so that they take a fixed number of
 // messages a second.
@@ -14,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -36,14 +36,20 @@ func main() {
 }
 
 func run(ctx context.Context, o options, only string) error {
+	chosen := parties()
+	if only != "" {
+		chosen = strings.Split(only, ",")
+		for _, party := range chosen {
+			if !slices.Contains(parties(), party) {
+				return fmt.Errorf("-only names %q; allowed: %s", party, strings.Join(parties(), ", "))
+			}
+		}
+	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Printf("%d messages a second of %d bytes to those who can take %d, for %v each; memory limit %d MiB an endpoint\n",
 		o.capacity*o.factor, o.size, o.capacity, o.duration, o.memory>>20)
 	fmt.Fprintln(out, "OVERLOADED\tPUBLISHED\tDELIVERED\tDROPPED\tMEMORY MAX\tHEAP MAX\tP50\tP99\tELSEWHERE P50\tP99\tRATIO P99")
-	for _, party := range parties() {
-		if only != "" && !strings.Contains(","+only+",", ","+party+",") {
-			continue
-		}
+	for _, party := range chosen {
 		r, err := o.overload(ctx, party)
 		if err != nil {
 			return fmt.Errorf("%s: %w", party, err)
