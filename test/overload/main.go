@@ -3,12 +3,14 @@
 // Command overload gives a publisher, a subscriber, a relay and a client of a gateway, one after the other, ten times what they can take.
 // It checks that memory stays within its limit and that the counters are exact, and measures what the others notice: how long messages
 // take between two endpoints that share the relay with the overloaded one, compared with a run in which the same goes on at another relay.
+//
 // What "can take" means doesn't depend on the machine: lines are throttled, and consumers pause, so that they take a fixed number of
 // messages a second.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -52,7 +54,7 @@ func run(ctx context.Context, o options, only string) error {
 	for _, party := range chosen {
 		r, err := o.overload(ctx, party)
 		if err != nil {
-			return fmt.Errorf("%s: %w", party, err)
+			return errors.Join(out.Flush(), fmt.Errorf("%s: %w", party, err))
 		}
 		fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%.1f MiB\t%.1f MiB\t%v\t%v\t%v\t%v\t%.2f\n", party, r.published, r.delivered, r.dropped,
 			float64(r.memory)/(1<<20), float64(r.heap)/(1<<20), r.here.quantile(0.5), r.here.quantile(0.99), r.elsewhere.quantile(0.5),
