@@ -29,17 +29,16 @@ type model struct {
 }
 
 type modelOrigin struct {
-	id       ID
-	out      *Outlet
-	epochs   uint64
-	flight   []any      // to the subscriber, in order: sizes and marks
-	going    []int      // started, and not in flight yet
-	grants   []modelLag // to the origin
-	waits    bool
-	sent     int
-	rate     float64 // how likely it publishes in a step
-	drops    int
-	silentAt time.Time
+	id     ID
+	out    *Outlet
+	epochs uint64
+	flight []any      // to the subscriber, in order: sizes and marks
+	going  []int      // started, and not in flight yet
+	grants []modelLag // to the origin
+	waits  bool
+	sent   int
+	rate   float64 // how likely it publishes in a step
+	drops  int
 }
 
 type modelLag struct {
