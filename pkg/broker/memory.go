@@ -11,8 +11,8 @@ type Account = peering.Account
 
 // Account makes something that keeps messages count as a part of Options.MemoryLimit. Its owner says with Add or Set how much it holds,
 // calls Check before it takes more, and Leave in the end. shed is called when it holds much and the limit is reached: it should give up
-// about so many bytes, or can't. It may come from any goroutine, also from one that calls Check.
-func (e *Endpoint) Account(shed func(bytes int64)) *Account { return e.memory.Join(shed) }
+// about so many bytes, or can't. It may come from any goroutine, also from one that calls Check, and answers whether something was given up.
+func (e *Endpoint) Account(shed func(bytes int64) bool) *Account { return e.memory.Join(shed) }
 
 func (e *Endpoint) newMemory() *peering.Memory {
 	m := peering.NewMemory(int64(e.opt.MemoryLimit))
@@ -36,9 +36,9 @@ func (p *peer) shed(messages int, overflow bool) {
 
 // shed gives up about so many bytes. Who has asked to lose nothing gives up nothing: nothing more is taken from the peers until there is
 // room.
-func (s *Subscriber) shed(bytes int64) {
+func (s *Subscriber) shed(bytes int64) bool {
 	if s.limit.Overflow == OverflowWait {
-		return
+		return false
 	}
 	var dropped uint64
 	s.mu.Lock()
@@ -57,6 +57,7 @@ func (s *Subscriber) shed(bytes int64) {
 	s.mu.counted = s.account.Set(s.mu.counted, s.mu.bytes)
 	s.mu.Unlock()
 	s.e.counters.drop(DropSubscriber, dropped)
+	return dropped > 0
 }
 
 func (s *Subscriber) popNewestLocked() {

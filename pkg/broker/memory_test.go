@@ -121,9 +121,10 @@ func TestMemoryAccount(t *testing.T) {
 	e := endpoint(t, Options{MemoryLimit: 1 << 20})
 	held := 0
 	var a *Account
-	a = e.Account(func(n int64) {
+	a = e.Account(func(n int64) bool {
 		held -= int(n)
 		a.Add(-n)
+		return true
 	})
 	for range 100 {
 		a.Check()
@@ -140,4 +141,58 @@ func TestMemoryAccount(t *testing.T) {
 	if _, err := New(Options{MemoryLimit: -1}); err == nil {
 		t.Error("a negative limit was accepted")
 	}
+}
+
+// TestMemoryLimitOfWaitingPublishers: with publishers that wait the limit is not reached, and nothing is lost.
+func TestMemoryLimitOfWaitingPublishers(t *testing.T) {
+	for _, peers := range []int{1, 2} {
+		e := endpoint(t, Options{MemoryLimit: 1 << 20, PeerQueue: QueueLimit{Messages: 1 << 20, Bytes: 1 << 30}})
+		var subs []*Subscriber
+		for range peers {
+			b := endpoint(t, Options{})
+			connect(t, e, b)
+			sub, err := b.SubscribeSync(within(t), []string{"/t"}, QueueLimit{Messages: 10, Overflow: OverflowWait})
+			if err != nil {
+				t.Fatal(err)
+			}
+			subs = append(subs, sub)
+			waitFor(t, e, "/t", len(subs))
+		}
+		const n = 5000
+		done := make(chan error, 1)
+		go func() {
+			p := e.NewPublisher("/t", PublisherOptions{})
+			text := data.String(strings.Repeat("x", 1000))
+			for range n {
+				if err := p.Publish(within(t), text); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+		for i := range n {
+			for _, sub := range subs {
+				get(t, sub)
+			}
+			if st := e.Stats(); i%100 == 0 && st.MemoryUsed > 1<<20 {
+				t.Fatalf("%d bytes are held", st.MemoryUsed)
+			}
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if st := e.Stats(); st.MemoryReached != 0 || st.Data.Dropped != (Tally{}) || st.Data.Queued.Messages != uint64(n*peers) {
+			t.Errorf("%d peers: %+v", peers, st)
+		}
+	}
+}
+
+// waitFor waits until a topic goes to so many peers.
+func waitFor(t *testing.T, e *Endpoint, name string, peers int) {
+	t.Helper()
+	poll(t, "the route", func() bool {
+		o, err := e.routes.Load().own(name)
+		return err == nil && o.others() == peers
+	})
 }

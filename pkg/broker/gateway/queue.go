@@ -134,12 +134,15 @@ func (q *queue) popLocked() broker.Message {
 	return m
 }
 
-// shed gives up about so many bytes because the endpoint's memory is used up. False means that the client must go instead.
-func (q *queue) shed(bytes int64) bool {
+// shed gives up about so many bytes because the endpoint's memory is used up. If the client doesn't stay it must go instead.
+func (q *queue) shed(bytes int64) (given, stays bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.limit.Overflow == broker.OverflowDisconnect {
-		return q.waitingLocked() == 0
+		waiting := q.waitingLocked()
+		q.mu.dropped += uint64(waiting)
+		q.clearLocked()
+		return waiting > 0, waiting == 0
 	}
 	for bytes > 0 && q.waitingLocked() > 0 {
 		had := q.mu.bytes
@@ -150,8 +153,9 @@ func (q *queue) shed(bytes int64) bool {
 		}
 		q.mu.dropped++
 		bytes -= int64(had - q.mu.bytes)
+		given = true
 	}
-	return true
+	return given, true
 }
 
 func (q *queue) popNewestLocked() {
@@ -166,8 +170,13 @@ func (q *queue) popNewestLocked() {
 func (q *queue) clear() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mu.items, q.mu.head, q.mu.bytes = nil, 0, 0
+	q.clearLocked()
 	q.account.Leave()
+}
+
+func (q *queue) clearLocked() {
+	q.mu.items, q.mu.head, q.mu.bytes = nil, 0, 0
+	q.mu.counted = q.account.Set(q.mu.counted, 0)
 }
 
 // state is how many messages wait, and how many were dropped here.

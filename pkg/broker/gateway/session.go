@@ -96,10 +96,12 @@ func newSession(g *Gateway, conn *websocket.Conn, r *http.Request) *session {
 	}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.io, s.cut = context.WithCancel(context.Background())
-	s.queue.account = g.e.Account(func(bytes int64) {
-		if !s.queue.shed(bytes) {
+	s.queue.account = g.e.Account(func(bytes int64) bool {
+		given, stays := s.queue.shed(bytes)
+		if !stays {
 			s.end(errOverflow)
 		}
+		return given
 	})
 	return s
 }

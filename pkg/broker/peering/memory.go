@@ -3,7 +3,6 @@
 package peering
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,7 +29,7 @@ type Memory struct {
 // Account is one holder of memory: a queue, or a buffer that grows.
 type Account struct {
 	m    *Memory
-	shed func(bytes int64)
+	shed func(bytes int64) bool
 	used atomic.Int64
 
 	mu struct {
@@ -47,8 +46,8 @@ func NewMemory(limit int64) *Memory {
 }
 
 // Join makes an account. shed is called, from any goroutine and with no lock of this package held, when it should give so many bytes
-// back; it may give less, or nothing.
-func (m *Memory) Join(shed func(bytes int64)) *Account {
+// back; it may give less, or nothing, and tells whether it has given any.
+func (m *Memory) Join(shed func(bytes int64) bool) *Account {
 	if m == nil {
 		return nil
 	}
@@ -86,23 +85,14 @@ func (m *Memory) relieve() {
 		return
 	}
 	defer m.busy.Store(false)
-	m.mu.Lock()
-	all := make([]*Account, 0, len(m.mu.accounts))
-	sizes := make(map[*Account]int64, len(m.mu.accounts))
-	for a := range m.mu.accounts {
-		if n := a.used.Load(); n > 0 {
-			sizes[a] = n
-			all = append(all, a)
-		}
-	}
-	m.mu.Unlock()
-	slices.SortFunc(all, func(a, b *Account) int { return cmp.Compare(sizes[b], sizes[a]) })
-	// A little more than needed, so that the limit isn't reached again at once, and so that pieces that are counted late don't make the
-	// next account pay too.
+	// A little more than needed, so that the limit isn't reached again at once.
 	goal := m.limit - max(m.limit/64, 4*chunkSize)
-	for _, a := range all {
-		if m.Over() {
-			a.shed(m.used.Load() - goal)
+	all := m.holders()
+	// It is always the largest that gives: what others take meanwhile must not be at the cost of the small ones.
+	for len(all) > 0 && m.Over() {
+		i := largest(all)
+		if !all[i].shed(m.used.Load() - goal) {
+			all = slices.Delete(all, i, i+1)
 		}
 	}
 	if used := m.used.Load(); used > m.limit {
@@ -112,6 +102,28 @@ func (m *Memory) relieve() {
 	if m.Reached != nil {
 		m.Reached()
 	}
+}
+
+// holders are the accounts that hold something.
+func (m *Memory) holders() []*Account {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]*Account, 0, len(m.mu.accounts))
+	for a := range m.mu.accounts {
+		if a.used.Load() > 0 {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func largest(all []*Account) (at int) {
+	for i, a := range all {
+		if a.used.Load() > all[at].used.Load() {
+			at = i
+		}
+	}
+	return at
 }
 
 // Add counts bytes that are held from now on, or with a negative number that are not any more. A nil Account counts nothing.

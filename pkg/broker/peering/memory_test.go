@@ -84,7 +84,7 @@ func TestMemoryLimit(t *testing.T) {
 // TestMemoryWaits has a producer that can wait do so before the limit is reached, and go on when the queue is empty.
 func TestMemoryWaits(t *testing.T) {
 	m := NewMemory(1 << 20)
-	other := m.Join(func(int64) {})
+	other := m.Join(func(int64) bool { return false })
 	other.Add(1<<20 - 1<<17 + 1) // above seven eighths
 	h := hoard(m, Disconnect)
 	f := Frame{Head: make([]byte, 100)}
@@ -114,7 +114,7 @@ func TestMemoryWaits(t *testing.T) {
 func TestMemoryVain(t *testing.T) {
 	m := NewMemory(1 << 20)
 	asked := 0
-	a := m.Join(func(int64) { asked++ })
+	a := m.Join(func(int64) bool { asked++; return false })
 	for _, step := range []struct{ add, asked int }{
 		{1 << 20, 0}, {1, 1}, {1, 1}, {chunkSize, 2}, {1, 2}, {-1 << 19, 2}, {1 << 19, 3}, {1, 3},
 	} {

@@ -7,10 +7,12 @@ package peering
 // that the connection has to be ended.
 func (l *Link) Account(m *Memory, shed func(messages int, overflow bool)) {
 	l.Queue.memory = m
-	account := m.Join(func(bytes int64) {
-		if messages, overflow := l.Queue.shed(bytes); messages > 0 || overflow {
+	account := m.Join(func(bytes int64) bool {
+		messages, overflow := l.Queue.shed(bytes)
+		if messages > 0 || overflow {
 			shed(messages, overflow)
 		}
+		return messages > 0
 	})
 	l.Queue.account = account
 	for _, lane := range []*lane{&l.Queue.mu.control, &l.Queue.mu.command, &l.Queue.mu.data} {
@@ -19,12 +21,14 @@ func (l *Link) Account(m *Memory, shed func(messages int, overflow bool)) {
 	if l.reader == nil {
 		return
 	}
-	l.reader.account = m.Join(func(int64) {
+	l.reader.account = m.Join(func(int64) bool {
 		if l.reader.partial.Load() > largeFrame {
 			shed(0, true)
-			return
+			l.reader.account.Leave() // it ends with its goroutine
+			return true
 		}
 		l.reader.spare.Store(true)
+		return false // its goroutine does it when it can
 	})
 	l.reader.account.Add(int64(len(l.reader.buf)))
 }
