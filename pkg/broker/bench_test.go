@@ -59,6 +59,22 @@ func receive(b *testing.B, sub *Subscriber, n int) {
 	}
 }
 
+// through publishes a ready-made event b.N times at an endpoint, and receives it as often.
+func through(b *testing.B, from *Endpoint, sub *Subscriber) {
+	b.Helper()
+	pub := from.NewPublisher("/bench", PublisherOptions{})
+	v := smallEvent()
+	b.ReportAllocs()
+	b.ResetTimer()
+	n := b.N
+	go func() {
+		for range n {
+			pub.Publish(context.Background(), v)
+		}
+	}()
+	receive(b, sub, n)
+}
+
 // BenchmarkRelay sends through a node that only forwards: between clients, where messages enter and leave the mesh, between nodes, and
 // between foreign endpoints that see no stamps.
 func BenchmarkRelay(b *testing.B) {
@@ -83,17 +99,7 @@ func benchRelay(b *testing.B, first, second, third Options) {
 		}
 		return len(a.Peers()[0].Filter) == 1
 	})
-	pub := a.NewPublisher("/bench", PublisherOptions{})
-	v := smallEvent()
-	b.ReportAllocs()
-	b.ResetTimer()
-	n := b.N
-	go func() {
-		for range n {
-			pub.Publish(context.Background(), v)
-		}
-	}()
-	receive(b, sub, n)
+	through(b, a, sub)
 }
 
 // BenchmarkFanOut publishes to ten peers that throw everything away.

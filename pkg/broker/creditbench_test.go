@@ -3,7 +3,6 @@
 package broker
 
 import (
-	"context"
 	"fmt"
 	"testing"
 )
@@ -37,17 +36,7 @@ func benchFlow(b *testing.B, hops int, limit QueueLimit) {
 	poll(b, "the way, and a grant", func() bool {
 		return len(first.MeshView().Route(first.ID(), first.ID(), "/bench")) == hops && (!limit.FlowControl || len(first.Flows()) == 1)
 	})
-	pub := first.NewPublisher("/bench", PublisherOptions{})
-	v := smallEvent()
-	b.ReportAllocs()
-	b.ResetTimer()
-	n := b.N
-	go func() {
-		for range n {
-			pub.Publish(context.Background(), v)
-		}
-	}()
-	receive(b, sub, n)
+	through(b, first, sub)
 	if d := sub.Dropped(); d > 0 {
 		b.Errorf("%d dropped", d)
 	}

@@ -3,7 +3,6 @@
 package broker
 
 import (
-	"context"
 	"testing"
 )
 
@@ -20,17 +19,7 @@ func BenchmarkLocal(b *testing.B) {
 				b.Fatal(err)
 			}
 			link(a, z)
-			pub := a.NewPublisher("/bench", PublisherOptions{})
-			v := smallEvent()
-			b.ReportAllocs()
-			b.ResetTimer()
-			n := b.N
-			go func() {
-				for range n {
-					pub.Publish(context.Background(), v)
-				}
-			}()
-			receive(b, sub, n)
+			through(b, a, sub)
 		})
 	}
 }
