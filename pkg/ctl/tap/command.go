@@ -5,6 +5,7 @@ package tap
 import (
 	"fmt"
 
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 	"github.com/brokermesh/brokermesh/pkg/store/command"
 )
@@ -50,6 +51,13 @@ func commandFields(body command.Command) string {
 		return fmt.Sprintf(" after %d, heartbeat every %d ticks, %s", c.Offset, c.Interval, table.Count(c.State.Len(), "entry", "entries"))
 	case *command.RetransmitFailed:
 		return fmt.Sprintf(" %d", c.Seq)
+	case *command.Ask:
+		return fmt.Sprintf(" %d, operation %d with %s", c.Number, c.Operation, table.Count(len(c.Args), "argument", "arguments"))
+	case *command.Answer:
+		if c.Code != code.None {
+			return fmt.Sprintf(" %d: %s", c.Number, c.Code)
+		}
+		return fmt.Sprintf(" %d with %s", c.Number, table.Count(len(c.Values), "value", "values"))
 	default:
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
@@ -54,6 +55,13 @@ var layouts = []struct {
 	{"ack_clone", &AckClone{Offset: 1, Interval: 5, State: snapshotOf(data.String("b"), data.Integer(1), data.String("a"), data.None())},
 		"0000000000000001" + "0005" + "02" + "050162" + "030000000000000001" + "050161" + "00"},
 	{"retransmit_failed", &RetransmitFailed{Seq: 2}, "0000000000000002"},
+	{"ask", &Ask{Number: 7, Settled: 5, Session: 0x1122, Operation: 3, Args: []data.Value{data.String("k"), data.None()}},
+		"0000000000000007" + "0000000000000005" + "0000000000001122" + "03" + "02" + "05016b" + "00"},
+	{"ask without arguments", &Ask{Number: 1, Operation: 9}, "0000000000000001" + "0000000000000000" + "0000000000000000" + "09" + "00"},
+	{"answer", &Answer{Number: 7, Values: []data.Value{data.Count(3), data.Boolean(true)}},
+		"0000000000000007" + "00" + "02" + "020000000000000003" + "0101"},
+	{"answer that refuses", &Answer{Number: 8, Code: code.NoSuchKey, Values: []data.Value{data.String("x")}},
+		"0000000000000008" + "09" + "01" + "050178"},
 }
 
 func payloadOf(t *testing.T, kind Kind, fields string) []byte {
@@ -99,8 +107,8 @@ func TestLayout(t *testing.T) {
 			}
 		})
 	}
-	if len(kinds) != int(kindLast)+1 {
-		t.Errorf("%d of %d commands tried", len(kinds), kindLast+1)
+	if want := int(kindLast) + 1 + len(extensionNames); len(kinds) != want {
+		t.Errorf("%d of %d commands tried", len(kinds), want)
 	}
 }
 
@@ -118,6 +126,9 @@ func TestRefused(t *testing.T) {
 		{"key that is no value", payloadOf(t, KindErase, "0f"+hdr1), 57, "key"},
 		{"set with a duplicate", payloadOf(t, KindPut, "050161"+"0c0201000100"+"00"+hdr1), 64, "value"},
 		{"nack that claims 2^32-1 numbers", payloadOf(t, KindNack, "ffffffff0f"+"0000000000000001"), 70, "list"},
+		{"command 63", payloadOf(t, 63, ""), 56, "unknown command"},
+		{"ask that claims 2^32-1 arguments", payloadOf(t, KindAsk, strings.Repeat("00", 25)+"ffffffff0f"+"00"), 88, "arguments"},
+		{"answer with 65537 values", payloadOf(t, KindAnswer, strings.Repeat("00", 9)+"818004"+strings.Repeat("00", 65537)), 66, "too many values"},
 		{"snapshot that claims 2^32-1 entries", payloadOf(t, KindAckClone, "0000000000000001"+"0005"+"ffffffff0f"+"0000"), 74, "snapshot"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,6 +178,9 @@ func FuzzParse(f *testing.F) {
 		if len(payload) < 400 {
 			f.Add(payload)
 		}
+	}
+	for _, l := range layouts {
+		f.Add((&Message{Seq: 0x17, Sender: one, Receiver: two, Body: l.body}).Marshal())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Parse(b)

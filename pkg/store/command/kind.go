@@ -4,7 +4,7 @@ package command
 
 import "strconv"
 
-// Kind is the number of a command on the wire.
+// Kind is the number of a command on the wire. Those from 64 on are extensions, which only frontends of this project know.
 type Kind uint8
 
 // The commands.
@@ -27,6 +27,18 @@ const (
 	kindLast = KindRetransmitFailed
 )
 
+// The extensions.
+const (
+	KindAsk    Kind = 64
+	KindAnswer Kind = 65
+)
+
+// extensionNames also says which extensions there are.
+var extensionNames = map[Kind]string{KindAsk: "ask", KindAnswer: "answer"}
+
+// known tells whether there is such a command.
+func (k Kind) known() bool { return k <= kindLast || extensionNames[k] != "" }
+
 var kindNames = [...]string{
 	"put", "put_unique", "put_unique_result", "erase", "expire", "add", "subtract", "clear",
 	"attach_writer", "keepalive", "cumulative_ack", "nack", "ack_clone", "retransmit_failed",
@@ -37,10 +49,14 @@ func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
 	}
+	if name, ok := extensionNames[k]; ok {
+		return name
+	}
 	return "command " + strconv.Itoa(int(k))
 }
 
-// Class says who handles a command: actions are the numbered events of a channel, the others manage a channel.
+// Class says who handles a command: actions are the numbered events of a channel, control manages a channel, and questions have nothing
+// to do with channels.
 type Class uint8
 
 // The classes.
@@ -48,6 +64,7 @@ const (
 	Action Class = iota
 	ProducerControl
 	ConsumerControl
+	Question
 )
 
 // Class is the class of the command.
@@ -57,6 +74,8 @@ func (k Kind) Class() Class {
 		return ConsumerControl
 	case KindAttachWriter, KindKeepalive, KindAckClone, KindRetransmitFailed:
 		return ProducerControl
+	case KindAsk, KindAnswer:
+		return Question
 	default:
 		return Action
 	}
@@ -91,6 +110,10 @@ func newCommand(k Kind) Command {
 		return new(Nack)
 	case KindAckClone:
 		return new(AckClone)
+	case KindAsk:
+		return new(Ask)
+	case KindAnswer:
+		return new(Answer)
 	default:
 		return new(RetransmitFailed)
 	}

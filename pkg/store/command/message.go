@@ -24,12 +24,12 @@ type Message struct {
 	Seq uint64
 	// Sender is the frontend that sent the command, Receiver the one that it is for; nobody means everybody.
 	Sender, Receiver data.EntityID
-	// Body is one of the fourteen commands.
+	// Body is one of the fourteen commands, or of the extensions.
 	Body Command
 }
 
 // Command is one of *Put, *PutUnique, *PutUniqueResult, *Erase, *Expire, *Add, *Subtract, *Clear, *AttachWriter, *Keepalive,
-// *CumulativeAck, *Nack, *AckClone and *RetransmitFailed.
+// *CumulativeAck, *Nack, *AckClone, *RetransmitFailed, *Ask and *Answer.
 type Command interface {
 	// Kind is the number of the command on the wire.
 	Kind() Kind
@@ -58,7 +58,7 @@ func Parse(payload []byte) (Message, error) {
 	r := reader{b: payload}
 	m := Message{Seq: r.u64("sequence number"), Sender: r.entity("sender"), Receiver: r.entity("receiver")}
 	kind := Kind(r.u8("command number"))
-	if r.err == nil && kind > kindLast {
+	if r.err == nil && !kind.known() {
 		r.fail(kindAt, "unknown command")
 	}
 	if r.err != nil {
@@ -74,7 +74,7 @@ func Parse(payload []byte) (Message, error) {
 
 // Peek reads the kind of a payload and its sender and receiver without looking at the command's fields.
 func Peek(payload []byte) (kind Kind, sender, receiver data.EntityID, ok bool) {
-	if len(payload) < HeaderSize || Kind(payload[kindAt]) > kindLast {
+	if len(payload) < HeaderSize || !Kind(payload[kindAt]).known() {
 		return 0, data.EntityID{}, data.EntityID{}, false
 	}
 	r := reader{b: payload, at: senderAt}
