@@ -19,6 +19,12 @@
 // So whoever gets an answer, an event or an ack may rely on what is on disk. If the backend fails, the whole batch is answered with
 // the failure and nothing of it is replayed; the master serves nothing from then on, and is silent, so that clones notice.
 //
+// # Numbers
+//
+// Every change that clones would see takes the next number of the store's history, whether or not there are clones (the reference
+// uses no number without them). A new history begins with number 2. The number is at once that of the channel to clones, which a
+// handshake names anyway, so clones of C++ Broker see nothing of it.
+//
 // # What a clone does about its master
 //
 // A clone looks for a master for as long as it lives. It takes the first that answers and follows it until it has been silent for

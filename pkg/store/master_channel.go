@@ -106,9 +106,10 @@ func canonical(c command.Command) {
 	}
 }
 
-// replay tells all clones about a change.
+// replay gives a change its number and tells all clones about it.
 func (m *Master) replay(c command.Command) {
 	if m.clones.Len() == 0 {
+		m.clones.Produce(&m.out.toClones, nil)
 		return
 	}
 	msg := command.Message{Seq: m.clones.Next(), Sender: m.id, Body: c}

@@ -314,7 +314,7 @@ func TestMasterForgetsSilentClones(t *testing.T) {
 		must(t, m.Put(t.Context(), str("k"), integer(2), 0))
 		must(t, m.AwaitIdle(t.Context()))
 		synctest.Wait()
-		if s := m.Status(); s.Clones != 0 || s.Sequence != 2 || len(m.writers) != 0 {
+		if s := m.Status(); s.Clones != 0 || s.Sequence != 3 || len(m.writers) != 0 {
 			t.Errorf("after: %+v, %d writers", s, len(m.writers))
 		}
 	})

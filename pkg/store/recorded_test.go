@@ -107,7 +107,15 @@ func TestRecordedClone(t *testing.T) {
 
 func replayClone(t *testing.T, conv *conversation) {
 	f := new(fabric)
-	m := startMaster(t, f.join(), conv.store)
+	var before []data.Value
+	for _, msg := range conv.fromMaster {
+		if body, ok := msg.Body.(*command.AckClone); ok {
+			for k, v := range body.State.Entries() {
+				before = append(before, k, v)
+			}
+		}
+	}
+	m := startMasterWith(t, f.join(), conv.store, before...)
 	p := play(t, f, topic.Clone(conv.store), topic.Master(conv.store))
 	asker := data.EntityID{Endpoint: p.id.Endpoint, Object: 7}
 	local := bySequence(t.Context(), m)
@@ -125,9 +133,6 @@ func replayClone(t *testing.T, conv *conversation) {
 	for i, want := range slices.DeleteFunc(conv.fromMaster, periodic) {
 		switch do := local[want.Seq]; {
 		case want.Body.Kind() == command.KindAckClone:
-			for k, v := range want.Body.(*command.AckClone).State.Entries() {
-				must(t, m.Put(t.Context(), k, v, 0))
-			}
 			next() // nack{0}
 			p.send(0, m.id, &command.CumulativeAck{Seq: 1})
 			next() // attach_writer

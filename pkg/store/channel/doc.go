@@ -8,8 +8,9 @@
 //
 // # Numbers
 //
-// Both sides count in 64 bits. A producer starts at 1, so its first event is number 2, and 0 never is an event. A consumer knows
-// nothing until the handshake tells it the offset: the number before the first event that it will see.
+// Both sides count in 64 bits. A producer starts at 1, so its first event is number 2, and 0 never is an event. Numbers go on while
+// there are no consumers (the reference uses none then), and over a restart if the owner says where to go on. A consumer knows nothing
+// until the handshake tells it the offset: the number before the first event that it will see.
 //
 // # Bounds
 //

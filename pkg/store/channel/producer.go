@@ -22,6 +22,8 @@ type ProducerOptions struct {
 	MaxBytes int
 	// MaxPaths bounds the consumers; 0: not at all.
 	MaxPaths int
+	// Start is the number used last; 0 means 1, which is where a new channel begins.
+	Start uint64
 }
 
 // DropReason says why a producer gave a consumer up.
@@ -61,8 +63,6 @@ type Producer struct {
 	bufBytes int
 	paths    []path
 	drops    []Drop
-	// deserted: the last consumer was given up, and nothing was produced since.
-	deserted bool
 }
 
 // path is a consumer. acked is 0 until its first ack.
@@ -72,7 +72,7 @@ type path struct {
 	lastSeen      uint64
 }
 
-// NewProducer is a producer without consumers whose next event is number 2.
+// NewProducer is a producer without consumers. Its next event is number 2, or the one after Start.
 func NewProducer(opt ProducerOptions) *Producer {
 	if opt.Heartbeat == 0 {
 		opt.Heartbeat = DefaultHeartbeat
@@ -80,7 +80,8 @@ func NewProducer(opt ProducerOptions) *Producer {
 	if opt.Timeout == 0 {
 		opt.Timeout = DefaultTimeout
 	}
-	return &Producer{opt: opt, seq: 1, tick: 1, lastBroadcast: 1, first: 2}
+	start := max(opt.Start, 1)
+	return &Producer{opt: opt, seq: start, tick: 1, lastBroadcast: 1, first: start + 1}
 }
 
 // Seq is the number of the newest event, Next that of the one that Produce sends next.
@@ -129,15 +130,13 @@ func (p *Producer) Has(consumer data.EntityID) (known, established bool) {
 	return i >= 0, i >= 0 && p.paths[i].acked > 0
 }
 
-// Produce gives the payload the next number and sends it to all consumers. Without consumers nothing happens and no number is used, but
-// that the first payload after the last consumer was given up takes one, which heartbeats then name: so that consumer, should it still
-// be there, learns that it has missed something. The producer keeps the payload; it must not be changed.
+// Produce gives the payload the next number and sends it to all consumers. Without consumers the number is used up all the same, so that
+// a consumer that was given up and is still there learns from the next heartbeat that it missed something; the payload is not kept then,
+// and may be nil. Otherwise the producer keeps it; it must not be changed.
 func (p *Producer) Produce(out *[]Message, payload []byte) {
 	if len(p.paths) == 0 {
-		if p.deserted {
-			p.seq++
-			p.first, p.deserted = p.seq+1, false
-		}
+		p.seq++
+		p.first = p.seq + 1
 		return
 	}
 	p.seq++
@@ -155,7 +154,7 @@ func (p *Producer) Attach(out *[]Message, consumer data.EntityID) bool {
 		return false
 	}
 	if len(p.paths) == 0 {
-		p.first, p.deserted = p.seq+1, false
+		p.first = p.seq + 1
 	}
 	p.paths = append(p.paths, path{id: consumer, offset: p.seq, lastSeen: p.tick})
 	*out = append(*out, Message{Kind: Handshake, To: consumer, Seq: p.seq})
@@ -271,7 +270,6 @@ func (p *Producer) drop(i int, reason DropReason) {
 	to := &p.paths[i]
 	p.drops = append(p.drops, Drop{Consumer: to.id, Reason: reason, Missing: p.seq - max(to.acked, to.offset)})
 	p.paths = slices.Delete(p.paths, i, i+1)
-	p.deserted = len(p.paths) == 0
 }
 
 // limit drops the consumers that are furthest behind until what is kept for the others fits.

@@ -44,6 +44,10 @@ func TestProducerNumbersEventsForItsConsumers(t *testing.T) {
 	p := NewProducer(ProducerOptions{})
 	p.Produce(&out, []byte("nobody listens"))
 	expect(t, "no consumers", &out, "")
+	if events, bytes := p.Unacknowledged(); p.Seq() != 2 || events != 0 || bytes != 0 {
+		t.Errorf("number %d; %d events are kept for nobody", p.Seq(), events)
+	}
+	p = NewProducer(ProducerOptions{})
 	p.Nack(&out, alice, []uint64{3})
 	expect(t, "nack of a stranger", &out, "")
 	p.Nack(&out, alice, []uint64{0})
@@ -166,15 +170,13 @@ func TestProducerDeserted(t *testing.T) {
 	p := NewProducer(ProducerOptions{Timeout: 20})
 	p.Produce(&out, []byte("for nobody"))
 	p.Attach(&out, alice)
-	p.Ack(alice, 1)
+	expect(t, "attach", &out, "handshake 2>1")
+	p.Ack(alice, 2)
 	for range 20 {
 		p.Tick(&out)
 	}
 	if drops := p.Drops(); len(drops) != 1 || drops[0] != (Drop{alice, TimedOut, 0}) {
 		t.Fatalf("drops %v", drops)
-	}
-	if p.Seq() != 1 {
-		t.Errorf("number %d before anything was missed", p.Seq())
 	}
 	for range 3 {
 		p.Produce(&out, []byte("missed"))
@@ -183,10 +185,26 @@ func TestProducerDeserted(t *testing.T) {
 	for range 5 {
 		p.Tick(&out)
 	}
-	expect(t, "after events for nobody", &out, "heartbeat 2")
+	expect(t, "after events for nobody", &out, "heartbeat 5")
 	p.Attach(&out, bob)
 	p.Produce(&out, []byte("a"))
-	expect(t, "a new consumer", &out, "handshake 2>2, event 3")
+	expect(t, "a new consumer", &out, "handshake 5>2, event 6")
+	p.Nack(&out, bob, []uint64{5})
+	expect(t, "what was for nobody is gone", &out, "failed 5>2")
+}
+
+// TestProducerStart goes on with numbers of an earlier life.
+func TestProducerStart(t *testing.T) {
+	var out []Message
+	p := NewProducer(ProducerOptions{Start: 41})
+	p.Produce(&out, nil)
+	p.Attach(&out, alice)
+	p.Produce(&out, []byte("a"))
+	expect(t, "numbers", &out, "handshake 42>1, event 43")
+	p.Ack(alice, 43)
+	if events, _ := p.Unacknowledged(); events != 0 || !p.Idle() {
+		t.Errorf("%d events kept", events)
+	}
 }
 
 func TestProducerIsBounded(t *testing.T) {
