@@ -58,6 +58,8 @@ var rules = map[string]rule{
 		why: "to the endpoint a store command is opaque bytes and a gateway is a client: it imports neither"},
 	"pkg/store": {deny: kubernetes, allow: []string{"pkg/broker/data", "pkg/broker/code", "pkg/broker/topic", "pkg/store/..."},
 		why: "a store knows an endpoint only by the Bus that it declares"},
+	"pkg/store/backend/backendtest": {deny: kubernetes, allow: []string{"internal/seed", "pkg/broker/data", "pkg/broker/code", "pkg/store/backend"},
+		why: "backendtest knows backends by their interface alone"},
 	"pkg/store/channel": {stdOnly: true, allow: []string{"pkg/broker/data", "pkg/broker/code"}, why: "the channel is a pure state machine"},
 	"pkg/store/command": {stdOnly: true, allow: []string{"pkg/broker/data", "pkg/broker/code"}, why: "command is a codec"},
 	"pkg/meshtls":       {stdOnly: true, why: "meshtls is shared by operator and engine: it depends on neither"},

@@ -158,6 +158,7 @@ func (c *Clone) onTick() {
 
 // finish ends a batch: events, answers to those who wait for peace, status.
 func (c *Clone) finish() {
+	c.content.Commit()
 	for _, e := range c.events {
 		c.bus.PublishLocal(c.eventTopic, e)
 	}
@@ -196,7 +197,7 @@ func (c *Clone) request(req *request) {
 	case req.kind == writeRequest || req.kind == uniqueRequest:
 		c.write(req)
 	case c.readable:
-		req.answer(readFrom(c.content, req))
+		req.answer(c.answerRead(req))
 	default:
 		c.waiting = append(c.waiting, waitingRead{req, c.now.Add(readTimeout)})
 	}

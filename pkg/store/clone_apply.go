@@ -3,6 +3,8 @@
 package store
 
 import (
+	"iter"
+
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
@@ -62,7 +64,7 @@ func (c *Clone) remove(key data.Value) bool {
 }
 
 func (c *Clone) clear(publisher data.EntityID) {
-	keys, _ := keysOf(c.content)
+	keys := c.keys()
 	c.content.Clear()
 	for _, key := range keys {
 		c.event(eraseEvent(c.name, key, publisher))
@@ -76,7 +78,7 @@ func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
 	for key, value := range snapshot.Entries() {
 		c.content.Put(backend.Entry{Key: data.Canonical(key), Value: data.Canonical(value), Deadline: backend.Never})
 	}
-	for e := range c.content.Entries() {
+	for e := range c.entries() {
 		switch old, present, _ := before.Get(e.Key); {
 		case !present:
 			c.event(insertEvent(c.name, e.Key, e.Value, command.Expiry{}, master))
@@ -84,7 +86,10 @@ func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
 			c.event(updateEvent(c.name, e.Key, old.Value, e.Value, command.Expiry{}, master))
 		}
 	}
-	for e := range before.Entries() {
+	before.Commit()
+	content, _ := before.Snapshot()
+	defer content.Close()
+	for e := range content.Entries() {
 		if _, present, _ := c.content.Get(e.Key); !present {
 			c.event(eraseEvent(c.name, e.Key, master))
 		}
@@ -92,3 +97,29 @@ func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
 }
 
 func (c *Clone) event(v data.Value) { c.events = append(c.events, v) }
+
+// answerRead answers a read from the content.
+func (c *Clone) answerRead(req *request) answer {
+	if req.kind == keysRequest {
+		return answer{value: data.Set(c.keys()...), ok: true}
+	}
+	return readFrom(c.content, req)
+}
+
+// keys are those of the content in ascending order.
+func (c *Clone) keys() []data.Value {
+	c.content.Commit()
+	content, _ := c.content.Snapshot()
+	keys, _ := keysOf(content)
+	return keys
+}
+
+// entries are those of the content as it is when they are asked for.
+func (c *Clone) entries() iter.Seq2[backend.Entry, error] {
+	return func(yield func(backend.Entry, error) bool) {
+		c.content.Commit()
+		content, _ := c.content.Snapshot()
+		defer content.Close()
+		content.Entries()(yield)
+	}
+}

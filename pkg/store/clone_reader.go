@@ -120,7 +120,7 @@ func (c *Clone) attach(msg command.Message, body *command.AckClone) {
 	r.applied = r.consumer.Applied()
 	c.apply(out)
 	for _, w := range c.waiting {
-		w.req.answer(readFrom(c.content, w.req))
+		w.req.answer(c.answerRead(w.req))
 	}
 	clear(c.waiting)
 	c.waiting = c.waiting[:0]

@@ -68,13 +68,9 @@ func (m *Master) pendingHandshake(clone data.EntityID, offset uint64) *pendingHa
 	}
 	if h.snapshot == nil {
 		state := new(command.Snapshot)
-		state.Grow(int(m.be.Size().Bytes))
-		for e, err := range m.be.Entries() {
-			if err != nil {
-				m.fail(err)
-				return nil
-			}
-			state.Add(e.Key, e.Value)
+		if err := m.fillSnapshot(state); err != nil {
+			m.fail(err)
+			return nil
 		}
 		h.snapshot = state
 	}
@@ -88,4 +84,21 @@ func (m *Master) pendingHandshake(clone data.EntityID, offset uint64) *pendingHa
 		h.snapshot = nil
 	}
 	return p
+}
+
+// fillSnapshot reads the content as it is now.
+func (m *Master) fillSnapshot(state *command.Snapshot) error {
+	content, err := m.snapshot()
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	state.Grow(int(content.Size().Bytes))
+	for e, err := range content.Entries() {
+		if err != nil {
+			return err
+		}
+		state.Add(e.Key, e.Value)
+	}
+	return nil
 }

@@ -87,7 +87,9 @@ func lossy(t *testing.T, seed uint64) {
 		if s := c.Status(); s.State != StateSynced || s.WritesUnknown > 0 || s.Entries != m.Status().Entries {
 			t.Errorf("clone %d: %+v", i, s)
 		}
-		for e := range m.be.Entries() {
+		content, err := m.be.Snapshot()
+		must(t, err)
+		for e := range content.Entries() {
 			if v, err := c.Get(ctx, e.Key); err != nil || !data.Equal(v, e.Value) {
 				t.Errorf("clone %d: %v is %v (%v), at the master %v", i, e.Key, v, err, e.Value)
 			}

@@ -24,7 +24,7 @@ func (m *Master) request(req *request) {
 		publish(req.write, m.id)
 		a.ok, a.err = m.execute(req.write)
 	default:
-		a = readFrom(m.be, req)
+		a = m.read(req)
 		if errors.Is(a.err, code.BackendFailure) {
 			m.fail(a.err)
 		}
@@ -147,7 +147,7 @@ func (m *Master) erase(c *command.Erase) error {
 }
 
 func (m *Master) clear(c *command.Clear) error {
-	keys, err := keysOf(m.be)
+	keys, err := m.keys()
 	if err != nil {
 		return err
 	}
@@ -187,12 +187,37 @@ func (m *Master) changed() {
 
 func (m *Master) event(v data.Value) { m.out.events = append(m.out.events, v) }
 
-// readFrom answers a read from a backend.
-func readFrom(be backend.Backend, req *request) answer {
-	if req.kind == keysRequest {
-		keys, err := keysOf(be)
-		return answer{value: data.Set(keys...), ok: true, err: err}
+// read answers a read.
+func (m *Master) read(req *request) answer {
+	if req.kind != keysRequest {
+		return readFrom(m.be, req)
 	}
+	keys, err := m.keys()
+	return answer{value: data.Set(keys...), ok: err == nil, err: err}
+}
+
+// keys are those of the content as it is now, in ascending order.
+func (m *Master) keys() ([]data.Value, error) {
+	s, err := m.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return keysOf(s)
+}
+
+// snapshot is the content as it is now, for which the group so far is committed.
+func (m *Master) snapshot() (backend.Snapshot, error) {
+	if m.dirty {
+		if err := m.be.Commit(); err != nil {
+			return nil, err
+		}
+		m.dirty = false
+	}
+	return m.be.Snapshot()
+}
+
+// readFrom answers a read of one key from a backend.
+func readFrom(be backend.Backend, req *request) answer {
 	e, ok, err := be.Get(req.key)
 	switch {
 	case err != nil:
@@ -208,10 +233,11 @@ func readFrom(be backend.Backend, req *request) answer {
 	return answer{value: e.Value, ok: true}
 }
 
-// keysOf are the keys of a backend in ascending order.
-func keysOf(be backend.Backend) ([]data.Value, error) {
-	keys := make([]data.Value, 0, be.Size().Entries)
-	for e, err := range be.Entries() {
+// keysOf are the keys of a snapshot in ascending order. It closes the snapshot.
+func keysOf(s backend.Snapshot) ([]data.Value, error) {
+	defer s.Close()
+	keys := make([]data.Value, 0, s.Size().Entries)
+	for e, err := range s.Entries() {
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -14,31 +15,60 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
-// Backend holds the entries of one store. It belongs to one goroutine.
+// Backend holds the entries of one store. Its methods are called from one goroutine at a time.
 //
 // Keys are told apart by the bytes of their canonical form, and the caller hands over nothing but canonical keys and values
-// (data.Canonical). Changes are visible at once to Get, Entries, Expiring and Size, and are kept when Commit has returned; until then
-// they are one transaction, of which Close without Commit leaves nothing. After any error the state is not defined, the owner calls
-// nothing but Close.
+// (data.Canonical). Changes are visible at once to Get, Expiring, Size, Meta and Metas, and are kept when Commit has returned; until
+// then they are one transaction, of which Close without Commit leaves nothing. After any error but those that say otherwise the state
+// is not defined, the owner calls nothing but Close.
 type Backend interface {
-	// Get answers what is stored under a key.
+	// Get answers what is stored under a key. The entry stays as it is when the backend is changed.
 	Get(key data.Value) (e Entry, ok bool, err error)
 	// Put stores an entry in the place of the one with its key.
 	Put(e Entry) error
 	// Erase removes a key and answers whether it was there.
 	Erase(key data.Value) (bool, error)
-	// Clear removes everything.
+	// Clear removes all entries. Metas stay.
 	Clear() error
-	// Entries are all entries in any order. Nothing may be changed while they are read.
-	Entries() iter.Seq2[Entry, error]
-	// Expiring are the keys and deadlines of the entries that have a deadline, in any order and without values.
+	// Expiring are the keys and deadlines of the entries that have a deadline, in any order and without values. Other entries are not
+	// looked at. Nothing may be changed while they are read.
 	Expiring() iter.Seq2[Entry, error]
 	// Size tells how much is stored.
 	Size() Size
+	// Snapshot is the content as of the last Commit. There may be any number at a time.
+	Snapshot() (Snapshot, error)
+	// Meta is a small value of the store itself, beside the entries and in the same transaction; nil: there is none.
+	Meta(name string) ([]byte, error)
+	// SetMeta replaces the value under a name. It keeps a copy; nil removes the name.
+	SetMeta(name string, value []byte) error
+	// Metas are those whose names begin with the prefix, ascending by name. Nothing may be changed while they are read.
+	Metas(prefix string) iter.Seq2[Meta, error]
 	// Commit makes what was changed since the last Commit durable, as far as the backend promises that.
 	Commit() error
-	// Close releases everything. A second call does nothing.
+	// Close releases everything. Snapshots are closed before. A second call does nothing.
 	Close() error
+}
+
+// Snapshot is the content of a backend at one moment. It stays as it is while the backend is changed, and may be used by another
+// goroutine than the backend's, but by one at a time.
+type Snapshot interface {
+	// Entries are all entries in any order, ErrSnapshotTooOld where the backend has given the snapshot up.
+	Entries() iter.Seq2[Entry, error]
+	// Get answers what was stored under a key.
+	Get(key data.Value) (e Entry, ok bool, err error)
+	// Size tells how much there was.
+	Size() Size
+	// Close releases what is kept for the snapshot. A second call does nothing.
+	Close() error
+}
+
+// ErrSnapshotTooOld is the answer of a snapshot that would take more memory than its backend may spend on it.
+var ErrSnapshotTooOld = errors.New("backend: the snapshot is too old, too much has changed since")
+
+// Meta is a small value of the store itself.
+type Meta struct {
+	Name  string
+	Value []byte
 }
 
 // Entry is a key with its value and the time at which it expires.

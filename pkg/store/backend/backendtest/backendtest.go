@@ -6,6 +6,7 @@ package backendtest
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"testing"
 	"time"
@@ -34,6 +35,9 @@ func Run(t *testing.T, k Kind) {
 		{"EveryKindOfValue", testEveryKind},
 		{"Deadlines", testDeadlines},
 		{"Clear", testClear},
+		{"Metas", testMetas},
+		{"Snapshot", testSnapshot},
+		{"SnapshotIsReadWhileWriting", testSnapshotIsReadWhileWriting},
 		{"Model", testModel},
 		{"ClosedTwice", testClosedTwice},
 	}
@@ -44,6 +48,7 @@ func Run(t *testing.T, k Kind) {
 		}{
 			{"CommittedStays", testCommittedStays},
 			{"UncommittedGoes", testUncommittedGoes},
+			{"MetasStay", testMetasStay},
 			{"Large", testLarge},
 		}...)
 	}
@@ -84,45 +89,47 @@ func commit(t *testing.T, b backend.Backend) {
 	}
 }
 
-// expect checks the whole content, read in every way there is.
+// expect checks the content, read in every way there is but by a snapshot.
 func expect(t *testing.T, b backend.Backend, want ...backend.Entry) {
 	t.Helper()
 	var size backend.Size
-	var all, expiring []string
-	show := func(e backend.Entry) string {
-		return fmt.Sprintf("%x -> %x until %d", e.Key.AppendBinary(nil), e.Value.AppendBinary(nil), e.Deadline)
-	}
+	var expiring []string
 	for _, e := range want {
 		got, ok, err := b.Get(e.Key)
 		if err != nil || !ok || show(got) != show(e) {
 			t.Fatalf("get: %s, %v, %v; want %s", show(got), ok, err, show(e))
 		}
-		all = append(all, show(e))
 		if e.Deadline != backend.Never {
 			expiring = append(expiring, show(backend.Entry{Key: e.Key, Deadline: e.Deadline}))
 		}
 		size.Entries++
 		size.Bytes += int64(e.Key.BinarySize() + e.Value.BinarySize())
 	}
-	compare := func(what string, want []string, seq func(func(backend.Entry, error) bool)) {
-		t.Helper()
-		var got []string
-		for e, err := range seq {
-			if err != nil {
-				t.Fatalf("%s: %v", what, err)
-			}
-			got = append(got, show(e))
-		}
-		slices.Sort(got)
-		slices.Sort(want)
-		if !slices.Equal(got, want) {
-			t.Fatalf("%s:\n got %q\nwant %q", what, got, want)
-		}
-	}
-	compare("entries", all, b.Entries())
-	compare("expiring", expiring, b.Expiring())
+	compare(t, "expiring", expiring, b.Expiring())
 	if got := b.Size(); got != size {
 		t.Fatalf("size %+v, want %+v", got, size)
+	}
+}
+
+// show is an entry as text.
+func show(e backend.Entry) string {
+	return fmt.Sprintf("%x -> %x until %d", e.Key.AppendBinary(nil), e.Value.AppendBinary(nil), e.Deadline)
+}
+
+// compare compares entries without looking at their order.
+func compare(t *testing.T, what string, want []string, seq iter.Seq2[backend.Entry, error]) {
+	t.Helper()
+	var got []string
+	for e, err := range seq {
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		got = append(got, show(e))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Fatalf("%s:\n got %q\nwant %q", what, got, want)
 	}
 }
 
@@ -176,6 +183,7 @@ func testEveryKind(t *testing.T, k Kind) {
 	}
 	commit(t, b)
 	expect(t, b, want...)
+	expectSnapshot(t, snapshot(t, b), want...)
 }
 
 func testDeadlines(t *testing.T, k Kind) {

@@ -3,21 +3,22 @@
 package backendtest
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/brokermesh/brokermesh/internal/seed"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
 // testModel runs random operations on a backend and on a map, and compares.
 func testModel(t *testing.T, k Kind) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := rand.New(rand.NewPCG(seed.For(t), 0))
 	dir := t.TempDir()
 	b := k.Open(t, dir)
 	defer func() { b.Close() }()
@@ -44,6 +45,9 @@ func testModel(t *testing.T, k Kind) {
 			clear(model)
 		case action < 19:
 			commit(t, b)
+			s := snapshot(t, b)
+			expectSnapshot(t, s, slices.Collect(maps.Values(model))...)
+			closeSnapshot(t, s)
 		case k.Persistent:
 			commit(t, b)
 			if err := b.Close(); err != nil {

@@ -63,15 +63,15 @@ func (b *Backend) load() error {
 		return backend.Failure(b.path, "open", fmt.Errorf("the folder has layout version %q, this program knows %s", found, version))
 	}
 	size, err := b.fact(sizeKey)
-	if err != nil {
-		return err
+	b.size = decodeSize(size)
+	return err
+}
+
+func decodeSize(b []byte) backend.Size {
+	if len(b) != 16 {
+		return backend.Size{}
 	}
-	if len(size) == 16 {
-		b.size = backend.Size{
-			Entries: int64(binary.BigEndian.Uint64(size)), Bytes: int64(binary.BigEndian.Uint64(size[8:])),
-		}
-	}
-	return nil
+	return backend.Size{Entries: int64(binary.BigEndian.Uint64(b)), Bytes: int64(binary.BigEndian.Uint64(b[8:]))}
 }
 
 // fact is a copy of what is stored under a key, empty if nothing.

@@ -6,6 +6,7 @@
 // Each commit is one synced batch. Keys in the database begin with a byte that says what they are:
 //
 //	m NAME                -> facts about the whole: "version", "size"
+//	n NAME                -> a meta of the store
 //	d KEY                 -> deadline (8 bytes, big endian), value
 //	x DEADLINE KEY        -> nothing; for each entry with a deadline, in their order
 //
@@ -34,6 +35,7 @@ var (
 // First bytes of keys, and the first byte behind each range.
 const (
 	entryPrefix, entryEnd       = 'd', 'e'
+	metaPrefix                  = 'n'
 	deadlinePrefix, deadlineEnd = 'x', 'y'
 )
 
@@ -88,6 +90,13 @@ func (b *Backend) reader() pebble.Reader {
 	return b.db
 }
 
+func (b *Backend) writer() *pebble.Batch {
+	if b.batch == nil {
+		b.batch = b.db.NewIndexedBatch()
+	}
+	return b.batch
+}
+
 // Put stores an entry in the place of the one with its key.
 func (b *Backend) Put(e backend.Entry) error {
 	if _, err := b.remove(e.Key); err != nil {
@@ -120,9 +129,7 @@ func (b *Backend) remove(key data.Value) (existed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if b.batch == nil {
-		b.batch = b.db.NewIndexedBatch()
-	}
+	b.writer()
 	if raw == nil {
 		return false, nil
 	}
@@ -144,9 +151,7 @@ func (b *Backend) deadlineKey(d backend.Deadline) []byte {
 
 // Clear removes everything.
 func (b *Backend) Clear() error {
-	if b.batch == nil {
-		b.batch = b.db.NewIndexedBatch()
-	}
+	b.writer()
 	b.size = backend.Size{}
 	for _, r := range [][2]byte{{entryPrefix, entryEnd}, {deadlinePrefix, deadlineEnd}} {
 		if err := b.batch.DeleteRange(r[:1], r[1:], nil); err != nil {
@@ -156,23 +161,9 @@ func (b *Backend) Clear() error {
 	return nil
 }
 
-// Entries are all entries, in the order of their keys' bytes.
-func (b *Backend) Entries() iter.Seq2[backend.Entry, error] {
-	return b.scan(entryPrefix, entryEnd, func(key, value []byte) (e backend.Entry, err error) {
-		if len(value) < 8 {
-			return e, errors.New("an entry without deadline")
-		}
-		e.Deadline = decodeDeadline(value)
-		if e.Key, err = data.Decode(key[1:]); err == nil {
-			e.Value, err = data.Decode(value[8:])
-		}
-		return e, err
-	})
-}
-
 // Expiring are the keys and deadlines of the entries that have a deadline, in the order of the deadlines.
 func (b *Backend) Expiring() iter.Seq2[backend.Entry, error] {
-	return b.scan(deadlinePrefix, deadlineEnd, func(key, _ []byte) (e backend.Entry, err error) {
+	return scan(b.path, b.reader(), []byte{deadlinePrefix}, []byte{deadlineEnd}, func(key, _ []byte) (e backend.Entry, err error) {
 		if len(key) < 9 {
 			return e, errors.New("a deadline cut short")
 		}
@@ -182,18 +173,20 @@ func (b *Backend) Expiring() iter.Seq2[backend.Entry, error] {
 	})
 }
 
-func (b *Backend) scan(from, to byte, decode func(key, value []byte) (backend.Entry, error)) iter.Seq2[backend.Entry, error] {
-	return func(yield func(backend.Entry, error) bool) {
-		it, err := b.reader().NewIter(&pebble.IterOptions{LowerBound: []byte{from}, UpperBound: []byte{to}})
+// scan reads a range of the database.
+func scan[T any](path string, r pebble.Reader, from, to []byte, decode func(key, value []byte) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		it, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 		if err != nil {
-			yield(backend.Entry{}, backend.Failure(b.path, "read all", err))
+			yield(none, backend.Failure(path, "read all", err))
 			return
 		}
 		defer it.Close()
 		for ok := it.First(); ok; ok = it.Next() {
 			e, err := decode(it.Key(), it.Value())
 			if err != nil {
-				yield(backend.Entry{}, backend.Failure(b.path, "read all: decode entry", err))
+				yield(none, backend.Failure(path, "read all: decode entry", err))
 				return
 			}
 			if !yield(e, nil) {
@@ -201,7 +194,7 @@ func (b *Backend) scan(from, to byte, decode func(key, value []byte) (backend.En
 			}
 		}
 		if err := it.Error(); err != nil {
-			yield(backend.Entry{}, backend.Failure(b.path, "read all", err))
+			yield(none, backend.Failure(path, "read all", err))
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package pebble
 
 import (
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,7 +85,7 @@ func TestEntryThatIsNoValue(t *testing.T) {
 		}
 		_, _, err := b.Get(data.None())
 		backendtest.Failure(t, b.path, err)
-		for _, err := range b.Entries() {
+		for _, err := range entries(t, b) {
 			backendtest.Failure(t, b.path, err)
 		}
 	}
@@ -97,4 +98,15 @@ func TestFatalErrorFailsTheCommit(t *testing.T) {
 	}
 	b.log.Fatalf("the disk is %s", "full")
 	backendtest.Failure(t, b.path, b.Commit())
+}
+
+// entries are those of a snapshot.
+func entries(t *testing.T, b *Backend) iter.Seq2[backend.Entry, error] {
+	t.Helper()
+	s, err := b.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s.Entries()
 }

@@ -18,10 +18,12 @@ import (
 // busyTimeout is how long a statement waits for another process to leave the file alone.
 const busyTimeout = 5 * time.Second
 
-// schema and version come after the pragmas, word for word as the reference has them.
+// schema and version come after the pragmas, the first two tables word for word as the reference has them.
 var schema = []string{
 	"CREATE TABLE IF NOT EXISTS meta(key text primary key, value text)",
 	"CREATE TABLE IF NOT EXISTS store(key blob primary key, value blob, expiry integer)",
+	"CREATE TABLE IF NOT EXISTS brokermesh_meta(name text primary key, value blob)",
+	"PRAGMA cache_spill = OFF", // others read while a transaction is open
 	"REPLACE INTO meta(key, value) VALUES('broker_version', '" + Version + "')",
 }
 
@@ -97,8 +99,11 @@ func (b *Backend) prepare() error {
 		{&b.get, "SELECT value, expiry FROM store WHERE key = ?"},
 		{&b.put, "REPLACE INTO store(key, value, expiry) VALUES(?, ?, ?)"},
 		{&b.erase, "DELETE FROM store WHERE key = ?"},
-		{&b.all, "SELECT key, expiry, value FROM store"},
 		{&b.deadlines, "SELECT key, expiry FROM store WHERE expiry IS NOT NULL"},
+		{&b.meta, "SELECT value FROM brokermesh_meta WHERE name = ?"},
+		{&b.setMeta, "REPLACE INTO brokermesh_meta(name, value) VALUES(?, ?)"},
+		{&b.dropMeta, "DELETE FROM brokermesh_meta WHERE name = ?"},
+		{&b.metas, "SELECT name, value FROM brokermesh_meta WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name"},
 	} {
 		stmt, _, err := b.conn.PrepareFlags(p.sql, sqlite3.PREPARE_PERSISTENT)
 		if err != nil {

@@ -22,10 +22,11 @@ const Version = "2.8.0+brokermesh"
 
 // Backend is a store in a SQLite file.
 type Backend struct {
-	path                            string
-	conn                            *sqlite3.Conn
-	get, put, erase, all, deadlines *sqlite3.Stmt
-	size                            backend.Size
+	path                           string
+	conn                           *sqlite3.Conn
+	get, put, erase, deadlines     *sqlite3.Stmt
+	meta, setMeta, dropMeta, metas *sqlite3.Stmt
+	size                           backend.Size
 	// writing tells that a transaction is open.
 	writing bool
 	// key and value are where entries are encoded.
@@ -147,18 +148,13 @@ func (b *Backend) Clear() error {
 	return nil
 }
 
-// Entries are all entries in any order.
-func (b *Backend) Entries() iter.Seq2[backend.Entry, error] {
-	return b.rows(b.all, true)
-}
-
 // Expiring are the keys and deadlines of the entries that have a deadline.
 func (b *Backend) Expiring() iter.Seq2[backend.Entry, error] {
-	return b.rows(b.deadlines, false)
+	return rows(b.path, b.deadlines, false)
 }
 
 // rows reads key, expiry and perhaps value.
-func (b *Backend) rows(stmt *sqlite3.Stmt, withValue bool) iter.Seq2[backend.Entry, error] {
+func rows(path string, stmt *sqlite3.Stmt, withValue bool) iter.Seq2[backend.Entry, error] {
 	return func(yield func(backend.Entry, error) bool) {
 		defer stmt.Reset()
 		for stmt.Step() {
@@ -167,7 +163,7 @@ func (b *Backend) rows(stmt *sqlite3.Stmt, withValue bool) iter.Seq2[backend.Ent
 				e.Value, err = data.Decode(stmt.ColumnRawBlob(2))
 			}
 			if err != nil {
-				yield(backend.Entry{}, backend.Failure(b.path, "read all: decode entry", err))
+				yield(backend.Entry{}, backend.Failure(path, "read all: decode entry", err))
 				return
 			}
 			if !yield(e, nil) {
@@ -175,7 +171,7 @@ func (b *Backend) rows(stmt *sqlite3.Stmt, withValue bool) iter.Seq2[backend.Ent
 			}
 		}
 		if err := stmt.Err(); err != nil {
-			yield(backend.Entry{}, backend.Failure(b.path, "read all", err))
+			yield(backend.Entry{}, backend.Failure(path, "read all", err))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"testing"
@@ -105,7 +106,7 @@ func TestModeOfTheFileStays(t *testing.T) {
 func TestSchema(t *testing.T) {
 	b := mustOpen(t, filepath.Join(t.TempDir(), "x"), Options{})
 	var tables []string
-	err := b.query("SELECT sql FROM sqlite_master WHERE type = 'table' ORDER BY name", func(stmt *sqlite3.Stmt) error {
+	err := b.query("SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'brokermesh%' ORDER BY name", func(stmt *sqlite3.Stmt) error {
 		tables = append(tables, stmt.ColumnText(0))
 		return nil
 	})
@@ -186,7 +187,7 @@ func TestFilesOfTheReference(t *testing.T) {
 			if n := b.Size().Entries; len(want) != 270 || n != 270 {
 				t.Fatalf("%d entries listed, %d found", len(want), n)
 			}
-			for e, err := range b.Entries() {
+			for e, err := range entries(t, b) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -247,7 +248,17 @@ func TestEntryThatIsNoValue(t *testing.T) {
 		_, _, err := b.Get(key)
 		backendtest.Failure(t, path, err)
 	}
-	for _, err := range b.Entries() {
-		backendtest.Failure(t, path, err)
+	_, err := b.Snapshot()
+	backendtest.Failure(t, path, err)
+}
+
+// entries are those of a snapshot.
+func entries(t *testing.T, b *Backend) iter.Seq2[backend.Entry, error] {
+	t.Helper()
+	s, err := b.Snapshot()
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.Close() })
+	return s.Entries()
 }
