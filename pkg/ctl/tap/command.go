@@ -59,6 +59,31 @@ func commandFields(body command.Command) string {
 		}
 		return fmt.Sprintf(" %d with %s", c.Number, table.Count(len(c.Values), "value", "values"))
 	default:
+		return extensionFields(body)
+	}
+}
+
+func extensionFields(body command.Command) string {
+	switch c := body.(type) {
+	case *command.Resume:
+		return fmt.Sprintf(" after %d, history %x, epoch %d", c.Offset, c.History, c.Epoch)
+	case *command.OtherHistory:
+		return fmt.Sprintf(" %x, epoch %d, number %d", c.History, c.Epoch, c.Number)
+	case *command.SnapshotBegin:
+		return fmt.Sprintf(" after %d, history %x, epoch %d, %d entries", c.Offset, c.History, c.Epoch, c.Entries)
+	case *command.SnapshotPart:
+		return fmt.Sprintf(" %d, %s", c.Part, table.Count(c.Entries.Len(), "entry", "entries"))
+	case *command.SnapshotEnd:
+		return fmt.Sprintf(" part %d, %d entries in all", c.Part, c.Entries)
+	case *command.SnapshotAck:
+		return fmt.Sprintf(" before part %d", c.Next)
+	case *command.WriteResult:
+		return fmt.Sprintf(" through %d, %d refused", c.Through, len(c.Others))
+	case *command.Batch:
+		return fmt.Sprintf(" of %s", table.Count(len(c.Writes), "write", "writes"))
+	case *command.Bundle:
+		return fmt.Sprintf(" of %s", table.Count(len(c.Events), "event", "events"))
+	default:
 		return ""
 	}
 }

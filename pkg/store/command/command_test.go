@@ -62,6 +62,38 @@ var layouts = []struct {
 		"0000000000000007" + "00" + "02" + "020000000000000003" + "0101"},
 	{"answer that refuses", &Answer{Number: 8, Code: code.NoSuchKey, Values: []data.Value{data.String("x")}},
 		"0000000000000008" + "09" + "01" + "050178"},
+	{"resume", &Resume{Offset: 9, Interval: 5, Position: here}, "0000000000000009" + "0005" + herePosition},
+	{"other_history", &OtherHistory{Number: 9, Position: here}, "0000000000000009" + herePosition},
+	{"unknown_clone", &UnknownClone{here}, herePosition},
+	{"snapshot_begin", &SnapshotBegin{Transfer: 1, Offset: 9, Interval: 5, Position: here, Entries: 3, Bytes: 4},
+		"0000000000000001" + "0000000000000009" + "0005" + herePosition + "0000000000000003" + "0000000000000004"},
+	{"snapshot_part", &SnapshotPart{Transfer: 1, Part: 2, Entries: entriesOf()},
+		"0000000000000001" + "0000000000000002" + "02" + "050161" + "030000000000000001" + "00" + "050162" + "00" + "01000000003b9aca00"},
+	{"snapshot_part of nothing", &SnapshotPart{Transfer: 1, Part: 2}, "0000000000000001" + "0000000000000002" + "00"},
+	{"snapshot_end", &SnapshotEnd{Transfer: 1, Part: 3, Entries: 2, Checksum: 0x01020304},
+		"0000000000000001" + "0000000000000003" + "0000000000000002" + "01020304"},
+	{"snapshot_ack", &SnapshotAck{Transfer: 1, Next: 4}, "0000000000000001" + "0000000000000004"},
+	{"write_result", &WriteResult{Through: 7, Number: 20, Exact: 2, Others: []Outcome{{5, OutcomeNot}, {6, code.TypeClash}}},
+		"0000000000000007" + "0000000000000014" + "0000000000000002" + "02" + "0000000000000005" + "c8" + "0000000000000006" + "0b"},
+	{"write_result without others", &WriteResult{Through: 7}, "0000000000000007" + "0000000000000000" + "0000000000000000" + "00"},
+	{"batch", &Batch{
+		Conditions: []Condition{{Key: data.String("a"), Present: true, Value: data.Integer(1)}, {Key: data.String("b")}},
+		Writes:     []Command{&Put{Key: data.String("a"), Value: data.None(), Publisher: one}, &Clear{Publisher: one}}, Publisher: two,
+	}, "02" + "050161" + "01" + "030000000000000001" + "050162" + "00" + "00" +
+		"02" + "1e" + "00" + "050161" + "00" + "00" + hdr1 + "19" + "07" + hdr1 + hdr2},
+	{"bundle", &Bundle{Events: []Command{&Erase{Key: data.String("a"), Publisher: one}, &Clear{Publisher: two}}},
+		"02" + "1c" + "03" + "050161" + hdr1 + "19" + "07" + hdr2},
+}
+
+var (
+	here         = Position{History: History{0: 0xaa, 15: 0xbb}, Epoch: 2, Run: 3}
+	herePosition = "aa0000000000000000000000000000bb" + "0000000000000002" + "0000000000000003"
+)
+
+func entriesOf() (e Entries) {
+	e.Add(data.String("a"), data.Integer(1), Expiry{})
+	e.Add(data.String("b"), data.None(), After(time.Second))
+	return e
 }
 
 func payloadOf(t *testing.T, kind Kind, fields string) []byte {
@@ -125,6 +157,12 @@ func TestRefused(t *testing.T) {
 		{"init type 15", payloadOf(t, KindAdd, "050161"+"00"+"0f"+"00"+hdr1), 61, "init type"},
 		{"key that is no value", payloadOf(t, KindErase, "0f"+hdr1), 57, "key"},
 		{"set with a duplicate", payloadOf(t, KindPut, "050161"+"0c0201000100"+"00"+hdr1), 64, "value"},
+		{"bundle with a write of a clone", payloadOf(t, KindBundle, "01"+"01"+"05"), 59, "does not belong"},
+		{"bundle in a bundle", payloadOf(t, KindBundle, "01"+"02"+"59"+"00"), 59, "does not belong"},
+		{"bundle whose command is longer than its length", payloadOf(t, KindBundle, "01"+"03"+"07"+hdr1), 62, "publisher"},
+		{"batch in a batch", payloadOf(t, KindBatch, "00"+"01"+"02"+"58"+"00"), 60, "does not belong"},
+		{"batch that claims 2^32-1 conditions", payloadOf(t, KindBatch, "ffffffff0f"+"0000"), 64, "conditions"},
+		{"snapshot_part that claims 2^32-1 entries", payloadOf(t, KindSnapshotPart, "00000000000000010000000000000002"+"ffffffff0f"+"0000"), 80, "entries"},
 		{"nack that claims 2^32-1 numbers", payloadOf(t, KindNack, "ffffffff0f"+"0000000000000001"), 70, "list"},
 		{"command 63", payloadOf(t, 63, ""), 56, "unknown command"},
 		{"ask that claims 2^32-1 arguments", payloadOf(t, KindAsk, strings.Repeat("00", 25)+"ffffffff0f"+"00"), 88, "arguments"},
@@ -182,6 +220,10 @@ func FuzzParse(f *testing.F) {
 	for _, l := range layouts {
 		f.Add((&Message{Seq: 0x17, Sender: one, Receiver: two, Body: l.body}).Marshal())
 	}
+	for _, l := range layouts {
+		f.Add((&Message{Seq: 2, Sender: one, Body: l.body}).Marshal())
+	}
+	f.Add((&Message{Body: &Nack{Seqs: []uint64{0}}, Trailer: everything()}).Marshal())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Parse(b)
 		if err != nil {

@@ -31,13 +31,36 @@ const (
 const (
 	KindAsk    Kind = 64
 	KindAnswer Kind = 65
+	// From a master to a clone that showed itself by a trailer.
+	KindResume        Kind = 80
+	KindOtherHistory  Kind = 81
+	KindSnapshotBegin Kind = 82
+	KindSnapshotPart  Kind = 83
+	KindSnapshotEnd   Kind = 84
+	KindUnknownClone  Kind = 86
+	KindWriteResult   Kind = 87
+	KindBundle        Kind = 89
+	// From a clone to a master that showed itself.
+	KindSnapshotAck Kind = 85
+	KindBatch       Kind = 88
 )
 
 // extensionNames also says which extensions there are.
-var extensionNames = map[Kind]string{KindAsk: "ask", KindAnswer: "answer"}
+var extensionNames = map[Kind]string{
+	KindAsk: "ask", KindAnswer: "answer",
+	KindResume: "resume", KindOtherHistory: "other_history",
+	KindSnapshotBegin: "snapshot_begin", KindSnapshotPart: "snapshot_part", KindSnapshotEnd: "snapshot_end", KindSnapshotAck: "snapshot_ack",
+	KindUnknownClone: "unknown_clone", KindWriteResult: "write_result", KindBatch: "batch", KindBundle: "bundle",
+}
 
 // known tells whether there is such a command.
-func (k Kind) known() bool { return k <= kindLast || extensionNames[k] != "" }
+func (k Kind) known() bool {
+	if k <= kindLast {
+		return true
+	}
+	_, ok := extensionNames[k]
+	return ok
+}
 
 var kindNames = [...]string{
 	"put", "put_unique", "put_unique_result", "erase", "expire", "add", "subtract", "clear",
@@ -56,7 +79,7 @@ func (k Kind) String() string {
 }
 
 // Class says who handles a command: actions are the numbered events of a channel, control manages a channel, and questions have nothing
-// to do with channels.
+// to do with channels. Extended is what only frontends of this project say about their channels.
 type Class uint8
 
 // The classes.
@@ -65,6 +88,7 @@ const (
 	ProducerControl
 	ConsumerControl
 	Question
+	Extended
 )
 
 // Class is the class of the command.
@@ -76,6 +100,9 @@ func (k Kind) Class() Class {
 		return ProducerControl
 	case KindAsk, KindAnswer:
 		return Question
+	case KindResume, KindOtherHistory, KindSnapshotBegin, KindSnapshotPart, KindSnapshotEnd, KindSnapshotAck, KindUnknownClone,
+		KindWriteResult, KindBundle:
+		return Extended
 	default:
 		return Action
 	}
@@ -114,6 +141,26 @@ func newCommand(k Kind) Command {
 		return new(Ask)
 	case KindAnswer:
 		return new(Answer)
+	case KindResume:
+		return new(Resume)
+	case KindOtherHistory:
+		return new(OtherHistory)
+	case KindSnapshotBegin:
+		return new(SnapshotBegin)
+	case KindSnapshotPart:
+		return new(SnapshotPart)
+	case KindSnapshotEnd:
+		return new(SnapshotEnd)
+	case KindSnapshotAck:
+		return new(SnapshotAck)
+	case KindUnknownClone:
+		return new(UnknownClone)
+	case KindWriteResult:
+		return new(WriteResult)
+	case KindBatch:
+		return new(Batch)
+	case KindBundle:
+		return new(Bundle)
 	default:
 		return new(RetransmitFailed)
 	}

@@ -26,10 +26,13 @@ type Message struct {
 	Sender, Receiver data.EntityID
 	// Body is one of the fourteen commands, or of the extensions.
 	Body Command
+	// Trailer is what follows the command, nil if nothing does.
+	Trailer *Trailer
 }
 
 // Command is one of *Put, *PutUnique, *PutUniqueResult, *Erase, *Expire, *Add, *Subtract, *Clear, *AttachWriter, *Keepalive,
-// *CumulativeAck, *Nack, *AckClone, *RetransmitFailed, *Ask and *Answer.
+// *CumulativeAck, *Nack, *AckClone and *RetransmitFailed, or of the extensions *Ask, *Answer, *Resume, *OtherHistory, *SnapshotBegin,
+// *SnapshotPart, *SnapshotEnd, *SnapshotAck, *UnknownClone, *WriteResult, *Batch and *Bundle.
 type Command interface {
 	// Kind is the number of the command on the wire.
 	Kind() Kind
@@ -43,12 +46,21 @@ func (m *Message) Append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, m.Seq)
 	dst = m.Sender.AppendBinary(dst)
 	dst = m.Receiver.AppendBinary(dst)
-	dst = append(dst, byte(m.Body.Kind()))
-	return m.Body.append(dst)
+	dst = m.Body.append(append(dst, byte(m.Body.Kind())))
+	if m.Trailer != nil {
+		dst = m.Trailer.append(dst)
+	}
+	return dst
 }
 
 // Size is the number of bytes that Append appends.
-func (m *Message) Size() int { return HeaderSize + m.Body.size() }
+func (m *Message) Size() int {
+	n := HeaderSize + m.Body.size()
+	if m.Trailer != nil {
+		n += m.Trailer.size()
+	}
+	return n
+}
 
 // Marshal is the payload of m in a slice of its own.
 func (m *Message) Marshal() []byte { return m.Append(make([]byte, 0, m.Size())) }
@@ -68,6 +80,9 @@ func Parse(payload []byte) (Message, error) {
 	m.Body.parse(&r)
 	if r.err != nil {
 		return Message{}, r.err
+	}
+	if r.at < len(payload) && takesTrailer(kind) {
+		m.Trailer = parseTrailer(payload[r.at:])
 	}
 	return m, nil
 }
