@@ -82,7 +82,7 @@ const (
 
 	// ReasonServing: the master serves.
 	ReasonServing Reason = "Serving"
-	// ReasonTwoMasters: an older DataStore has the same store name.
+	// ReasonTwoMasters: an older DataStore has the same store name, or there is another master of it in the mesh.
 	ReasonTwoMasters Reason = "TwoMasters"
 	// ReasonBackendFailure: the master's backend failed.
 	ReasonBackendFailure Reason = "BackendFailure"
@@ -98,6 +98,10 @@ const (
 	ReasonSyncing Reason = "Syncing"
 	// ReasonStale: a clone is older than its staleAfter.
 	ReasonStale Reason = "Stale"
+	// ReasonNewHistory: the master began a new history, and a clone keeps the old content until somebody adopts the new one.
+	ReasonNewHistory Reason = "NewHistory"
+	// ReasonForeignCloneStranded: a clone of another implementation can't go on with the master and must be attached anew.
+	ReasonForeignCloneStranded Reason = "ForeignCloneStranded"
 	// ReasonUnreachable: no path joins a clone to its master.
 	ReasonUnreachable Reason = "Unreachable"
 )

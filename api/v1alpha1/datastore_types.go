@@ -3,6 +3,7 @@
 package v1alpha1
 
 import (
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -47,6 +48,7 @@ type DataStoreSpec struct {
 // +kubebuilder:validation:XValidation:rule=`self.node == oldSelf.node`,fieldPath=".node",messageExpression=`'"' + self.node + '" is not what it was ("' + oldSelf.node + '"): the master can\'t move, it would start empty'`
 // +kubebuilder:validation:XValidation:rule=`has(self.backend) == has(oldSelf.backend) && (!has(self.backend) || self.backend == oldSelf.backend)`,fieldPath=".backend",messageExpression=`(has(self.backend) ? '"' + self.backend + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.backend) ? '"' + oldSelf.backend + '"' : 'unset') + '): the backend can\'t change, the master would start empty'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.sqlite) || (has(self.backend) && self.backend == 'SQLite')`,fieldPath=".sqlite",messageExpression=`'set with backend ' + (has(self.backend) ? '"' + self.backend + '"' : 'unset') + '; allowed: with backend SQLite only'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.memory) || !has(self.backend) || self.backend == 'Memory'`,fieldPath=".memory",messageExpression=`'set with backend "' + self.backend + '"; allowed: with backend Memory only'`
 type MasterSpec struct {
 	// Name of the BrokerNode, in this namespace, that holds the master. It can't change.
 	// +required
@@ -64,6 +66,36 @@ type MasterSpec struct {
 	// Settings of the SQLite backend; only with backend SQLite.
 	// +optional
 	SQLite *SQLiteSpec `json:"sqlite,omitempty"`
+
+	// Settings of the memory backend; only with backend Memory.
+	// +optional
+	Memory *MemorySpec `json:"memory,omitempty"`
+
+	// Size of the largest entry, key and value together, 1Ki to 64Mi. Larger ones are refused. Unset means 32Mi.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('64Mi')) <= 0`,message="allowed: a quantity from 1Ki to 64Mi, such as 1Mi"
+	EntrySize *resource.Quantity `json:"entrySize,omitempty"`
+
+	// How much of its changes the master keeps for clones that are behind, 64Ki to 1Ti. A clone that is farther behind gets a new
+	// snapshot. Unset means 64Mi.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 64Mi"
+	HistorySize *resource.Quantity `json:"historySize,omitempty"`
+}
+
+// MemorySpec tunes the memory backend.
+type MemorySpec struct {
+	// How much the keys and values of the store may take, 64Ki to 1Ti. Writes that would need more are refused. Unset means that
+	// nothing but the pod's memory bounds them.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 256Mi"
+	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
 }
 
 // SQLiteSpec tunes the SQLite backend.
@@ -79,6 +111,18 @@ type SQLiteSpec struct {
 	// +kubebuilder:default=Delete
 	// +kubebuilder:validation:Enum=Delete;WAL
 	JournalMode string `json:"journalMode,omitempty"`
+
+	// Run SQLite's own check of the whole file each time that it is opened, besides the checksums of the entries, which are always
+	// checked.
+	// +optional
+	IntegrityCheck bool `json:"integrityCheck,omitempty"`
+
+	// What happens with a file that can't be opened. Fail leaves it, and the store stays out of service; Delete removes it and starts
+	// with an empty store.
+	// +optional
+	// +kubebuilder:default=Fail
+	// +kubebuilder:validation:Enum=Fail;Delete
+	FailureMode string `json:"failureMode,omitempty"`
 }
 
 // CloneSpec is one full copy.
@@ -96,6 +140,19 @@ type CloneSpec struct {
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('168h')`,message="allowed: a duration from 1s to 168h, such as 30s, 5m or 1h30m"
 	StaleAfter *metav1.Duration `json:"staleAfter,omitempty"`
+
+	// What reads get from then on: Refuse an error, Serve what the clone has, marked as stale.
+	// +optional
+	// +kubebuilder:default=Refuse
+	// +kubebuilder:validation:Enum=Refuse;Serve
+	StaleReads string `json:"staleReads,omitempty"`
+
+	// How much of its writes the clone keeps while its master is away, 64Ki to 1Ti. Further writes are refused. Unset means 16Mi.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 16Mi"
+	WriteQueueSize *resource.Quantity `json:"writeQueueSize,omitempty"`
 }
 
 // DataStoreStatus is what is known of a store.

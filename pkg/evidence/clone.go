@@ -57,10 +57,14 @@ func (j *judge) clone(plan topology.StorePlan, c topology.ClonePlan, pod string)
 		return v
 	}
 	v.state = "Missing"
-	if e := storeEntry(s.status, plan.Object, statusapi.RoleClone); e != nil && slices.Contains(cloneStates, e.State) {
+	e := storeEntry(s.status, plan.Object, statusapi.RoleClone)
+	if e != nil && slices.Contains(cloneStates, e.State) {
 		v.state = e.State
 	}
 	v.ruling = j.ruleClone(plan, c, v)
+	if e != nil && e.NewHistory && v.reason != v1alpha1.ReasonUnreachable {
+		v.ruling = no(v1alpha1.ReasonNewHistory, v.pod+" keeps the old content: brokerctl store adopt")
+	}
 	return v
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
 	"github.com/brokermesh/brokermesh/pkg/topology"
 )
 
@@ -53,6 +54,14 @@ func atOutside(class string) func(*mesh) {
 
 func master(state string) func(*mesh) {
 	return func(m *mesh) { m.status("manager-0").Stores[0].State = state }
+}
+
+func masterStore(change func(*statusapi.Store)) func(*mesh) {
+	return func(m *mesh) { change(&m.status("manager-0").Stores[0]) }
+}
+
+func cloneStore(change func(*statusapi.Store)) func(*mesh) {
+	return func(m *mesh) { change(&m.status("worker-1-0").Stores[0]) }
 }
 
 func clone(state string) func(*mesh) {
@@ -175,6 +184,10 @@ func TestReasons(t *testing.T) {
 		{clone("Attaching"), bds, store, "ClonesSynced", "False/Syncing", "worker-1-0 is on its way"},
 		{clone("Broken"), bds, store, "ClonesSynced", "False/Syncing", ""},
 		{clone("Dancing"), bds, store, "ClonesSynced", "False/Syncing", "doesn't report its clone yet"},
+		{masterStore(func(s *statusapi.Store) { s.Conflict = "another master at epoch 2" }), bds, store, "MasterAvailable", "False/TwoMasters", "manager-0: another master at epoch 2"},
+		{masterStore(func(s *statusapi.Store) { s.Stranded = []string{"6@a", "6@b"} }), bds, store, "ClonesSynced", "False/ForeignCloneStranded", "must be attached anew: 6@a, 6@b"},
+		{masterStore(func(s *statusapi.Store) { s.Stranded = []string{"6@a"} }), bds, store, "Ready", "False/ForeignCloneStranded", "6@a"},
+		{cloneStore(func(s *statusapi.Store) { s.NewHistory, s.State = true, "Stale" }), bds, store, "ClonesSynced", "False/NewHistory", "worker-1-0 keeps the old content"},
 		{clone("Stale"), bds, store, "ClonesSynced", "False/Stale", "worker-1-0 is stale"},
 		{unpeered("Lost"), bds, store, "ClonesSynced", "False/Unreachable", "worker-1-0 is cut off: Peering worker-1-manager isn't established"},
 		{objects(func(o *topology.Objects) { o.Peerings = nil }), bds, store, "ClonesSynced", "False/Unreachable", "no path of Peerings"},

@@ -23,7 +23,7 @@ func (j *judge) store(plan topology.StorePlan) v1alpha1.DataStoreStatus {
 		previous = object.Status
 	}
 	views := j.clones(plan)
-	clones := clonesSynced(plan, views)
+	clones := clonesSynced(plan, views, j.stranded(plan))
 	status := v1alpha1.DataStoreStatus{ObservedGeneration: object.Generation, StoreName: clip(plan.StoreName, 255)}
 	if clones.keep && previous.ClonesSynced != "" {
 		status.ClonesSynced, status.Clones = previous.ClonesSynced, slices.Clone(previous.Clones)
@@ -70,12 +70,26 @@ func (j *judge) master(plan topology.StorePlan) ruling {
 		return no(v1alpha1.ReasonNodeNotReady, pod+" doesn't run the compiled config yet")
 	case entry == nil:
 		return no(v1alpha1.ReasonLoading, pod+" doesn't report the master yet")
+	case entry.Conflict != "":
+		return no(v1alpha1.ReasonTwoMasters, pod+": "+entry.Conflict)
 	case entry.State == statusapi.StoreServing:
 		return yes(v1alpha1.ReasonServing, "the master on "+pod+" serves")
 	case entry.State == statusapi.StoreFailed:
 		return no(v1alpha1.ReasonBackendFailure, "the backend of the master on "+pod+" failed")
 	}
 	return no(v1alpha1.ReasonLoading, "the master on "+pod+" opens its backend")
+}
+
+// stranded are the foreign clones that the master gave up.
+func (j *judge) stranded(plan topology.StorePlan) []string {
+	s := j.sights[plan.MasterPod]
+	if plan.Fault != nil || s.kind != fresh {
+		return nil
+	}
+	if entry := storeEntry(s.status, plan.Object, statusapi.RoleMaster); entry != nil {
+		return entry.Stranded
+	}
+	return nil
 }
 
 func storeEntry(s *statusapi.Status, object, role string) *statusapi.Store {
@@ -88,21 +102,29 @@ func storeEntry(s *statusapi.Status, object, role string) *statusapi.Store {
 
 // cloneReasons are those of clones that aren't in sync, worst first.
 var cloneReasons = ranked{v1alpha1.ReasonNodeMissing, v1alpha1.ReasonUnreachable, v1alpha1.ReasonNodeNotReady,
-	v1alpha1.ReasonStale, v1alpha1.ReasonSyncing, v1alpha1.ReasonEvidenceTooOld}
+	v1alpha1.ReasonNewHistory, v1alpha1.ReasonStale, v1alpha1.ReasonSyncing, v1alpha1.ReasonForeignCloneStranded, v1alpha1.ReasonEvidenceTooOld}
 
-// clonesSynced is the worst of the clones; the message names all that have the same reason.
-func clonesSynced(plan topology.StorePlan, views []cloneView) ruling {
+// clonesSynced is the worst of the clones; the message names all that have the same reason. stranded are those that nobody declared and
+// that the master can't serve.
+func clonesSynced(plan topology.StorePlan, views []cloneView, stranded []string) ruling {
 	switch {
 	case plan.Fault != nil:
 		return no(v1alpha1.ReasonNotCompiled, "the store is left out")
-	case len(views) == 0:
-		return yes(v1alpha1.ReasonAllSynced, "no clones declared")
 	}
 	var w worst
+	if len(stranded) > 0 {
+		w.add(cloneReasons, no(v1alpha1.ReasonForeignCloneStranded, ""))
+	}
 	for _, v := range views {
 		w.add(cloneReasons, v.ruling)
 	}
-	if !w.found {
+	switch {
+	case !w.found && len(views) == 0:
+		return yes(v1alpha1.ReasonAllSynced, "no clones declared")
+	case w.reason == v1alpha1.ReasonForeignCloneStranded:
+		w.message = "must be attached anew: " + names(stranded)
+		return w.ruling
+	case !w.found:
 		return yes(v1alpha1.ReasonAllSynced, fmt.Sprintf("%d of %d clones are in sync", len(views), len(views)))
 	}
 	var same []string

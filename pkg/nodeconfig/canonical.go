@@ -18,9 +18,6 @@ const (
 	DefaultForward      = ForwardMesh
 	DefaultLogLevel     = LogInfo
 	DefaultRetrySeconds = 10
-	DefaultBackend      = BackendMemory
-	DefaultSynchronous  = "Full"
-	DefaultJournalMode  = "Delete"
 )
 
 // WithDefaults is a copy of the document in which defaults are written out and every list is sorted.
@@ -37,15 +34,7 @@ func (c Config) WithDefaults() Config {
 		setDefault(&c.Peers[i].RetrySeconds, DefaultRetrySeconds)
 	}
 	for i := range c.Stores {
-		s := &c.Stores[i]
-		if s.Role != RoleMaster {
-			continue
-		}
-		setDefault(&s.Backend, DefaultBackend)
-		if s.Backend == BackendSQLite {
-			setDefault(&s.Synchronous, DefaultSynchronous)
-			setDefault(&s.JournalMode, DefaultJournalMode)
-		}
+		c.Stores[i].setDefaults()
 	}
 	return c
 }
@@ -64,10 +53,7 @@ func (c Config) Canonical() []byte {
 		dropDefault(&c.Peers[i].RetrySeconds, DefaultRetrySeconds)
 	}
 	for i := range c.Stores {
-		s := &c.Stores[i]
-		dropDefault(&s.Backend, DefaultBackend)
-		dropDefault(&s.Synchronous, DefaultSynchronous)
-		dropDefault(&s.JournalMode, DefaultJournalMode)
+		c.Stores[i].dropDefaults()
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -14,11 +14,13 @@ const (
 	FeaturePeerTLS = "PeerTLS"
 	// FeatureQueues is Config.Queues.
 	FeatureQueues = "Queues"
+	// FeatureStoreOptions are the fields of Store besides the backend, SQLite's synchronous and journal mode, and the stale limit.
+	FeatureStoreOptions = "StoreOptions"
 )
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAnonymousTLS, FeaturePeerTLS, FeatureQueues, FeatureWebSocket}
+	return []string{FeatureAnonymousTLS, FeaturePeerTLS, FeatureQueues, FeatureStoreOptions, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -39,6 +41,9 @@ func (c Config) Features() []string {
 	}
 	if c.Queues.canonical() != nil {
 		need = append(need, FeatureQueues)
+	}
+	if slices.ContainsFunc(c.Stores, Store.hasOptions) {
+		need = append(need, FeatureStoreOptions)
 	}
 	if c.WebSocket.canonical() != nil {
 		need = append(need, FeatureWebSocket)

@@ -40,16 +40,6 @@ const (
 	LogError = "Error"
 )
 
-// Values of Store.Role and Store.Backend.
-const (
-	RoleMaster = "Master"
-	RoleClone  = "Clone"
-
-	BackendMemory = "Memory"
-	BackendSQLite = "SQLite"
-	BackendPebble = "Pebble"
-)
-
 // Config is everything that a node needs to know about itself and its neighbours. It is taken as a whole or refused as a whole.
 type Config struct {
 	// Version of the document; always 1.
@@ -102,20 +92,4 @@ type Peer struct {
 // Dials is how the config dials a peer of its own: TLSMesh, TLSDisabled or TLSAnonymous.
 func (c Config) Dials(p Peer) string {
 	return cmp.Or(p.TLS, c.TLS, DefaultTLS)
-}
-
-// Store is a master or a clone that the node holds.
-type Store struct {
-	// Object is the DataStore's name; StoreName is what programs attach to.
-	Object    string `json:"object"`
-	StoreName string `json:"storeName"`
-	// Role is "Master" or "Clone".
-	Role string `json:"role"`
-	// Backend of a master: "Memory", "SQLite" or "Pebble".
-	Backend string `json:"backend,omitempty"`
-	// Synchronous ("Off", "Normal", "Full", "Extra") and JournalMode ("Delete", "WAL") of a SQLite master.
-	Synchronous string `json:"synchronous,omitempty"`
-	JournalMode string `json:"journalMode,omitempty"`
-	// StaleAfterSeconds of a clone; 0 means never.
-	StaleAfterSeconds float64 `json:"staleAfterSeconds,omitempty"`
 }

@@ -45,11 +45,15 @@ func TestCanonical(t *testing.T) {
 				c.Subscriptions = nil
 				c.ListenPort, c.TLS, c.Forward, c.LogLevel = 9999, "Mesh", "Mesh", "Info"
 				c.Peers[0].RetrySeconds = 10
-				c.Stores = []Store{{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "SQLite", Synchronous: "Full", JournalMode: "Delete"}}
+				c.Stores = []Store{{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "SQLite", Synchronous: "Full", JournalMode: "Delete",
+					FailureMode: "Fail", EntryBytes: 32 << 20, HistoryBytes: 64 << 20},
+					{Object: "t", StoreName: "t", Role: RoleClone, StaleReads: "Refuse", WriteQueueBytes: 16 << 20},
+					{Object: "u", StoreName: "u", Role: RoleClone, StaleReads: "Serve"}}
 			},
 			`{"version":1,"namespace":"default","node":"worker-1","pod":"worker-1-0",` +
 				`"peers":[{"name":"worker-1-manager","address":"manager-0.manager-pods.default.svc:9999","node":"manager","pod":"manager-0"}],` +
-				`"stores":[{"object":"s","storeName":"s","role":"Master","backend":"SQLite"}]}`,
+				`"stores":[{"object":"s","storeName":"s","role":"Master","backend":"SQLite"},{"object":"t","storeName":"t","role":"Clone"},` +
+				`{"object":"u","storeName":"u","role":"Clone","staleReads":"Serve"}]}`,
 		},
 		"revision kept": {
 			func(c *Config) { c.Revision, c.Subscriptions, c.Peers, c.Stores = 7, nil, nil, nil },
@@ -193,6 +197,26 @@ func TestValidateRefuses(t *testing.T) {
 		"synchronous": {func(c *Config) {
 			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "SQLite", Synchronous: "Yes"}
 		}, `"Yes": allowed: Off, Normal, Full, Extra`},
+		"failure mode": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "SQLite", FailureMode: "delete"}
+		}, `stores[0].failureMode: "delete": allowed: Fail, Delete`},
+		"integrity check of Pebble": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "Pebble", IntegrityCheck: true}
+		}, "stores[0].integrityCheck: true: allowed: only with the backend SQLite"},
+		"memory of Pebble": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "Pebble", MemoryBytes: 1 << 20}
+		}, "stores[0].memoryBytes: 1048576: allowed: only with the backend Memory"},
+		"little memory": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, MemoryBytes: 1}
+		}, "stores[0].memoryBytes: 1: allowed: 0, or 65536 to"},
+		"large entries": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, EntryBytes: 1 << 30}
+		}, "stores[0].entryBytes: 1073741824: allowed: 0, or 1024 to 67108864"},
+		"clone's history": {func(c *Config) { c.Stores[0].HistoryBytes = 1 << 20 }, "stores[0].historyBytes: 1048576: allowed: only with the role Master"},
+		"stale reads":     {func(c *Config) { c.Stores[0].StaleReads = "refuse" }, `stores[0].staleReads: "refuse": allowed: Refuse, Serve`},
+		"master's writes": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, WriteQueueBytes: 1 << 20}
+		}, "stores[0].writeQueueBytes: 1048576: allowed: only with the role Clone"},
 		"many at once": {func(c *Config) { c.Stores = make([]Store, 4) }, "; and "},
 	}
 	for name, test := range tests {

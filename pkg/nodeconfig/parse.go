@@ -135,8 +135,8 @@ var configKeys = keys{
 		},
 		"queues": {names: []string{"peerMessages", "peerBytes", "peerOverflow", "subscriberMessages", "subscriberBytes", "memoryLimitBytes"}},
 		"peers":  {names: []string{"name", "address", "node", "pod", "retrySeconds", "tls"}},
-		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode",
-			"staleAfterSeconds"}},
+		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode", "integrityCheck", "failureMode",
+			"memoryBytes", "entryBytes", "historyBytes", "staleAfterSeconds", "staleReads", "writeQueueBytes"}},
 	},
 }
 

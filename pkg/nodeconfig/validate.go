@@ -217,59 +217,6 @@ func ValidAddress(address string) bool {
 	return hostPattern.MatchString(host)
 }
 
-func (v *validation) stores(list []Store) {
-	if len(list) > MaxStores {
-		v.add("stores", len(list), fmt.Sprintf("at most %d", MaxStores))
-		return
-	}
-	objects, names := make(map[string]bool, len(list)), make(map[string]bool, len(list))
-	for i, s := range list {
-		at := fmt.Sprintf("stores[%d].", i)
-		v.match(at+"object", s.Object, objectPattern, 253)
-		if v.text(at+"storeName", s.StoreName, 1, MaxStoreName) && strings.Contains(s.StoreName, "<$>") {
-			v.add(at+"storeName", s.StoreName, `a name without "<$>"`)
-		}
-		if objects[s.Object] {
-			v.add(at+"object", s.Object, "each object once")
-		}
-		if names[s.StoreName] {
-			v.add(at+"storeName", s.StoreName, "each store once")
-		}
-		objects[s.Object], names[s.StoreName] = true, true
-		v.store(at, s)
-	}
-}
-
-// store checks what depends on the role and the backend.
-func (v *validation) store(at string, s Store) {
-	switch s.Role {
-	case RoleMaster:
-		v.oneOf(at+"backend", s.Backend, "", BackendMemory, BackendSQLite, BackendPebble)
-		if s.StaleAfterSeconds != 0 {
-			v.add(at+"staleAfterSeconds", s.StaleAfterSeconds, "only with the role Clone")
-		}
-	case RoleClone:
-		v.unset(at+"backend", s.Backend, "only with the role Master")
-		v.seconds(at+"staleAfterSeconds", s.StaleAfterSeconds, MaxStaleAfterSeconds)
-	default:
-		v.oneOf(at+"role", s.Role, RoleMaster, RoleClone)
-		return
-	}
-	if s.Backend == BackendSQLite {
-		v.oneOf(at+"synchronous", s.Synchronous, "", "Off", "Normal", "Full", "Extra")
-		v.oneOf(at+"journalMode", s.JournalMode, "", "Delete", "WAL")
-		return
-	}
-	v.unset(at+"synchronous", s.Synchronous, "only with the backend SQLite")
-	v.unset(at+"journalMode", s.JournalMode, "only with the backend SQLite")
-}
-
-func (v *validation) unset(field, value, allowed string) {
-	if value != "" {
-		v.add(field, value, allowed)
-	}
-}
-
 // clip shortens what is shown of a value.
 func clip(s string) string {
 	const most = 64

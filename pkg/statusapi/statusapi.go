@@ -110,6 +110,15 @@ type Store struct {
 	// Since is when the state was entered.
 	Since time.Time `json:"since"`
 	Error string    `json:"error,omitempty"`
+	// History is the ID of the store's history, Epoch how many times its master was replaced, from 1; empty and 0 while unknown.
+	History string `json:"history,omitempty"`
+	Epoch   uint64 `json:"epoch,omitempty"`
+	// Conflict says at a master which other master of the name there is, and whether this one refuses writes.
+	Conflict string `json:"conflict,omitempty"`
+	// NewHistory: the clone's master began a new history; the clone keeps its old content until somebody adopts the new one.
+	NewHistory bool `json:"newHistory,omitempty"`
+	// Stranded are clones of other implementations that can't go on with this master and must be attached anew, at most 20.
+	Stranded []string `json:"stranded,omitempty"`
 	// Figures; they never advance the generation.
 	Sequence uint64     `json:"sequence"`
 	Lag      uint64     `json:"lag"`

@@ -60,7 +60,12 @@ func (c *compiler) master(s *v1alpha1.DataStore, storeName string) string {
 	store := nodeconfig.Store{Object: s.Name, StoreName: storeName, Role: nodeconfig.RoleMaster, Backend: string(spec.Backend)}
 	if spec.SQLite != nil && spec.Backend == v1alpha1.BackendSQLite {
 		store.Synchronous, store.JournalMode = spec.SQLite.Synchronous, spec.SQLite.JournalMode
+		store.IntegrityCheck, store.FailureMode = spec.SQLite.IntegrityCheck, spec.SQLite.FailureMode
 	}
+	if spec.Memory != nil && !persistent(spec.Backend) {
+		store.MemoryBytes = bytesOf(spec.Memory.MaxSize)
+	}
+	store.EntryBytes, store.HistoryBytes = bytesOf(spec.EntrySize), bytesOf(spec.HistorySize)
 	pod := Pods(c.nodes[spec.Node])[0]
 	c.configs[pod].Stores = append(c.configs[pod].Stores, store)
 	return pod
@@ -87,6 +92,7 @@ func (c *compiler) clone(s *v1alpha1.DataStore, storeName string, spec v1alpha1.
 	if spec.StaleAfter != nil {
 		store.StaleAfterSeconds = spec.StaleAfter.Seconds()
 	}
+	store.StaleReads, store.WriteQueueBytes = spec.StaleReads, bytesOf(spec.WriteQueueSize)
 	pods := Pods(c.nodes[spec.Node])
 	for _, pod := range pods {
 		c.configs[pod].Stores = append(c.configs[pod].Stores, store)

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeconfig
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Values of Store.Role, Store.Backend, Store.FailureMode and Store.StaleReads.
+const (
+	RoleMaster = "Master"
+	RoleClone  = "Clone"
+
+	BackendMemory = "Memory"
+	BackendSQLite = "SQLite"
+	BackendPebble = "Pebble"
+
+	FailureFail   = "Fail"
+	FailureDelete = "Delete"
+
+	StaleRefuse = "Refuse"
+	StaleServe  = "Serve"
+)
+
+// What a field of a store means when it is not set.
+const (
+	DefaultBackend         = BackendMemory
+	DefaultSynchronous     = "Full"
+	DefaultJournalMode     = "Delete"
+	DefaultFailureMode     = FailureFail
+	DefaultStaleReads      = StaleRefuse
+	DefaultEntryBytes      = 32 << 20
+	DefaultHistoryBytes    = 64 << 20
+	DefaultWriteQueueBytes = 16 << 20
+)
+
+// Limits of what a document says of a store.
+const (
+	MaxEntryBytes   = 64 << 20
+	MaxStoreBytes   = 1 << 40
+	leastStoreBytes = 64 << 10
+	leastEntryBytes = 1 << 10
+)
+
+// Store is a master or a clone that the node holds.
+type Store struct {
+	// Object is the DataStore's name; StoreName is what programs attach to.
+	Object    string `json:"object"`
+	StoreName string `json:"storeName"`
+	// Role is "Master" or "Clone".
+	Role string `json:"role"`
+	// Backend of a master: "Memory", "SQLite" or "Pebble".
+	Backend string `json:"backend,omitempty"`
+	// Synchronous ("Off", "Normal", "Full", "Extra") and JournalMode ("Delete", "WAL") of a SQLite master.
+	Synchronous string `json:"synchronous,omitempty"`
+	JournalMode string `json:"journalMode,omitempty"`
+	// IntegrityCheck lets a SQLite master run SQLite's own check of the whole file when it is opened, besides ours.
+	IntegrityCheck bool `json:"integrityCheck,omitempty"`
+	// FailureMode of a SQLite master is what happens with a file that can't be opened: "Fail" (default) leaves it, "Delete" makes a new one.
+	FailureMode string `json:"failureMode,omitempty"`
+	// MemoryBytes bounds what a Memory master keeps; 0 means that nothing does.
+	MemoryBytes int64 `json:"memoryBytes,omitempty"`
+	// EntryBytes bounds the key and the value of one entry of a master; 0 means 32 MiB.
+	EntryBytes int64 `json:"entryBytes,omitempty"`
+	// HistoryBytes bounds the changes that a master keeps for clones that are behind; 0 means 64 MiB.
+	HistoryBytes int64 `json:"historyBytes,omitempty"`
+	// StaleAfterSeconds of a clone; 0 means never. StaleReads is what reads get from then on: "Refuse" (default) an error, "Serve" what
+	// the clone has.
+	StaleAfterSeconds float64 `json:"staleAfterSeconds,omitempty"`
+	StaleReads        string  `json:"staleReads,omitempty"`
+	// WriteQueueBytes bounds the writes of a clone that its master has not got yet; 0 means 16 MiB.
+	WriteQueueBytes int64 `json:"writeQueueBytes,omitempty"`
+}
+
+func (s *Store) setDefaults() {
+	if s.Role == RoleClone {
+		setDefault(&s.StaleReads, DefaultStaleReads)
+		setDefault(&s.WriteQueueBytes, DefaultWriteQueueBytes)
+		return
+	}
+	setDefault(&s.Backend, DefaultBackend)
+	setDefault(&s.EntryBytes, DefaultEntryBytes)
+	setDefault(&s.HistoryBytes, DefaultHistoryBytes)
+	if s.Backend == BackendSQLite {
+		setDefault(&s.Synchronous, DefaultSynchronous)
+		setDefault(&s.JournalMode, DefaultJournalMode)
+		setDefault(&s.FailureMode, DefaultFailureMode)
+	}
+}
+
+func (s *Store) dropDefaults() {
+	dropDefault(&s.Backend, DefaultBackend)
+	dropDefault(&s.Synchronous, DefaultSynchronous)
+	dropDefault(&s.JournalMode, DefaultJournalMode)
+	dropDefault(&s.FailureMode, DefaultFailureMode)
+	dropDefault(&s.EntryBytes, DefaultEntryBytes)
+	dropDefault(&s.HistoryBytes, DefaultHistoryBytes)
+	dropDefault(&s.StaleReads, DefaultStaleReads)
+	dropDefault(&s.WriteQueueBytes, DefaultWriteQueueBytes)
+}
+
+// hasOptions tells whether the canonical form has a field that the first version of the document had not.
+func (s Store) hasOptions() bool {
+	s.dropDefaults()
+	return s.IntegrityCheck || s.FailureMode != "" || s.MemoryBytes != 0 || s.EntryBytes != 0 || s.HistoryBytes != 0 ||
+		s.StaleReads != "" || s.WriteQueueBytes != 0
+}
+
+func (v *validation) stores(list []Store) {
+	if len(list) > MaxStores {
+		v.add("stores", len(list), fmt.Sprintf("at most %d", MaxStores))
+		return
+	}
+	objects, names := make(map[string]bool, len(list)), make(map[string]bool, len(list))
+	for i, s := range list {
+		at := fmt.Sprintf("stores[%d].", i)
+		v.match(at+"object", s.Object, objectPattern, 253)
+		if v.text(at+"storeName", s.StoreName, 1, MaxStoreName) && strings.Contains(s.StoreName, "<$>") {
+			v.add(at+"storeName", s.StoreName, `a name without "<$>"`)
+		}
+		if objects[s.Object] {
+			v.add(at+"object", s.Object, "each object once")
+		}
+		if names[s.StoreName] {
+			v.add(at+"storeName", s.StoreName, "each store once")
+		}
+		objects[s.Object], names[s.StoreName] = true, true
+		v.store(at, s)
+	}
+}
+
+// store checks what depends on the role and the backend.
+func (v *validation) store(at string, s Store) {
+	const onlyMaster, onlyClone, onlySQLite, onlyMemory = "only with the role Master", "only with the role Clone",
+		"only with the backend SQLite", "only with the backend Memory"
+	switch s.Role {
+	case RoleMaster:
+		v.oneOf(at+"backend", s.Backend, "", BackendMemory, BackendSQLite, BackendPebble)
+		v.between(at+"entryBytes", s.EntryBytes, leastEntryBytes, MaxEntryBytes)
+		v.between(at+"historyBytes", s.HistoryBytes, leastStoreBytes, MaxStoreBytes)
+		unset(v, at+"staleAfterSeconds", s.StaleAfterSeconds, onlyClone)
+		unset(v, at+"staleReads", s.StaleReads, onlyClone)
+		unset(v, at+"writeQueueBytes", s.WriteQueueBytes, onlyClone)
+	case RoleClone:
+		unset(v, at+"backend", s.Backend, onlyMaster)
+		unset(v, at+"entryBytes", s.EntryBytes, onlyMaster)
+		unset(v, at+"historyBytes", s.HistoryBytes, onlyMaster)
+		v.seconds(at+"staleAfterSeconds", s.StaleAfterSeconds, MaxStaleAfterSeconds)
+		v.oneOf(at+"staleReads", s.StaleReads, "", StaleRefuse, StaleServe)
+		v.between(at+"writeQueueBytes", s.WriteQueueBytes, leastStoreBytes, MaxStoreBytes)
+	default:
+		v.oneOf(at+"role", s.Role, RoleMaster, RoleClone)
+		return
+	}
+	if s.Role == RoleMaster && (s.Backend == BackendMemory || s.Backend == "") {
+		v.between(at+"memoryBytes", s.MemoryBytes, leastStoreBytes, MaxStoreBytes)
+	} else {
+		unset(v, at+"memoryBytes", s.MemoryBytes, onlyMemory)
+	}
+	if s.Backend == BackendSQLite {
+		v.oneOf(at+"synchronous", s.Synchronous, "", "Off", "Normal", "Full", "Extra")
+		v.oneOf(at+"journalMode", s.JournalMode, "", "Delete", "WAL")
+		v.oneOf(at+"failureMode", s.FailureMode, "", FailureFail, FailureDelete)
+		return
+	}
+	unset(v, at+"synchronous", s.Synchronous, onlySQLite)
+	unset(v, at+"journalMode", s.JournalMode, onlySQLite)
+	unset(v, at+"failureMode", s.FailureMode, onlySQLite)
+	unset(v, at+"integrityCheck", s.IntegrityCheck, onlySQLite)
+}
+
+// unset checks that a field isn't set where it makes no sense.
+func unset[T comparable](v *validation, field string, value T, allowed string) {
+	var zero T
+	if value != zero {
+		v.add(field, value, allowed)
+	}
+}
