@@ -167,6 +167,7 @@ func (e *engine) openStore(c nodeconfig.Store, log *slog.Logger) (handle, error)
 	if c.Role == nodeconfig.RoleClone {
 		clone, err := store.NewClone(e.endpoint, c.StoreName, store.CloneOptions{
 			StaleAfter: time.Duration(c.StaleAfterSeconds * float64(time.Second)),
+			QueueBytes: int(c.WriteQueueBytes),
 			Logger:     log,
 		})
 		if err != nil {
@@ -178,7 +179,7 @@ func (e *engine) openStore(c nodeconfig.Store, log *slog.Logger) (handle, error)
 	if err != nil {
 		return nil, fmt.Errorf("open the backend: %w", err)
 	}
-	master, err := store.NewMaster(e.endpoint, c.StoreName, be, store.MasterOptions{Logger: log})
+	master, err := store.NewMaster(e.endpoint, c.StoreName, be, store.MasterOptions{HistoryBytes: int(c.HistoryBytes), Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("attach the master: %w", err)
 	}
@@ -197,8 +198,10 @@ func (e *engine) openBackend(c nodeconfig.Store) (backend.Backend, error) {
 		return orNil(pebble.Open(path))
 	}
 	return orNil(sqlite.Open(path, sqlite.Options{
-		Synchronous: sqlite.Synchronous(c.Synchronous),
-		JournalMode: sqlite.JournalMode(c.JournalMode),
+		Synchronous:     sqlite.Synchronous(c.Synchronous),
+		JournalMode:     sqlite.JournalMode(c.JournalMode),
+		IntegrityCheck:  c.IntegrityCheck,
+		DeleteOnFailure: c.FailureMode == nodeconfig.FailureDelete,
 	}))
 }
 
