@@ -3,110 +3,166 @@
 package pebble
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
-// Nodes live in little memory, and most stores are small: what Pebble keeps for itself is bounded here.
+// Sync says what an acknowledged commit promises.
+type Sync string
+
 const (
-	cacheBytes    = 1 << 20
-	memTableBytes = 1 << 20
-	maxOpenFiles  = 64
+	// Full promises that it is on the disk.
+	Full Sync = "full"
+	// Off promises nothing: a crash of the process or the machine loses the latest commits. What is there afterwards is what was there
+	// after one of the commits.
+	Off Sync = "off"
 )
 
-// Open opens or makes the database in the folder dir, and the folders above it. Errors are of type *backend.Error.
-func Open(dir string) (*Backend, error) {
-	b := &Backend{path: dir, log: new(logger)}
-	if dir == "" {
-		return nil, backend.Failure(b.path, "open", errors.New("a folder is required"))
+// Options configure a Backend. Zero fields mean the defaults.
+type Options struct {
+	// Sync is Full unless said otherwise.
+	Sync Sync
+	// CacheBytes bounds the memory for blocks of the tables, 32 MiB.
+	CacheBytes int64
+	// MemTableBytes is the size of the tables in memory that writes go to, 16 MiB; up to four of them are in use at a time. A store that
+	// is written seldom needs a fraction of it.
+	MemTableBytes int
+	// FS is where the folder is, the file system of the machine if nil. It is for tests.
+	FS vfs.FS
+}
+
+const (
+	maxOpenFiles = 64
+	// maxMemTables and maxSublevels are where Commit waits for the background.
+	maxMemTables = 4
+	maxSublevels = 24
+	// neverStop is a limit that Pebble does not reach, since makeRoom waits before.
+	neverStop      = 1 << 20
+	minMemTable    = 64 << 10
+	bloomBitsAnKey = 10
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 32 << 20
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, backend.Failure(b.path, "make folder", err)
+	if o.MemTableBytes <= 0 {
+		o.MemTableBytes = 16 << 20
 	}
-	cache := pebble.NewCache(cacheBytes)
-	defer cache.Unref()
-	db, err := pebble.Open(dir, &pebble.Options{
-		Cache: cache, MemTableSize: memTableBytes, MaxOpenFiles: maxOpenFiles,
-		FormatMajorVersion:         pebble.FormatNewest,
-		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 1 },
-		Logger:                     b.log,
-	})
+	o.MemTableBytes = max(o.MemTableBytes, minMemTable)
+	switch o.Sync {
+	case "":
+		o.Sync = Full
+	case Full, Off:
+	default:
+		return o, fmt.Errorf("sync %q: allowed: %s, %s", o.Sync, Full, Off)
+	}
+	return o, nil
+}
+
+// Open opens or makes the database in the folder dir, and the folders above it. Nobody else can open it meanwhile. Errors are of type
+// *backend.Error.
+func Open(dir string, o Options) (*Backend, error) {
+	o, err := o.withDefaults()
+	if err == nil && dir == "" {
+		err = errors.New("a folder is required")
+	}
 	if err != nil {
-		return nil, backend.Failure(b.path, "open", err)
+		return nil, backend.Failure(dir, "open", err)
 	}
-	b.db = db
-	if err := b.load(); err != nil {
-		b.Close()
-		return nil, err
+	b := &Backend{path: dir, opt: o, fs: newGuard(o.fs())}
+	if err := b.fs.MkdirAll(dir, 0o755); err != nil {
+		return nil, describe(dir, "make folder", err)
 	}
+	if err := b.open(); err != nil {
+		b.fs.closing()
+		if b.db != nil {
+			_ = b.close()
+		}
+		b.fs.unlock()
+		return nil, describe(dir, "open", err)
+	}
+	b.fs.arm()
 	return b, nil
 }
 
-// load reads what the folder says about itself, and says so in a new one.
-func (b *Backend) load() error {
-	found, err := b.fact(versionKey)
+// open opens the database, migrates it if it is old, and compares it with its mark. b.db is set if there is something to close.
+func (b *Backend) open() (err error) {
+	defer func() {
+		// Damage that Pebble did not expect.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %w: %v", errDamaged, errPanicked, p)
+			b.failed = err
+		}
+	}()
+	found, err := b.formatFound()
 	if err != nil {
 		return err
 	}
-	switch string(found) {
-	case version:
-	case "":
-		return backend.Failure(b.path, "write version", b.db.Set(versionKey, []byte(version), pebble.Sync))
-	default:
-		return backend.Failure(b.path, "open", fmt.Errorf("the folder has layout version %q, this program knows %s", found, version))
+	opt := b.options()
+	if found != 0 {
+		opt.FormatMajorVersion = found
 	}
-	size, err := b.fact(sizeKey)
-	b.size = decodeSize(size)
-	return err
+	cache := pebble.NewCache(b.opt.CacheBytes)
+	defer cache.Unref()
+	opt.Cache = cache
+	if b.db, err = pebble.Open(b.path, opt); err != nil {
+		b.db = nil
+		return explainOpen(err)
+	}
+	if err := b.load(found); err != nil {
+		return err
+	}
+	b.tx = newTransaction(b.db)
+	b.size = b.committed.size
+	return errors.Join(b.openMark(), b.fs.failure())
 }
 
-func decodeSize(b []byte) backend.Size {
-	if len(b) != 16 {
-		return backend.Size{}
+func (b *Backend) options() *pebble.Options {
+	opt := &pebble.Options{
+		FS: b.fs, Logger: b.fs, EventListener: b.fs.listener(),
+		FormatMajorVersion: format,
+		MaxOpenFiles:       maxOpenFiles,
+		MemTableSize:       uint64(b.opt.MemTableBytes), MemTableStopWritesThreshold: neverStop,
+		L0StopWritesThreshold:      neverStop,
+		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 2 },
+		BytesPerSync:               1 << 20,
 	}
-	return backend.Size{Entries: int64(binary.BigEndian.Uint64(b)), Bytes: int64(binary.BigEndian.Uint64(b[8:]))}
+	for i := range opt.Levels {
+		opt.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsAnKey)
+	}
+	return opt
 }
 
-// fact is a copy of what is stored under a key, empty if nothing.
-func (b *Backend) fact(key []byte) ([]byte, error) {
-	value, closer, err := b.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
+// openMark compares the database with its mark.
+func (b *Backend) openMark() error {
+	m, commits, err := openMark(b.fs, b.fs.PathJoin(b.path, markName))
 	if err != nil {
-		return nil, backend.Failure(b.path, "read "+string(key[1:]), err)
+		return err
 	}
-	defer closer.Close()
-	return append([]byte(nil), value...), nil
-}
-
-// logger keeps Pebble quiet, and keeps its first fatal error: Pebble expects the process to end then, here the next commit fails.
-type logger struct {
-	fatal atomic.Pointer[error]
-}
-
-// Infof says nothing.
-func (*logger) Infof(string, ...any) {}
-
-// Errorf says nothing: what matters comes back as an error from a call.
-func (*logger) Errorf(string, ...any) {}
-
-// Fatalf keeps the error.
-func (l *logger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
-	l.fatal.CompareAndSwap(nil, &err)
-}
-
-func (l *logger) failure() error {
-	if err := l.fatal.Load(); err != nil {
-		return *err
+	b.mark = m
+	if have := b.committed.commits; commits > have {
+		return fmt.Errorf("%w: %d were acknowledged, %d are there", errLost, commits, have)
 	}
 	return nil
+}
+
+// explainOpen says what Pebble's errors on opening mean.
+func explainOpen(err error) error {
+	switch {
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES) && isLock(err), isLock(err):
+		return fmt.Errorf("%w (%w)", errInUse, err)
+	case errors.Is(err, os.ErrNotExist):
+		// The folder was made before; so it is a file of the database.
+		return fmt.Errorf("%w: a file is missing: %w", errDamaged, err)
+	}
+	return err
 }
