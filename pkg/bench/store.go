@@ -127,7 +127,7 @@ func (o *StoreOptions) open() (backend.Backend, error) {
 
 func (o *StoreOptions) openAt(path string) (backend.Backend, error) {
 	if o.Backend == "pebble" {
-		be, err := pebble.Open(path)
+		be, err := pebble.Open(path, pebble.Options{Sync: pebble.Sync(o.Sync)})
 		if err != nil {
 			return nil, err
 		}

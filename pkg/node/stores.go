@@ -195,7 +195,7 @@ func (e *engine) openBackend(c nodeconfig.Store) (backend.Backend, error) {
 		return nil, err
 	}
 	if c.Backend == nodeconfig.BackendPebble {
-		return orNil(pebble.Open(path))
+		return orNil(pebble.Open(path, pebble.Options{}))
 	}
 	return orNil(sqlite.Open(path, sqlite.Options{
 		Synchronous:     sqlite.Synchronous(c.Synchronous),

@@ -47,7 +47,7 @@ func TestRestart(t *testing.T) {
 		{"SQLite WAL", func(dir string) (backend.Backend, error) {
 			return sqlite.Open(filepath.Join(dir, "s.sqlite"), sqlite.Options{JournalMode: sqlite.WAL, Synchronous: sqlite.Normal})
 		}},
-		{"Pebble", func(dir string) (backend.Backend, error) { return pebble.Open(dir) }},
+		{"Pebble", func(dir string) (backend.Backend, error) { return pebble.Open(dir, pebble.Options{}) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -7,7 +7,7 @@
 //
 //	m NAME          -> facts about the whole: "version", "state" (number of entries, their bytes, number of commits; 8 bytes each)
 //	e KEY           -> flags (1 byte), deadline (8 bytes, if the flags say so), value, CRC-32C of KEY and all before it (4 bytes)
-//	u NAME          -> a meta of the store
+//	n NAME          -> a meta of the store
 //	x DEADLINE KEY  -> nothing; for each entry with a deadline, in their order
 //
 // KEY and value are binary v1, numbers are big endian. Layout 1 had entries under d, without checksum; opening such a folder keeps a

@@ -15,7 +15,7 @@ import (
 const (
 	factPrefix     = 'm'
 	entryPrefix    = 'e'
-	metaPrefix     = 'u'
+	metaPrefix     = 'n'
 	deadlinePrefix = 'x'
 )
 

@@ -198,21 +198,37 @@ func (g *guard) Rename(oldname, newname string) error {
 // Lock locks the folder. The guard remembers how to give it back.
 func (g *guard) Lock(name string) (io.Closer, error) {
 	c, err := g.FS.Lock(name)
-	if err == nil {
-		g.mu.Lock()
-		g.mu.lock = c
-		g.mu.Unlock()
+	if err != nil {
+		if cause := new(os.PathError); !errors.As(err, &cause) {
+			err = fmt.Errorf("%w: %w", errInUse, err)
+		}
+		return nil, err
 	}
-	return c, err
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.lock = &folderLock{lock: c}
+	return g.mu.lock, nil
 }
 
-// unlock gives the folder back in Pebble's place.
+// folderLock gives a folder back once.
+type folderLock struct {
+	once sync.Once
+	lock io.Closer
+	err  error
+}
+
+// Close gives the folder back.
+func (l *folderLock) Close() error {
+	l.once.Do(func() { l.err = l.lock.Close() })
+	return l.err
+}
+
+// unlock gives the folder back if Pebble has not.
 func (g *guard) unlock() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mu.lock != nil {
 		_ = g.mu.lock.Close()
-		g.mu.lock = nil
 	}
 }
 

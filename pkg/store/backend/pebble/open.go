@@ -5,8 +5,7 @@ package pebble
 import (
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
+	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -78,8 +77,8 @@ func Open(dir string, o Options) (*Backend, error) {
 	if err != nil {
 		return nil, backend.Failure(dir, "open", err)
 	}
-	b := &Backend{path: dir, opt: o, fs: newGuard(o.fs())}
-	if err := b.fs.MkdirAll(dir, 0o755); err != nil {
+	b := &Backend{path: dir, dir: dir, opt: o, fs: newGuard(o.fs())}
+	if err := b.makeFolder(); err != nil {
 		return nil, describe(dir, "make folder", err)
 	}
 	if err := b.open(); err != nil {
@@ -92,6 +91,18 @@ func Open(dir string, o Options) (*Backend, error) {
 	}
 	b.fs.arm()
 	return b, nil
+}
+
+// makeFolder makes the folder, and finds its one true name: by that a second Open in this process is told apart from the first.
+func (b *Backend) makeFolder() error {
+	if err := b.fs.MkdirAll(b.path, 0o755); err != nil || b.opt.FS != nil {
+		return err
+	}
+	abs, err := filepath.Abs(b.path)
+	if err == nil {
+		b.dir, err = filepath.EvalSymlinks(abs)
+	}
+	return err
 }
 
 // open opens the database, migrates it if it is old, and compares it with its mark. b.db is set if there is something to close.
@@ -114,9 +125,9 @@ func (b *Backend) open() (err error) {
 	cache := pebble.NewCache(b.opt.CacheBytes)
 	defer cache.Unref()
 	opt.Cache = cache
-	if b.db, err = pebble.Open(b.path, opt); err != nil {
+	if b.db, err = pebble.Open(b.dir, opt); err != nil {
 		b.db = nil
-		return explainOpen(err)
+		return err
 	}
 	if err := b.load(found); err != nil {
 		return err
@@ -144,7 +155,7 @@ func (b *Backend) options() *pebble.Options {
 
 // openMark compares the database with its mark.
 func (b *Backend) openMark() error {
-	m, commits, err := openMark(b.fs, b.fs.PathJoin(b.path, markName))
+	m, commits, err := openMark(b.fs, b.fs.PathJoin(b.dir, markName))
 	if err != nil {
 		return err
 	}
@@ -153,16 +164,4 @@ func (b *Backend) openMark() error {
 		return fmt.Errorf("%w: %d were acknowledged, %d are there", errLost, commits, have)
 	}
 	return nil
-}
-
-// explainOpen says what Pebble's errors on opening mean.
-func explainOpen(err error) error {
-	switch {
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES) && isLock(err), isLock(err):
-		return fmt.Errorf("%w (%w)", errInUse, err)
-	case errors.Is(err, os.ErrNotExist):
-		// The folder was made before; so it is a file of the database.
-		return fmt.Errorf("%w: a file is missing: %w", errDamaged, err)
-	}
-	return err
 }

@@ -15,11 +15,12 @@ import (
 
 // Backend is a store in a Pebble folder.
 type Backend struct {
-	path string
-	opt  Options
-	fs   *guard
-	db   *pebble.DB
-	mark *mark
+	// path is the folder as the caller calls it, dir as the file system does.
+	path, dir string
+	opt       Options
+	fs        *guard
+	db        *pebble.DB
+	mark      *mark
 	// failed is the error that ended the service.
 	failed error
 	// tx are the changes since the last commit, of which size tells the result; committed is what the folder has.

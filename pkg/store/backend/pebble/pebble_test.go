@@ -18,7 +18,7 @@ import (
 
 func mustOpen(t *testing.T, dir string) *Backend {
 	t.Helper()
-	b, err := Open(dir)
+	b, err := Open(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func mustOpen(t *testing.T, dir string) *Backend {
 
 func TestPebble(t *testing.T) {
 	backendtest.Run(t, backendtest.Kind{Persistent: true, Open: func(t *testing.T, dir string) backend.Backend {
-		b, err := Open(filepath.Join(dir, "made", "on demand"))
+		b, err := Open(filepath.Join(dir, "made", "on demand"), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,6 +43,9 @@ func TestDeadlinesComeInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
 	var got []backend.Deadline
 	for e := range b.Expiring() {
 		got = append(got, e.Deadline)
@@ -53,19 +56,19 @@ func TestDeadlinesComeInOrder(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	_, err := Open("")
+	_, err := Open("", Options{})
 	backendtest.Failure(t, "", err)
 
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(file)
+	_, err = Open(file, Options{})
 	backendtest.Failure(t, file, err)
 
 	dir := t.TempDir()
 	first := mustOpen(t, dir)
-	_, err = Open(dir)
+	_, err = Open(dir, Options{})
 	backendtest.Failure(t, dir, err)
 	if err := first.db.Set(versionKey, []byte("99"), pebble.Sync); err != nil {
 		t.Fatal(err)
@@ -73,21 +76,21 @@ func TestFailures(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(dir)
+	_, err = Open(dir, Options{})
 	backendtest.Failure(t, dir, err)
 }
 
 func TestEntryThatIsNoValue(t *testing.T) {
-	b := mustOpen(t, t.TempDir())
-	for _, raw := range [][]byte{{1, 2, 3}, {0, 0, 0, 0, 0, 0, 0, 0, 0xff}} {
+	for _, raw := range [][]byte{{}, {1, 2, 3}, {7, 0, 0, 0, 0, 0, 0, 0, 0xff}, {0, 0, 1, 2, 3, 4}} {
+		b := mustOpen(t, t.TempDir())
 		if err := b.db.Set([]byte{entryPrefix, 0}, raw, pebble.Sync); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := b.Get(data.None())
-		backendtest.Failure(t, b.path, err)
 		for _, err := range entries(t, b) {
 			backendtest.Failure(t, b.path, err)
 		}
+		_, _, err := b.Get(data.None())
+		backendtest.Failure(t, b.path, err)
 	}
 }
 
@@ -96,7 +99,7 @@ func TestFatalErrorFailsTheCommit(t *testing.T) {
 	if err := b.Put(backend.Entry{Key: data.Count(1), Deadline: backend.Never}); err != nil {
 		t.Fatal(err)
 	}
-	b.log.Fatalf("the disk is %s", "full")
+	b.fs.Fatalf("the disk is %s", "full")
 	backendtest.Failure(t, b.path, b.Commit())
 }
 

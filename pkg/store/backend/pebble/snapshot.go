@@ -177,4 +177,6 @@ func (s *snapshot) end(it *pebble.Iterator) {
 	}
 }
 
-func (s *snapshot) failure(act string, err error) error { return describe(s.path, act, s.fs.cause(err)) }
+func (s *snapshot) failure(act string, err error) error {
+	return describe(s.path, act, s.fs.cause(err))
+}

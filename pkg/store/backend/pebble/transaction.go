@@ -148,4 +148,3 @@ func (t *transaction) deleteAll(prefix byte) error {
 
 // uvarintLen is the length of a number as batches hold it.
 func uvarintLen(n uint64) int { return max(1, (bits.Len64(n)+6)/7) }
-
