@@ -48,6 +48,7 @@ type DataStoreSpec struct {
 // +kubebuilder:validation:XValidation:rule=`self.node == oldSelf.node`,fieldPath=".node",messageExpression=`'"' + self.node + '" is not what it was ("' + oldSelf.node + '"): the master can\'t move, it would start empty'`
 // +kubebuilder:validation:XValidation:rule=`has(self.backend) == has(oldSelf.backend) && (!has(self.backend) || self.backend == oldSelf.backend)`,fieldPath=".backend",messageExpression=`(has(self.backend) ? '"' + self.backend + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.backend) ? '"' + oldSelf.backend + '"' : 'unset') + '): the backend can\'t change, the master would start empty'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.sqlite) || (has(self.backend) && self.backend == 'SQLite')`,fieldPath=".sqlite",messageExpression=`'set with backend ' + (has(self.backend) ? '"' + self.backend + '"' : 'unset') + '; allowed: with backend SQLite only'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.pebble) || (has(self.backend) && self.backend == 'Pebble')`,fieldPath=".pebble",messageExpression=`'set with backend ' + (has(self.backend) ? '"' + self.backend + '"' : 'unset') + '; allowed: with backend Pebble only'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.memory) || !has(self.backend) || self.backend == 'Memory'`,fieldPath=".memory",messageExpression=`'set with backend "' + self.backend + '"; allowed: with backend Memory only'`
 type MasterSpec struct {
 	// Name of the BrokerNode, in this namespace, that holds the master. It can't change.
@@ -67,6 +68,10 @@ type MasterSpec struct {
 	// +optional
 	SQLite *SQLiteSpec `json:"sqlite,omitempty"`
 
+	// Settings of the Pebble backend; only with backend Pebble.
+	// +optional
+	Pebble *PebbleSpec `json:"pebble,omitempty"`
+
 	// Settings of the memory backend; only with backend Memory.
 	// +optional
 	Memory *MemorySpec `json:"memory,omitempty"`
@@ -85,6 +90,23 @@ type MasterSpec struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 64Mi"
 	HistorySize *resource.Quantity `json:"historySize,omitempty"`
+}
+
+// PebbleSpec tunes the Pebble backend.
+type PebbleSpec struct {
+	// Whether an acknowledged change is on the disk. Full survives a power cut; Off may lose the latest changes, also when the node's
+	// process is killed. "Off" needs its quotes: YAML takes it for a boolean.
+	// +optional
+	// +kubebuilder:default=Full
+	// +kubebuilder:validation:Enum=Off;Full
+	Synchronous string `json:"synchronous,omitempty"`
+
+	// Memory for parts of the files, 64Ki to 1Ti. Unset means 32Mi.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 128Mi"
+	CacheSize *resource.Quantity `json:"cacheSize,omitempty"`
 }
 
 // MemorySpec tunes the memory backend.

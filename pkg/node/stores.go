@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -195,7 +196,7 @@ func (e *engine) openBackend(c nodeconfig.Store) (backend.Backend, error) {
 		return nil, err
 	}
 	if c.Backend == nodeconfig.BackendPebble {
-		return orNil(pebble.Open(path, pebble.Options{}))
+		return orNil(pebble.Open(path, pebble.Options{Sync: pebble.Sync(strings.ToLower(c.Synchronous)), CacheBytes: c.CacheBytes}))
 	}
 	return orNil(sqlite.Open(path, sqlite.Options{
 		Synchronous:     sqlite.Synchronous(c.Synchronous),

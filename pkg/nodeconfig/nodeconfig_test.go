@@ -47,12 +47,13 @@ func TestCanonical(t *testing.T) {
 				c.Peers[0].RetrySeconds = 10
 				c.Stores = []Store{{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "SQLite", Synchronous: "Full", JournalMode: "Delete",
 					FailureMode: "Fail", EntryBytes: 32 << 20, HistoryBytes: 64 << 20},
+					{Object: "r", StoreName: "r", Role: RoleMaster, Backend: "Pebble", Synchronous: "Full", CacheBytes: 32 << 20},
 					{Object: "t", StoreName: "t", Role: RoleClone, StaleReads: "Refuse", WriteQueueBytes: 16 << 20},
 					{Object: "u", StoreName: "u", Role: RoleClone, StaleReads: "Serve"}}
 			},
 			`{"version":1,"namespace":"default","node":"worker-1","pod":"worker-1-0",` +
 				`"peers":[{"name":"worker-1-manager","address":"manager-0.manager-pods.default.svc:9999","node":"manager","pod":"manager-0"}],` +
-				`"stores":[{"object":"s","storeName":"s","role":"Master","backend":"SQLite"},{"object":"t","storeName":"t","role":"Clone"},` +
+				`"stores":[{"object":"r","storeName":"r","role":"Master","backend":"Pebble"},{"object":"s","storeName":"s","role":"Master","backend":"SQLite"},{"object":"t","storeName":"t","role":"Clone"},` +
 				`{"object":"u","storeName":"u","role":"Clone","staleReads":"Serve"}]}`,
 		},
 		"revision kept": {
@@ -206,6 +207,12 @@ func TestValidateRefuses(t *testing.T) {
 		"memory of Pebble": {func(c *Config) {
 			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "Pebble", MemoryBytes: 1 << 20}
 		}, "stores[0].memoryBytes: 1048576: allowed: only with the backend Memory"},
+		"synchronous of Pebble": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "Pebble", Synchronous: "Normal"}
+		}, `stores[0].synchronous: "Normal": allowed: Off, Full`},
+		"cache of SQLite": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Backend: "SQLite", CacheBytes: 1 << 20}
+		}, "stores[0].cacheBytes: 1048576: allowed: only with the backend Pebble"},
 		"little memory": {func(c *Config) {
 			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, MemoryBytes: 1}
 		}, "stores[0].memoryBytes: 1: allowed: 0, or 65536 to"},

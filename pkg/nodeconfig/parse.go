@@ -136,7 +136,7 @@ var configKeys = keys{
 		"queues": {names: []string{"peerMessages", "peerBytes", "peerOverflow", "subscriberMessages", "subscriberBytes", "memoryLimitBytes"}},
 		"peers":  {names: []string{"name", "address", "node", "pod", "retrySeconds", "tls"}},
 		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode", "integrityCheck", "failureMode",
-			"memoryBytes", "entryBytes", "historyBytes", "staleAfterSeconds", "staleReads", "writeQueueBytes"}},
+			"memoryBytes", "cacheBytes", "entryBytes", "historyBytes", "staleAfterSeconds", "staleReads", "writeQueueBytes"}},
 	},
 }
 

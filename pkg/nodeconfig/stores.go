@@ -30,6 +30,7 @@ const (
 	DefaultJournalMode     = "Delete"
 	DefaultFailureMode     = FailureFail
 	DefaultStaleReads      = StaleRefuse
+	DefaultCacheBytes      = 32 << 20
 	DefaultEntryBytes      = 32 << 20
 	DefaultHistoryBytes    = 64 << 20
 	DefaultWriteQueueBytes = 16 << 20
@@ -52,7 +53,8 @@ type Store struct {
 	Role string `json:"role"`
 	// Backend of a master: "Memory", "SQLite" or "Pebble".
 	Backend string `json:"backend,omitempty"`
-	// Synchronous ("Off", "Normal", "Full", "Extra") and JournalMode ("Delete", "WAL") of a SQLite master.
+	// Synchronous ("Off", "Normal", "Full", "Extra") and JournalMode ("Delete", "WAL") of a SQLite master; Synchronous ("Off", "Full")
+	// of a Pebble master.
 	Synchronous string `json:"synchronous,omitempty"`
 	JournalMode string `json:"journalMode,omitempty"`
 	// IntegrityCheck lets a SQLite master run SQLite's own check of the whole file when it is opened, besides ours.
@@ -61,6 +63,8 @@ type Store struct {
 	FailureMode string `json:"failureMode,omitempty"`
 	// MemoryBytes bounds what a Memory master keeps; 0 means that nothing does.
 	MemoryBytes int64 `json:"memoryBytes,omitempty"`
+	// CacheBytes bounds the blocks of files that a Pebble master keeps in memory; 0 means 32 MiB.
+	CacheBytes int64 `json:"cacheBytes,omitempty"`
 	// EntryBytes bounds the key and the value of one entry of a master; 0 means 32 MiB.
 	EntryBytes int64 `json:"entryBytes,omitempty"`
 	// HistoryBytes bounds the changes that a master keeps for clones that are behind; 0 means 64 MiB.
@@ -82,8 +86,13 @@ func (s *Store) setDefaults() {
 	setDefault(&s.Backend, DefaultBackend)
 	setDefault(&s.EntryBytes, DefaultEntryBytes)
 	setDefault(&s.HistoryBytes, DefaultHistoryBytes)
-	if s.Backend == BackendSQLite {
+	if s.Backend != BackendMemory {
 		setDefault(&s.Synchronous, DefaultSynchronous)
+	}
+	switch s.Backend {
+	case BackendPebble:
+		setDefault(&s.CacheBytes, DefaultCacheBytes)
+	case BackendSQLite:
 		setDefault(&s.JournalMode, DefaultJournalMode)
 		setDefault(&s.FailureMode, DefaultFailureMode)
 	}
@@ -94,6 +103,7 @@ func (s *Store) dropDefaults() {
 	dropDefault(&s.Synchronous, DefaultSynchronous)
 	dropDefault(&s.JournalMode, DefaultJournalMode)
 	dropDefault(&s.FailureMode, DefaultFailureMode)
+	dropDefault(&s.CacheBytes, DefaultCacheBytes)
 	dropDefault(&s.EntryBytes, DefaultEntryBytes)
 	dropDefault(&s.HistoryBytes, DefaultHistoryBytes)
 	dropDefault(&s.StaleReads, DefaultStaleReads)
@@ -103,7 +113,7 @@ func (s *Store) dropDefaults() {
 // hasOptions tells whether the canonical form has a field that the first version of the document had not.
 func (s Store) hasOptions() bool {
 	s.dropDefaults()
-	return s.IntegrityCheck || s.FailureMode != "" || s.MemoryBytes != 0 || s.EntryBytes != 0 || s.HistoryBytes != 0 ||
+	return s.IntegrityCheck || s.FailureMode != "" || s.CacheBytes != 0 || s.Synchronous != "" && s.Backend == BackendPebble || s.MemoryBytes != 0 || s.EntryBytes != 0 || s.HistoryBytes != 0 ||
 		s.StaleReads != "" || s.WriteQueueBytes != 0
 }
 
@@ -132,8 +142,7 @@ func (v *validation) stores(list []Store) {
 
 // store checks what depends on the role and the backend.
 func (v *validation) store(at string, s Store) {
-	const onlyMaster, onlyClone, onlySQLite, onlyMemory = "only with the role Master", "only with the role Clone",
-		"only with the backend SQLite", "only with the backend Memory"
+	const onlyMaster, onlyClone = "only with the role Master", "only with the role Clone"
 	switch s.Role {
 	case RoleMaster:
 		v.oneOf(at+"backend", s.Backend, "", BackendMemory, BackendSQLite, BackendPebble)
@@ -153,18 +162,35 @@ func (v *validation) store(at string, s Store) {
 		v.oneOf(at+"role", s.Role, RoleMaster, RoleClone)
 		return
 	}
+	v.backend(at, s)
+}
+
+// backend checks what only one of the backends has.
+func (v *validation) backend(at string, s Store) {
 	if s.Role == RoleMaster && (s.Backend == BackendMemory || s.Backend == "") {
 		v.between(at+"memoryBytes", s.MemoryBytes, leastStoreBytes, MaxStoreBytes)
 	} else {
-		unset(v, at+"memoryBytes", s.MemoryBytes, onlyMemory)
+		unset(v, at+"memoryBytes", s.MemoryBytes, "only with the backend Memory")
+	}
+	switch s.Backend {
+	case BackendSQLite:
+		v.oneOf(at+"synchronous", s.Synchronous, "", "Off", "Normal", "Full", "Extra")
+	case BackendPebble:
+		v.oneOf(at+"synchronous", s.Synchronous, "", "Off", "Full")
+	default:
+		unset(v, at+"synchronous", s.Synchronous, "only with the backends SQLite and Pebble")
+	}
+	if s.Backend == BackendPebble {
+		v.between(at+"cacheBytes", s.CacheBytes, leastStoreBytes, MaxStoreBytes)
+	} else {
+		unset(v, at+"cacheBytes", s.CacheBytes, "only with the backend Pebble")
 	}
 	if s.Backend == BackendSQLite {
-		v.oneOf(at+"synchronous", s.Synchronous, "", "Off", "Normal", "Full", "Extra")
 		v.oneOf(at+"journalMode", s.JournalMode, "", "Delete", "WAL")
 		v.oneOf(at+"failureMode", s.FailureMode, "", FailureFail, FailureDelete)
 		return
 	}
-	unset(v, at+"synchronous", s.Synchronous, onlySQLite)
+	const onlySQLite = "only with the backend SQLite"
 	unset(v, at+"journalMode", s.JournalMode, onlySQLite)
 	unset(v, at+"failureMode", s.FailureMode, onlySQLite)
 	unset(v, at+"integrityCheck", s.IntegrityCheck, onlySQLite)

@@ -62,6 +62,9 @@ func (c *compiler) master(s *v1alpha1.DataStore, storeName string) string {
 		store.Synchronous, store.JournalMode = spec.SQLite.Synchronous, spec.SQLite.JournalMode
 		store.IntegrityCheck, store.FailureMode = spec.SQLite.IntegrityCheck, spec.SQLite.FailureMode
 	}
+	if spec.Pebble != nil && spec.Backend == v1alpha1.BackendPebble {
+		store.Synchronous, store.CacheBytes = spec.Pebble.Synchronous, bytesOf(spec.Pebble.CacheSize)
+	}
 	if spec.Memory != nil && !persistent(spec.Backend) {
 		store.MemoryBytes = bytesOf(spec.Memory.MaxSize)
 	}
