@@ -44,15 +44,16 @@ type Clone struct {
 
 	// Everything below belongs to the goroutine.
 
-	status   Status
-	now      time.Time
-	content  *memory.Backend
-	readable bool
-	waiting  []waitingRead
-	idlers   []*request
-	reader   reader
-	writes   writes
-	events   []data.Value
+	snapshots snapshots
+	status    Status
+	now       time.Time
+	content   *memory.Backend
+	readable  bool
+	waiting   []waitingRead
+	idlers    []*request
+	reader    reader
+	writes    writes
+	events    []data.Value
 }
 
 // waitingRead is a read that waits for the first content.
@@ -93,6 +94,7 @@ func (c *Clone) Close() error {
 		c.detach()
 		c.in.close()
 		<-c.done
+		c.snapshots.close()
 	})
 	return nil
 }
@@ -119,12 +121,8 @@ func (c *Clone) run() {
 		}
 		c.now = time.Now()
 		items, c.status.Dropped = c.in.take(items)
-		for _, it := range items {
-			if it.req != nil {
-				c.request(it.req)
-			} else {
-				c.receive(it.payload)
-			}
+		for i := range items {
+			c.handle(&items[i])
 		}
 		if tick {
 			c.onTick()
@@ -189,17 +187,21 @@ func (c *Clone) end() {
 	c.writes.end()
 }
 
-// request carries out what a caller asks.
-func (c *Clone) request(req *request) {
+// handle carries out what a caller or the bus asks.
+func (c *Clone) handle(it *item) {
 	switch {
-	case req.kind == idleRequest:
-		c.idlers = append(c.idlers, req)
-	case req.kind == writeRequest || req.kind == uniqueRequest:
-		c.write(req)
+	case it.kind == commandRequest:
+		c.receive(it.payload)
+	case it.kind == writeRequest:
+		c.write(it.write, it.pending)
+	case it.kind == batchRequest:
+		it.pending.resolve(false, ErrNotSupported)
+	case it.kind == idleRequest:
+		c.idlers = append(c.idlers, it.req)
 	case c.readable:
-		req.answer(c.answerRead(req))
+		it.req.answer(c.answerRead(it.req.read))
 	default:
-		c.waiting = append(c.waiting, waitingRead{req, c.now.Add(readTimeout)})
+		c.waiting = append(c.waiting, waitingRead{it.req, c.now.Add(readTimeout)})
 	}
 }
 

@@ -99,11 +99,13 @@ func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
 func (c *Clone) event(v data.Value) { c.events = append(c.events, v) }
 
 // answerRead answers a read from the content.
-func (c *Clone) answerRead(req *request) answer {
-	if req.kind == keysRequest {
-		return answer{value: data.Set(c.keys()...), ok: true}
+func (c *Clone) answerRead(r read) answer {
+	c.content.Commit()
+	a := readFrom(c.content, r)
+	if r.kind == snapshotRequest {
+		a.snapshot = c.snapshots.add(a.content, c.reader.consumer.Applied())
 	}
-	return readFrom(c.content, req)
+	return a
 }
 
 // keys are those of the content in ascending order.

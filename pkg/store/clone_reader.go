@@ -120,7 +120,7 @@ func (c *Clone) attach(msg command.Message, body *command.AckClone) {
 	r.applied = r.consumer.Applied()
 	c.apply(out)
 	for _, w := range c.waiting {
-		w.req.answer(c.answerRead(w.req))
+		w.req.answer(c.answerRead(w.req.read))
 	}
 	clear(c.waiting)
 	c.waiting = c.waiting[:0]

@@ -32,8 +32,8 @@ type writes struct {
 
 // question is a PutUnique that waits for the master's answer.
 type question struct {
-	req  *request
-	sent bool
+	pending *Pending
+	sent    bool
 }
 
 func newWrites(who data.EntityID) writes {
@@ -41,26 +41,28 @@ func newWrites(who data.EntityID) writes {
 }
 
 // write sends a write, or queues it while there is no master to send it to.
-func (c *Clone) write(req *request) {
+func (c *Clone) write(write Write, p *Pending) {
 	w := &c.writes
 	pending := 0
 	if w.producer != nil {
 		_, pending = w.producer.Unacknowledged()
 	}
-	if pending+w.queueBytes+req.bytes > c.opt.QueueBytes && pending+w.queueBytes > 0 {
-		req.answer(answer{err: ErrFull})
+	if pending+w.queueBytes+write.size() > c.opt.QueueBytes && pending+w.queueBytes > 0 {
+		p.resolve(false, ErrFull)
 		return
 	}
-	if body, ok := req.write.(*command.PutUnique); ok {
+	body := write.command(w.who)
+	unique, asks := body.(*command.PutUnique)
+	if asks {
 		w.request++
-		body.Who, body.Request = w.who, w.request
-		w.asked[w.request] = &question{req: req}
+		unique.Request = w.request
+		w.asked[w.request] = &question{pending: p}
 	}
-	w.queue = append(w.queue, req.write)
-	w.queueBytes += req.bytes
+	w.queue = append(w.queue, body)
+	w.queueBytes += write.size()
 	c.flushQueue()
-	if req.kind != uniqueRequest {
-		req.answer(answer{ok: true})
+	if !asks {
+		p.resolve(true, nil)
 	}
 }
 
@@ -210,7 +212,7 @@ func (c *Clone) countUnknown(writes uint64) {
 func (w *writes) loseAnswers() {
 	for number, q := range w.asked {
 		if q.sent {
-			q.req.answer(answer{err: ErrUnknown})
+			q.pending.resolve(false, ErrUnknown)
 			delete(w.asked, number)
 		}
 	}
@@ -222,14 +224,14 @@ func (w *writes) result(body *command.PutUniqueResult) {
 		return
 	}
 	if q := w.asked[body.Request]; q != nil {
-		q.req.answer(answer{ok: body.Inserted})
+		q.pending.resolve(body.Inserted, nil)
 		delete(w.asked, body.Request)
 	}
 }
 
 func (w *writes) end() {
 	for _, q := range w.asked {
-		q.req.answer(answer{err: code.ShuttingDown})
+		q.pending.resolve(false, code.ShuttingDown)
 	}
 }
 

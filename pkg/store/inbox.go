@@ -10,10 +10,21 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 )
 
-// item is a request of a caller or a command from the bus.
+// itemBytes is what an item costs besides its values, about.
+const itemBytes = 256
+
+// item is what waits for the goroutine of a frontend: a command from the bus, a read, a write or a batch.
 type item struct {
-	req     *request
-	payload []byte
+	kind requestKind
+	// ok is a place for the outcome of a write until it may be told.
+	ok      bool
+	bytes   int
+	payload []byte   // of a command
+	req     *request // of a read
+	write   Write
+	batch   *Batch
+	pending *Pending // of a write or a batch
+	err     error    // of a write, until it may be told
 }
 
 // inbox is where requests and commands wait for the goroutine of a frontend.
@@ -30,8 +41,13 @@ type inbox struct {
 		bytes   int
 		dropped uint64
 		closed  bool
+		// pendings are made in advance, many at a time.
+		pendings []Pending
 	}
 }
+
+// pendingsAtOnce is how many Pendings are made in advance. One that somebody holds on to keeps the others.
+const pendingsAtOnce = 32
 
 func newInbox(limit int) *inbox {
 	return &inbox{limit: limit, ready: make(chan struct{}, 1), space: make(chan struct{}, 1), closed: make(chan struct{})}
@@ -45,43 +61,63 @@ func (b *inbox) command(payload []byte) {
 		b.mu.Unlock()
 		return
 	}
-	b.mu.items = append(b.mu.items, item{payload: bytes.Clone(payload)})
-	b.mu.bytes += len(payload)
+	b.add(item{kind: commandRequest, payload: bytes.Clone(payload), bytes: len(payload)})
 	b.mu.Unlock()
-	signal(b.ready)
 }
 
-// request takes in a caller's request and waits while the inbox is full.
-func (b *inbox) request(ctx context.Context, req *request) error {
+// add appends an item with the lock held.
+func (b *inbox) add(it item) {
+	b.mu.items = append(b.mu.items, it)
+	b.mu.bytes += it.bytes
+	if len(b.mu.items) == 1 {
+		signal(b.ready)
+	}
+}
+
+// write takes in an item of a caller, and waits while the inbox is full. Writes and batches get a Pending.
+func (b *inbox) write(ctx context.Context, it item) (*Pending, error) {
 	for {
-		if done, err := b.tryRequest(req); done {
-			return err
+		p, done, err := b.tryWrite(&it)
+		if done {
+			return p, err
 		}
 		select {
 		case <-b.space:
 		case <-b.closed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
 
-func (b *inbox) tryRequest(req *request) (done bool, err error) {
+func (b *inbox) tryWrite(it *item) (p *Pending, done bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.mu.closed:
-		return true, code.ShuttingDown
+		return nil, true, code.ShuttingDown
 	case b.mu.bytes >= b.limit:
-		return false, nil
+		return nil, false, nil
 	}
-	b.mu.items = append(b.mu.items, item{req: req})
-	b.mu.bytes += req.size()
-	signal(b.ready)
-	if b.mu.bytes < b.limit {
+	if it.req == nil {
+		if len(b.mu.pendings) == 0 {
+			b.mu.pendings = make([]Pending, pendingsAtOnce)
+		}
+		it.pending = &b.mu.pendings[0]
+		b.mu.pendings = b.mu.pendings[1:]
+	}
+	b.add(*it)
+	if b.mu.bytes < b.limit && len(b.space) == 0 {
 		signal(b.space) // there may be others who wait
 	}
-	return true, nil
+	return it.pending, true, nil
+}
+
+// empty tells whether nothing waits.
+func (b *inbox) empty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.mu.items) == 0
 }
 
 // take empties the inbox into a slice whose content is no longer needed, and answers how many commands were dropped so far.

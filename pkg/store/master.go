@@ -27,6 +27,10 @@ type MasterOptions struct {
 	TickInterval time.Duration
 	// InboxBytes bounds the requests and commands that wait, 8 MiB.
 	InboxBytes int
+	// MaxEntryBytes bounds the encoded key and value of an entry, 32 MiB. Beyond that writes answer ErrTooLarge.
+	MaxEntryBytes int
+	// NewEpoch begins a new epoch of the history, when this master takes over from another one that had the same database.
+	NewEpoch bool
 	// HistoryBytes bounds the changes kept for clones that have not acknowledged them, 64 MiB.
 	HistoryBytes int
 }
@@ -45,9 +49,13 @@ type Master struct {
 	closing           sync.Once
 	done              chan struct{}
 
-	// Everything below belongs to the goroutine.
+	// turn is held by the goroutine while it works, and by a reader that goes ahead of it. Everything below belongs to who has it.
+	turn sync.Mutex
 
 	be        backend.Backend
+	history   history
+	snapshots snapshots
+	ended     bool
 	dirty     bool
 	failed    error
 	deadlines *deadlines
@@ -70,16 +78,11 @@ type writer struct {
 
 // effects are what a batch does to the outside once it is committed, in this order.
 type effects struct {
-	answers   []pendingAnswer
+	reads     []*request
 	events    []data.Value
 	toClones  []channel.Message
 	toWriters []writerMessage
 	input     channel.Output[command.Command]
-}
-
-type pendingAnswer struct {
-	req *request
-	answer
 }
 
 type writerMessage struct {
@@ -98,20 +101,31 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 	if o.HistoryBytes <= 0 {
 		o.HistoryBytes = defaultHistoryBytes
 	}
-	m := &Master{
-		operations: &operations{name: name, in: newInbox(o.InboxBytes)},
-		opt:        o, bus: bus, log: loggerFor(o.Logger, name).With("role", "master"),
-		id: data.EntityID{Endpoint: bus.ID(), Object: newObject()}, topic: topic.Clone(name), eventTopic: topic.StoreEvents(name),
-		done: make(chan struct{}), be: be, deadlines: newDeadlines(), writers: map[data.EntityID]*writer{},
-		status: Status{Name: name, Role: RoleMaster, State: StateLoading},
-		clones: channel.NewProducer(channel.ProducerOptions{AddressEach: true, MaxBytes: o.HistoryBytes, MaxPaths: maxPeers}),
+	if o.MaxEntryBytes <= 0 {
+		o.MaxEntryBytes = defaultEntryBytes
 	}
+	h, err := openHistory(be, o.NewEpoch)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store %s: open the history: %w", name, err), be.Close())
+	}
+	m := &Master{
+		operations: &operations{name: name, in: newInbox(o.InboxBytes), maxEntry: o.MaxEntryBytes},
+		opt:        o, bus: bus, log: loggerFor(o.Logger, name).With("role", "master"), history: h,
+		id: data.EntityID{Endpoint: bus.ID(), Object: h.object}, topic: topic.Clone(name), eventTopic: topic.StoreEvents(name),
+		done: make(chan struct{}), be: be, deadlines: newDeadlines(), writers: map[data.EntityID]*writer{},
+		status: Status{Name: name, Role: RoleMaster, State: StateLoading, History: h.id, Epoch: h.epoch, Sequence: h.sequence},
+		clones: channel.NewProducer(channel.ProducerOptions{
+			AddressEach: true, MaxBytes: o.HistoryBytes, MaxPaths: maxPeers, Start: h.sequence,
+		}),
+	}
+	m.direct = m.readNow
 	m.board = newBoard(m.status)
 	detach, err := bus.AttachStore(topic.Master(name), m.in.command)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: attach master: %w", name, err), be.Close())
 	}
 	m.detach = detach
+	m.turn.Lock()
 	go m.run()
 	return m, nil
 }
@@ -123,6 +137,10 @@ func (m *Master) Close() (err error) {
 		m.detach()
 		m.in.close()
 		<-m.done
+		m.snapshots.close()
+		m.turn.Lock()
+		defer m.turn.Unlock()
+		m.ended = true
 		err = m.be.Close()
 	})
 	return err
@@ -134,22 +152,29 @@ func (m *Master) ID() data.EntityID { return m.id }
 func (m *Master) run() {
 	defer close(m.done)
 	m.load()
+	m.turn.Unlock()
 	ticker := time.NewTicker(m.opt.TickInterval)
 	defer ticker.Stop()
 	var items []item
 	for closed := false; !closed; {
+		tick := false
 		select {
 		case <-m.in.ready:
 		case <-ticker.C:
-			m.onTick()
+			tick = true
 		case <-m.in.closed:
 			closed = true
 		}
-		items, m.status.Dropped = m.in.take(items)
-		for _, it := range items {
-			m.handle(it)
+		m.turn.Lock()
+		if tick {
+			m.onTick()
 		}
-		m.finish()
+		items, m.status.Dropped = m.in.take(items)
+		for i := range items {
+			m.handle(&items[i])
+		}
+		m.finish(items)
+		m.turn.Unlock()
 	}
 	m.answerWaiting(true)
 }
@@ -163,33 +188,38 @@ func (m *Master) load() {
 		}
 		m.deadlines.set(e.Key, e.Deadline)
 	}
-	m.finish()
+	m.finish(nil)
 }
 
-func (m *Master) handle(it item) {
-	switch {
-	case it.req == nil:
+// handle carries out what a caller or the bus asks, as far as that goes before the commit.
+func (m *Master) handle(it *item) {
+	switch it.kind {
+	case commandRequest:
 		m.receive(it.payload)
-	case m.failed != nil:
-		it.req.answer(answer{err: m.failed})
+	case writeRequest:
+		it.ok, it.err = m.execute(it.write.command(m.id))
+	case batchRequest:
+		it.err = m.apply(it.batch, m.id)
+	case idleRequest:
+		m.waiting = append(m.waiting, it.req)
 	default:
-		m.request(it.req)
+		m.out.reads = append(m.out.reads, it.req)
 	}
 }
 
-// finish ends a batch: commit, then everything that others may see of it.
-func (m *Master) finish() {
-	if m.dirty && m.failed == nil {
-		if err := m.be.Commit(); err != nil {
-			m.fail(err)
+// finish ends a group: commit, then everything that others may see of it.
+func (m *Master) finish(items []item) {
+	m.commit()
+	for i := range items {
+		if it := &items[i]; it.pending != nil {
+			if m.failed != nil {
+				it.ok, it.err = false, m.failed
+			}
+			it.pending.resolve(it.ok, it.err)
 		}
 	}
-	m.dirty = false
-	for _, a := range m.out.answers {
-		if m.failed != nil {
-			a.answer = answer{err: m.failed}
-		}
-		a.req.answer(a.answer)
+	for _, req := range m.out.reads {
+		req.answer(m.read(req.read))
 	}
 	if m.failed == nil {
 		m.publish()
@@ -197,6 +227,25 @@ func (m *Master) finish() {
 	m.out.reset()
 	m.answerWaiting(false)
 	m.showStatus()
+}
+
+// commit makes durable what the group has changed so far, and the number that it has come to.
+func (m *Master) commit() {
+	if m.failed != nil {
+		return
+	}
+	var err error
+	if seq := m.clones.Seq(); seq != m.history.sequence {
+		m.dirty, m.history.sequence = true, seq
+		err = setNumber(m.be, metaSequence, seq)
+	}
+	if m.dirty && err == nil {
+		err = m.be.Commit()
+	}
+	m.dirty = false
+	if err != nil {
+		m.fail(err)
+	}
 }
 
 // fail ends the service: the storage can't be trusted any more.
@@ -275,10 +324,10 @@ func (m *Master) showStatus() {
 }
 
 func (o *effects) reset() {
-	clear(o.answers)
+	clear(o.reads)
 	clear(o.events)
 	clear(o.toClones)
 	clear(o.toWriters)
-	o.answers, o.events, o.toClones, o.toWriters = o.answers[:0], o.events[:0], o.toClones[:0], o.toWriters[:0]
+	o.reads, o.events, o.toClones, o.toWriters = o.reads[:0], o.events[:0], o.toClones[:0], o.toWriters[:0]
 	o.input.Reset()
 }

@@ -3,52 +3,12 @@
 package store
 
 import (
-	"errors"
-	"slices"
 	"time"
 
-	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 	"github.com/brokermesh/brokermesh/pkg/store/command"
 )
-
-// request carries out what a caller on this endpoint asks.
-func (m *Master) request(req *request) {
-	var a answer
-	switch req.kind {
-	case idleRequest:
-		m.waiting = append(m.waiting, req)
-		return
-	case writeRequest, uniqueRequest:
-		publish(req.write, m.id)
-		a.ok, a.err = m.execute(req.write)
-	default:
-		a = m.read(req)
-		if errors.Is(a.err, code.BackendFailure) {
-			m.fail(a.err)
-		}
-	}
-	m.out.answers = append(m.out.answers, pendingAnswer{req, a})
-}
-
-// publish puts the publisher into a write of this endpoint.
-func publish(c command.Command, id data.EntityID) {
-	switch c := c.(type) {
-	case *command.Put:
-		c.Publisher = id
-	case *command.PutUnique:
-		c.Publisher, c.Who = id, id
-	case *command.Erase:
-		c.Publisher = id
-	case *command.Add:
-		c.Publisher = id
-	case *command.Subtract:
-		c.Publisher = id
-	case *command.Clear:
-		c.Publisher = id
-	}
-}
 
 // execute carries out a write with canonical key and value. ok is the answer to a PutUnique. An error of the backend ends the service.
 func (m *Master) execute(c command.Command) (ok bool, err error) {
@@ -75,10 +35,7 @@ func (m *Master) execute(c command.Command) (ok bool, err error) {
 	default: // makes no sense for a master
 		return false, nil
 	}
-	if errors.Is(err, code.BackendFailure) {
-		m.fail(err)
-	}
-	return ok, err
+	return ok, m.failing(err)
 }
 
 // put stores an entry. shown is the expiry that clones and events get to see.
@@ -87,10 +44,10 @@ func (m *Master) put(key, value data.Value, expiry, shown command.Expiry, publis
 	if err != nil {
 		return err
 	}
-	deadline := backend.Never
-	if expiry.Set {
-		deadline = backend.DeadlineAfter(time.Now(), expiry.After)
+	if m.maxEntry > 0 && key.BinarySize()+value.BinarySize() > m.maxEntry {
+		return ErrTooLarge
 	}
+	deadline := deadlineOf(expiry)
 	m.changed()
 	if err := m.be.Put(backend.Entry{Key: key, Value: value, Deadline: deadline}); err != nil {
 		return err
@@ -187,15 +144,6 @@ func (m *Master) changed() {
 
 func (m *Master) event(v data.Value) { m.out.events = append(m.out.events, v) }
 
-// read answers a read.
-func (m *Master) read(req *request) answer {
-	if req.kind != keysRequest {
-		return readFrom(m.be, req)
-	}
-	keys, err := m.keys()
-	return answer{value: data.Set(keys...), ok: err == nil, err: err}
-}
-
 // keys are those of the content as it is now, in ascending order.
 func (m *Master) keys() ([]data.Value, error) {
 	s, err := m.snapshot()
@@ -207,42 +155,8 @@ func (m *Master) keys() ([]data.Value, error) {
 
 // snapshot is the content as it is now, for which the group so far is committed.
 func (m *Master) snapshot() (backend.Snapshot, error) {
-	if m.dirty {
-		if err := m.be.Commit(); err != nil {
-			return nil, err
-		}
-		m.dirty = false
+	if m.commit(); m.failed != nil {
+		return nil, m.failed
 	}
 	return m.be.Snapshot()
-}
-
-// readFrom answers a read of one key from a backend.
-func readFrom(be backend.Backend, req *request) answer {
-	e, ok, err := be.Get(req.key)
-	switch {
-	case err != nil:
-		return answer{err: err}
-	case req.kind == existsRequest:
-		return answer{ok: ok}
-	case req.kind == indexRequest:
-		v, err := backend.GetIndex(e.Value, ok, req.index)
-		return answer{value: v, ok: err == nil, err: err}
-	case !ok:
-		return answer{err: code.NoSuchKey}
-	}
-	return answer{value: e.Value, ok: true}
-}
-
-// keysOf are the keys of a snapshot in ascending order. It closes the snapshot.
-func keysOf(s backend.Snapshot) ([]data.Value, error) {
-	defer s.Close()
-	keys := make([]data.Value, 0, s.Size().Entries)
-	for e, err := range s.Entries() {
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, e.Key)
-	}
-	slices.SortFunc(keys, data.Compare)
-	return keys, nil
 }

@@ -229,13 +229,20 @@ func TestPutUniqueRace(t *testing.T) {
 	})
 }
 
-// failingBackend fails when told to.
+// failingBackend fails when told to, but lets a history begin.
 type failingBackend struct {
 	backend.Backend
 	commit, read error
+	begun        bool
 }
 
-func (b *failingBackend) Commit() error { return b.commit }
+func (b *failingBackend) Commit() error {
+	if !b.begun {
+		b.begun = true
+		return b.Backend.Commit()
+	}
+	return b.commit
+}
 
 func (b *failingBackend) Get(key data.Value) (backend.Entry, bool, error) {
 	if b.read != nil {
@@ -338,12 +345,16 @@ func TestKeepalives(t *testing.T) {
 // TestInboxIsBounded: callers wait while it is full, commands from the bus are dropped and counted.
 func TestInboxIsBounded(t *testing.T) {
 	in := newInbox(1000)
+	enter := func(ctx context.Context) error {
+		_, err := in.write(ctx, item{kind: idleRequest, req: &request{}})
+		return err
+	}
 	for range 3 {
 		in.command(make([]byte, 600))
 	}
 	canceled, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := in.request(canceled, &request{}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := enter(canceled); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("full: %v", err)
 	}
 	items, dropped := in.take(nil)
@@ -352,14 +363,14 @@ func TestInboxIsBounded(t *testing.T) {
 	}
 	in.command(make([]byte, 2000))
 	done := make(chan error)
-	go func() { done <- in.request(t.Context(), &request{}) }()
+	go func() { done <- enter(t.Context()) }()
 	if items, _ := in.take(items); len(items) == 2 { // the request came in before the command was taken: it can't
 		t.Error("a full inbox took a request")
 	}
 	must(t, <-done)
 	in.close()
 	in.command(nil)
-	if err := in.request(t.Context(), &request{}); !errors.Is(err, code.ShuttingDown) {
+	if err := enter(t.Context()); !errors.Is(err, code.ShuttingDown) {
 		t.Errorf("closed: %v", err)
 	}
 	if items, _ := in.take(nil); len(items) != 1 || slices.ContainsFunc(items, func(i item) bool { return i.req == nil }) {

@@ -57,6 +57,9 @@ type Status struct {
 	State State
 	// Since is when the state was entered.
 	Since time.Time
+	// History is the history that the store is at, and Epoch how often it has changed masters; unknown of foreign masters.
+	History HistoryID
+	Epoch   uint64
 	// Sequence is the newest number of the channel to clones: at a master the last one used, at a clone the last one applied. Lag is
 	// how many more a clone knows to exist.
 	Sequence, Lag uint64

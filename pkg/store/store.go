@@ -32,6 +32,9 @@ var ErrUnknown = errors.New("store: the channel to the master was lost, the outc
 // ErrFull is the answer to a write of a clone when too many bytes of writes wait for the master already.
 var ErrFull = errors.New("store: too many writes wait for the master")
 
+// ErrNotSupported is the answer to what the master can't do: that of C++ Broker knows neither conditions nor batches.
+var ErrNotSupported = errors.New("store: the master does not support that")
+
 // Time constants of the protocol.
 const (
 	// tickInterval is the length of a tick, in which all intervals of the channel are counted.
@@ -46,6 +49,7 @@ const (
 	defaultInboxBytes   = 8 << 20
 	defaultHistoryBytes = 64 << 20
 	defaultQueueBytes   = 16 << 20
+	defaultEntryBytes   = 32 << 20
 )
 
 // newObject is a number for an entity of this endpoint. Numbers are random, so that an endpoint that keeps its ID over a restart does

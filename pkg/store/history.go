@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
+)
+
+// HistoryID names the history of a store: it is made with the database, and two databases never have the same. Numbers of different
+// histories can't be compared.
+type HistoryID [16]byte
+
+// IsZero reports whether the ID is unset, as that of a foreign master is.
+func (id HistoryID) IsZero() bool { return id == HistoryID{} }
+
+// String is the ID in hexadecimal.
+func (id HistoryID) String() string { return hex.EncodeToString(id[:]) }
+
+// Names of metas that a master keeps.
+const (
+	metaHistory  = "history"
+	metaEpoch    = "epoch"
+	metaSequence = "sequence"
+	metaObject   = "object"
+)
+
+// history is what a database says about itself.
+type history struct {
+	id HistoryID
+	// epoch rises when another master takes over the history.
+	epoch uint64
+	// sequence is the number of the last command, object that of the master at its endpoint.
+	sequence, object uint64
+}
+
+// openHistory reads what the backend says about itself, begins a history in one that says nothing, and raises the epoch if asked to.
+func openHistory(be backend.Backend, newEpoch bool) (history, error) {
+	id, err := be.Meta(metaHistory)
+	if err != nil {
+		return history{}, err
+	}
+	var h history
+	switch len(id) {
+	case 0:
+		return beginHistory(be)
+	case len(h.id):
+		copy(h.id[:], id)
+	default:
+		return history{}, backend.Failure("", "read history", fmt.Errorf("an ID of %d bytes", len(id)))
+	}
+	for _, n := range []struct {
+		name  string
+		value *uint64
+	}{{metaEpoch, &h.epoch}, {metaSequence, &h.sequence}, {metaObject, &h.object}} {
+		raw, err := be.Meta(n.name)
+		if err != nil {
+			return history{}, err
+		}
+		if len(raw) != 8 {
+			return history{}, backend.Failure("", "read "+n.name, errors.New("not a number"))
+		}
+		*n.value = binary.BigEndian.Uint64(raw)
+	}
+	if !newEpoch {
+		return h, nil
+	}
+	h.epoch++
+	return h, errors.Join(setNumber(be, metaEpoch, h.epoch), be.Commit())
+}
+
+func beginHistory(be backend.Backend) (history, error) {
+	h := history{epoch: 1, sequence: 1, object: newObject()}
+	rand.Read(h.id[:]) // never fails
+	err := be.SetMeta(metaHistory, h.id[:])
+	for name, n := range map[string]uint64{metaEpoch: h.epoch, metaSequence: h.sequence, metaObject: h.object} {
+		if err == nil {
+			err = setNumber(be, name, n)
+		}
+	}
+	if err == nil {
+		err = be.Commit()
+	}
+	return h, err
+}
+
+func setNumber(be backend.Backend, name string, n uint64) error {
+	return be.SetMeta(name, binary.BigEndian.AppendUint64(nil, n))
+}
