@@ -238,6 +238,9 @@ func (r *runningStore) status() statusapi.Store {
 func fillStore(t *statusapi.Store, st store.Status) {
 	t.State, t.Since = storeState(st.State), st.Since
 	t.Sequence, t.Lag, t.Entries, t.Bytes, t.Clones = st.Sequence, st.Lag, st.Entries, st.Bytes, st.Clones
+	if st.Epoch != 0 {
+		t.History, t.Epoch = st.History.String(), st.Epoch
+	}
 	if st.Err != nil {
 		t.Error = st.Err.Error()
 	}

@@ -180,7 +180,9 @@ func (e *engine) openStore(c nodeconfig.Store, log *slog.Logger) (handle, error)
 	if err != nil {
 		return nil, fmt.Errorf("open the backend: %w", err)
 	}
-	master, err := store.NewMaster(e.endpoint, c.StoreName, be, store.MasterOptions{HistoryBytes: int(c.HistoryBytes), Logger: log})
+	master, err := store.NewMaster(e.endpoint, c.StoreName, be, store.MasterOptions{
+		MaxEntryBytes: int(c.EntryBytes), HistoryBytes: int(c.HistoryBytes), Logger: log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("attach the master: %w", err)
 	}
