@@ -24,7 +24,13 @@ type ProducerOptions struct {
 	MaxPaths int
 	// Start is the number used last; 0 means 1, which is where a new channel begins.
 	Start uint64
+	// Retain is how many bytes of events are kept although all consumers have them, so that one that comes back can go on where it was.
+	// They go a while after the last consumer did.
+	Retain int
 }
+
+// retainTicks is how long events are retained without any consumer.
+const retainTicks = 3000
 
 // DropReason says why a producer gave a consumer up.
 type DropReason uint8
@@ -57,12 +63,15 @@ type Producer struct {
 	opt           ProducerOptions
 	seq, tick     uint64
 	lastBroadcast uint64
-	// buf[i] is event number first+i; what precedes first is acknowledged by all. It ends with number seq, or is empty.
-	buf      [][]byte
-	first    uint64
-	bufBytes int
-	paths    []path
-	drops    []Drop
+	// buf[i] is event number first+i; what precedes first is gone. It ends with number seq, or is empty. The first done events, of
+	// doneBytes, are acknowledged by all and merely retained.
+	buf             [][]byte
+	first           uint64
+	bufBytes        int
+	done, doneBytes int
+	deserted        uint64
+	paths           []path
+	drops           []Drop
 }
 
 // path is a consumer. acked is 0 until its first ack.
@@ -105,7 +114,15 @@ func (p *Producer) Established() int {
 }
 
 // Unacknowledged is how many events are kept, and their bytes.
-func (p *Producer) Unacknowledged() (events, bytes int) { return len(p.buf), p.bufBytes }
+func (p *Producer) Unacknowledged() (events, bytes int) {
+	return len(p.buf) - p.done, p.bufBytes - p.doneBytes
+}
+
+// Kept is how many bytes of events are kept, acknowledged or not.
+func (p *Producer) Kept() int { return p.bufBytes }
+
+// Keeps tells whether Produce has a use for payloads: there are consumers, or were a short time ago.
+func (p *Producer) Keeps() bool { return len(p.paths) > 0 || p.deserted > 0 }
 
 // Idle tells whether every consumer has acknowledged the newest event.
 func (p *Producer) Idle() bool {
@@ -131,17 +148,20 @@ func (p *Producer) Has(consumer data.EntityID) (known, established bool) {
 }
 
 // Produce gives the payload the next number and sends it to all consumers. Without consumers the number is used up all the same, so that
-// a consumer that was given up and is still there learns from the next heartbeat that it missed something; the payload is not kept then,
-// and may be nil. Otherwise the producer keeps it; it must not be changed.
+// a consumer that was given up and is still there learns from the next heartbeat that it missed something. The producer keeps the
+// payload; it must not be changed. It may be nil if Keeps says that nobody needs it.
 func (p *Producer) Produce(out *[]Message, payload []byte) {
-	if len(p.paths) == 0 {
-		p.seq++
+	p.seq++
+	if !p.Keeps() {
 		p.first = p.seq + 1
 		return
 	}
-	p.seq++
 	p.buf = append(p.buf, payload)
 	p.bufBytes += len(payload)
+	if len(p.paths) == 0 {
+		p.prune()
+		return
+	}
 	p.lastBroadcast = p.tick
 	*out = append(*out, Message{Kind: Event, Seq: p.seq, Payload: payload})
 	p.limit()
@@ -150,15 +170,59 @@ func (p *Producer) Produce(out *[]Message, payload []byte) {
 // Attach adds a consumer that will see what comes after the newest event, and sends it the handshake. It answers false if the
 // consumer is known already or there are too many.
 func (p *Producer) Attach(out *[]Message, consumer data.EntityID) bool {
-	if p.index(consumer) >= 0 || p.opt.MaxPaths > 0 && len(p.paths) >= p.opt.MaxPaths {
+	if !p.AttachAt(consumer, p.seq) {
 		return false
 	}
-	if len(p.paths) == 0 {
-		p.first = p.seq + 1
-	}
-	p.paths = append(p.paths, path{id: consumer, offset: p.seq, lastSeen: p.tick})
 	*out = append(*out, Message{Kind: Handshake, To: consumer, Seq: p.seq})
 	return true
+}
+
+// AttachAt adds a consumer that has everything up to n, and leaves the handshake to the owner. It answers false if what comes after n
+// is not there, the consumer is known already, or there are too many.
+func (p *Producer) AttachAt(consumer data.EntityID, n uint64) bool {
+	if !p.Reaches(n) || p.index(consumer) >= 0 || p.opt.MaxPaths > 0 && len(p.paths) >= p.opt.MaxPaths {
+		return false
+	}
+	if !p.Keeps() {
+		p.first = p.seq + 1
+	}
+	p.deserted = 0
+	p.paths = append(p.paths, path{id: consumer, offset: n, lastSeen: p.tick})
+	p.prune()
+	return true
+}
+
+// Reaches tells whether all events after n can still be sent.
+func (p *Producer) Reaches(n uint64) bool {
+	return n == p.seq || n < p.seq && n >= p.first-1 && len(p.buf) > 0
+}
+
+// Detach forgets a consumer, of which Drops says nothing.
+func (p *Producer) Detach(consumer data.EntityID) {
+	if i := p.index(consumer); i >= 0 {
+		p.drop(i, Misbehaved)
+		p.drops = p.drops[:len(p.drops)-1]
+		p.prune()
+	}
+}
+
+// Seen takes note that a consumer lives.
+func (p *Producer) Seen(consumer data.EntityID) {
+	if i := p.index(consumer); i >= 0 {
+		p.paths[i].lastSeen = p.tick
+	}
+}
+
+// Shed gives up events that are merely retained, and then the consumers that are furthest behind, until so many bytes are gone. It
+// answers whether anything was given up.
+func (p *Producer) Shed(bytes int) bool {
+	before := p.bufBytes
+	p.release(max(0, p.doneBytes-bytes))
+	for p.bufBytes > 0 && before-p.bufBytes < bytes && len(p.paths) > 0 {
+		p.dropSlowest()
+		p.release(0)
+	}
+	return p.bufBytes < before
 }
 
 // Ack takes note that a consumer has everything up to n. It answers true for the consumer's first ack.
@@ -234,7 +298,7 @@ func (p *Producer) Tick(out *[]Message) {
 			p.drop(i, TimedOut)
 		}
 	}
-	if len(p.paths) < before {
+	if len(p.paths) < before || p.deserted > 0 && p.tick-p.deserted >= retainTicks {
 		p.prune()
 	}
 }
@@ -270,39 +334,71 @@ func (p *Producer) drop(i int, reason DropReason) {
 	to := &p.paths[i]
 	p.drops = append(p.drops, Drop{Consumer: to.id, Reason: reason, Missing: p.seq - max(to.acked, to.offset)})
 	p.paths = slices.Delete(p.paths, i, i+1)
+	if len(p.paths) == 0 && p.opt.Retain > 0 {
+		p.deserted = p.tick
+	}
 }
 
 // limit drops the consumers that are furthest behind until what is kept for the others fits.
 func (p *Producer) limit() {
-	for p.opt.MaxBytes > 0 && p.bufBytes > p.opt.MaxBytes && len(p.paths) > 0 {
-		slowest := 0
-		for i := range p.paths {
-			if p.paths[i].acked < p.paths[slowest].acked {
-				slowest = i
-			}
-		}
-		p.drop(slowest, FellBehind)
-		p.prune()
+	if p.opt.MaxBytes <= 0 || p.bufBytes <= p.opt.MaxBytes {
+		return
+	}
+	p.release(max(0, p.doneBytes-(p.bufBytes-p.opt.MaxBytes)))
+	for p.bufBytes > p.opt.MaxBytes && len(p.paths) > 0 {
+		p.dropSlowest()
+		p.release(0)
 	}
 }
 
-// prune forgets what every consumer has.
+func (p *Producer) dropSlowest() {
+	slowest := 0
+	for i := range p.paths {
+		if p.paths[i].has() < p.paths[slowest].has() {
+			slowest = i
+		}
+	}
+	p.drop(slowest, FellBehind)
+	p.prune()
+}
+
+// prune takes note of what every consumer has, and forgets what is not to be retained of it.
 func (p *Producer) prune() {
 	have := p.seq
 	for i := range p.paths {
-		have = min(have, p.paths[i].acked)
+		have = min(have, p.paths[i].has())
 	}
-	if have < p.first {
-		return
+	p.done, p.doneBytes = min(p.done, len(p.buf)), min(p.doneBytes, p.bufBytes)
+	for p.done > 0 && p.first+uint64(p.done)-1 > have { // a consumer began further back
+		p.done--
+		p.doneBytes -= len(p.buf[p.done])
 	}
-	n := int(have - p.first + 1)
-	for i := range n {
-		p.bufBytes -= len(p.buf[i])
-		p.buf[i] = nil
+	for p.done < len(p.buf) && p.first+uint64(p.done) <= have {
+		p.doneBytes += len(p.buf[p.done])
+		p.done++
+	}
+	retain := p.opt.Retain
+	if len(p.paths) == 0 && (p.deserted == 0 || p.tick-p.deserted >= retainTicks) {
+		retain, p.deserted = 0, 0
+	}
+	p.release(retain)
+}
+
+// release forgets the oldest of the events that everybody has until at most so many bytes of them are left.
+func (p *Producer) release(retain int) {
+	n := 0
+	for ; n < p.done && (p.doneBytes > retain || retain == 0); n++ {
+		p.doneBytes -= len(p.buf[n])
+		p.bufBytes -= len(p.buf[n])
+		p.buf[n] = nil
 	}
 	p.first += uint64(n)
+	p.done -= n
 	p.buf = p.buf[n:]
 	if len(p.buf) == 0 {
 		p.buf = nil
 	}
 }
+
+// has is the number up to which the consumer has everything, as far as is known.
+func (to *path) has() uint64 { return max(to.acked, to.offset) }
