@@ -63,6 +63,7 @@ type Master struct {
 	status    Status
 	clones    *channel.Producer
 	handshake handshakes
+	own       own
 	writers   map[data.EntityID]*writer
 	waiting   []*request
 	out       effects
@@ -115,8 +116,9 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 		done: make(chan struct{}), be: be, deadlines: newDeadlines(), writers: map[data.EntityID]*writer{},
 		status: Status{Name: name, Role: RoleMaster, State: StateLoading, History: h.id, Epoch: h.epoch, Sequence: h.sequence},
 		clones: channel.NewProducer(channel.ProducerOptions{
-			AddressEach: true, MaxBytes: o.HistoryBytes, MaxPaths: maxPeers, Start: h.sequence,
+			AddressEach: true, MaxBytes: o.HistoryBytes, MaxPaths: maxPeers, Start: h.sequence, Retain: o.HistoryBytes / 8,
 		}),
+		own: newOwn(h),
 	}
 	m.direct = m.readNow
 	m.board = newBoard(m.status)
@@ -177,6 +179,7 @@ func (m *Master) run() {
 		m.turn.Unlock()
 	}
 	m.answerWaiting(true)
+	m.endTransfers()
 }
 
 // load reads the deadlines of what the backend holds.
@@ -187,6 +190,9 @@ func (m *Master) load() {
 			break
 		}
 		m.deadlines.set(e.Key, e.Deadline)
+	}
+	if err := m.loadRuns(); err != nil {
+		m.fail(err)
 	}
 	m.finish(nil)
 }
@@ -272,6 +278,7 @@ func (m *Master) onTick() {
 		m.consumed(id)
 	}
 	m.forgetDropped()
+	m.sweepTransfers()
 }
 
 // answerWaiting answers who waits for the master to be idle, if it is, or if there is no more time.

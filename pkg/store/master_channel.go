@@ -26,12 +26,22 @@ func (m *Master) receive(payload []byte) {
 		return
 	}
 	switch body := msg.Body.(type) {
+	case *command.SnapshotAck:
+		m.snapshotAck(msg.Sender, body)
 	case *command.CumulativeAck:
+		if known, _ := m.clones.Has(msg.Sender); !known && msg.Trailer != nil {
+			m.tellStranger(msg)
+			return
+		}
 		if m.clones.Ack(msg.Sender, body.Seq) {
 			m.handshake.done(msg.Sender)
 			m.log.Info("clone attached", "clone", msg.Sender.String())
 		}
 	case *command.Nack:
+		if isOwn(msg, body.Seqs) {
+			m.attachOwn(msg)
+			return
+		}
 		before := len(m.out.toClones)
 		m.clones.Nack(&m.out.toClones, msg.Sender, body.Seqs)
 		m.fillHandshakes(before)
@@ -108,7 +118,7 @@ func canonical(c command.Command) {
 
 // replay gives a change its number and tells all clones about it.
 func (m *Master) replay(c command.Command) {
-	if m.clones.Len() == 0 {
+	if !m.clones.Keeps() {
 		m.clones.Produce(&m.out.toClones, nil)
 		return
 	}
@@ -121,6 +131,7 @@ func (m *Master) replay(c command.Command) {
 func (m *Master) forgetDropped() {
 	for _, d := range m.clones.Drops() {
 		m.handshake.done(d.Consumer)
+		m.forgetOwn(d.Consumer)
 		delete(m.writers, d.Consumer)
 		m.log.Info("clone dropped", "clone", d.Consumer.String(), "reason", d.Reason.String())
 	}
@@ -131,8 +142,18 @@ func (m *Master) publish() {
 	for _, e := range m.out.events {
 		m.bus.PublishLocal(m.eventTopic, e)
 	}
-	for _, msg := range m.out.toClones {
-		m.sendToClones(msg)
+	for i := 0; i < len(m.out.toClones); {
+		n := i
+		for n < len(m.out.toClones) && m.out.toClones[n].Kind == channel.Event && m.out.toClones[n].To.IsZero() {
+			n++
+		}
+		if n > i {
+			m.sendEvents(m.out.toClones[i:n])
+			i = n
+			continue
+		}
+		m.sendToClones(m.out.toClones[i])
+		i++
 	}
 	for _, msg := range m.out.toWriters {
 		var c command.Command = &command.CumulativeAck{Seq: msg.Seq}
@@ -151,7 +172,8 @@ func (m *Master) sendToClones(msg channel.Message) {
 	case channel.Handshake:
 		m.sendSnapshot(msg)
 	case channel.Heartbeat:
-		m.sendTo(msg.To, &command.Keepalive{Seq: msg.Seq})
+		alive := command.Message{Sender: m.id, Receiver: msg.To, Body: &command.Keepalive{Seq: msg.Seq}, Trailer: m.trailerFor(msg.To)}
+		m.send(msg.To.Endpoint, alive.Marshal())
 	case channel.RetransmitFailed:
 		m.sendTo(msg.To, &command.RetransmitFailed{Seq: msg.Seq})
 	}

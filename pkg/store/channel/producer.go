@@ -323,8 +323,9 @@ func (p *Producer) index(consumer data.EntityID) int {
 	return slices.IndexFunc(p.paths, func(to path) bool { return to.id == consumer })
 }
 
+// event is an event that somebody lacks.
 func (p *Producer) event(seq uint64) ([]byte, bool) {
-	if seq < p.first || seq-p.first >= uint64(len(p.buf)) {
+	if seq < p.first+uint64(p.done) || seq-p.first >= uint64(len(p.buf)) {
 		return nil, false
 	}
 	return p.buf[seq-p.first], true
