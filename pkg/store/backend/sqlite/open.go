@@ -5,6 +5,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,131 +16,124 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
-// busyTimeout is how long a statement waits for another process to leave the file alone.
-const busyTimeout = 5 * time.Second
-
-// schema and version come after the pragmas, the first two tables word for word as the reference has them.
-var schema = []string{
-	"CREATE TABLE IF NOT EXISTS meta(key text primary key, value text)",
-	"CREATE TABLE IF NOT EXISTS store(key blob primary key, value blob, expiry integer)",
-	"CREATE TABLE IF NOT EXISTS brokermesh_meta(name text primary key, value blob)",
-	"PRAGMA cache_spill = OFF", // others read while a transaction is open
-	"REPLACE INTO meta(key, value) VALUES('broker_version', '" + Version + "')",
-}
+// busyTimeout is how long opening waits for another program to leave the file alone.
+const busyTimeout = 500 * time.Millisecond
 
 // Open opens or makes the database file at path, and the folders above it. Errors are of type *backend.Error.
 func Open(path string, o Options) (*Backend, error) {
+	if path == "" {
+		return nil, backend.Failure(path, "open", errors.New("path is missing: it is required"))
+	}
+	if err := o.validate(); err != nil {
+		return nil, backend.Failure(path, "open", err)
+	}
 	b, err := open(path, o)
-	if err == nil || !o.DeleteOnFailure {
+	if err == nil || !o.DeleteOnFailure || errors.Is(err, ErrInUse) || errors.Is(err, ErrNewer) {
 		return b, err
 	}
 	info, statErr := os.Lstat(path)
 	if statErr != nil || !info.Mode().IsRegular() {
 		return nil, err
 	}
-	if removeErr := os.Remove(path); removeErr != nil {
-		return nil, errors.Join(err, &backend.Error{Path: path, Act: "delete after failure", Err: removeErr})
+	o.Log.Error("a file that can't be opened is deleted, as failure_mode says", "path", path, "error", err)
+	// What stands beside the file belongs to it: SQLite would bring it into the new one.
+	for _, name := range []string{path + "-journal", path + "-wal", path + "-shm", path} {
+		if removeErr := os.Remove(name); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
+			return nil, errors.Join(err, backend.Failure(name, "delete after failure", removeErr))
+		}
 	}
 	return open(path, o)
 }
 
 func open(path string, o Options) (*Backend, error) {
-	b := &Backend{path: path}
-	if path == "" {
-		return nil, backend.Failure(b.path, "open", errors.New("a path is required"))
-	}
-	if err := o.validate(); err != nil {
-		return nil, backend.Failure(b.path, "open", err)
-	}
+	b := &Backend{path: path, o: o, batch: newBatch()}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, backend.Failure(b.path, "make folder", err)
+		return nil, b.failure("make folder", err)
 	}
-	// Not a URI: the path is taken as it is.
-	conn, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	absolute, err := filepath.Abs(path)
 	if err != nil {
-		return nil, backend.Failure(b.path, "open", err)
+		return nil, b.failure("open", err)
 	}
-	b.conn = conn
-	if err := b.setUp(o); err != nil {
-		b.Close()
+	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), OmitHost: true, RawQuery: "vfs=" + url.QueryEscape(o.vfs)}
+	conn, err := sqlite3.OpenFlags(uri.String(), sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_URI)
+	if err != nil {
+		return nil, b.failure("open", err)
+	}
+	b.file.Lock()
+	defer b.file.Unlock()
+	b.file.conn, b.file.sums = conn, newSums()
+	if err := b.setUp(); err != nil {
+		_ = b.shut() // the first error says it
 		return nil, err
 	}
 	return b, nil
 }
 
-// setUp brings a connection to where entries can be read and written.
-func (b *Backend) setUp(o Options) error {
-	if err := b.conn.BusyTimeout(busyTimeout); err != nil {
-		return backend.Failure(b.path, "set busy timeout", err)
+// setUp brings a connection to where entries can be read and written. It needs the lock, as all that follows here.
+func (b *Backend) setUp() error {
+	if err := b.file.conn.BusyTimeout(busyTimeout); err != nil {
+		return b.fail("set busy timeout", err)
 	}
-	for _, sql := range slices.Concat(o.pragmas(), schema) {
-		if err := b.conn.Exec(sql); err != nil {
-			return backend.Failure(b.path, sql, err)
-		}
-	}
-	if err := b.checkJournalMode(o.JournalMode); err != nil {
+	if err := b.exec("PRAGMA locking_mode = EXCLUSIVE"); err != nil {
 		return err
 	}
-	if o.IntegrityCheck {
-		if err := b.checkIntegrity(); err != nil {
+	if err := b.refuse(); err != nil {
+		return err
+	}
+	for _, sql := range append(b.o.pragmas(), "BEGIN EXCLUSIVE") {
+		if err := b.exec(sql); err != nil {
 			return err
 		}
 	}
-	if err := b.prepare(); err != nil {
+	if err := b.checkJournalMode(); err != nil {
 		return err
 	}
-	return b.measure()
+	if err := b.adopt(); err != nil {
+		return err
+	}
+	if b.o.IntegrityCheck {
+		if err := b.pragmaSaysOK("integrity_check"); err != nil {
+			return err
+		}
+	}
+	if err := b.exec("COMMIT"); err != nil {
+		return err
+	}
+	b.size = backend.Size{Entries: b.file.state.entries, Bytes: b.file.state.bytes}
+	b.file.committed = b.size
+	if b.file.get != nil {
+		return nil
+	}
+	return b.prepare()
 }
 
-func (b *Backend) prepare() error {
-	for _, p := range []struct {
-		stmt **sqlite3.Stmt
-		sql  string
-	}{
-		{&b.get, "SELECT value, expiry FROM store WHERE key = ?"},
-		{&b.put, "REPLACE INTO store(key, value, expiry) VALUES(?, ?, ?)"},
-		{&b.erase, "DELETE FROM store WHERE key = ?"},
-		{&b.deadlines, "SELECT key, expiry FROM store WHERE expiry IS NOT NULL"},
-		{&b.meta, "SELECT value FROM brokermesh_meta WHERE name = ?"},
-		{&b.setMeta, "REPLACE INTO brokermesh_meta(name, value) VALUES(?, ?)"},
-		{&b.dropMeta, "DELETE FROM brokermesh_meta WHERE name = ?"},
-		{&b.metas, "SELECT name, value FROM brokermesh_meta WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name"},
-	} {
-		stmt, _, err := b.conn.PrepareFlags(p.sql, sqlite3.PREPARE_PERSISTENT)
-		if err != nil {
-			return backend.Failure(b.path, "prepare: "+p.sql, err)
-		}
-		*p.stmt = stmt
+// exec runs a statement whose rows nobody looks at.
+func (b *Backend) exec(sql string) error {
+	if err := b.file.conn.Exec(sql); err != nil {
+		return b.fail(sql, err)
 	}
 	return nil
 }
 
-// measure counts what is in the file.
-func (b *Backend) measure() error {
-	return b.query("SELECT count(*), coalesce(sum(length(key) + length(value)), 0) FROM store", func(stmt *sqlite3.Stmt) error {
-		b.size = backend.Size{Entries: stmt.ColumnInt64(0), Bytes: stmt.ColumnInt64(1)}
-		return nil
-	})
-}
-
 // checkJournalMode finds out whether the mode was accepted: SQLite answers with another one where it can't have it.
-func (b *Backend) checkJournalMode(want JournalMode) error {
+func (b *Backend) checkJournalMode() error {
 	modes := map[JournalMode]string{Delete: "delete", WAL: "wal"}
-	if want == "" {
+	if b.o.JournalMode == "" {
 		return nil
 	}
 	return b.query("PRAGMA journal_mode", func(stmt *sqlite3.Stmt) error {
-		if got := stmt.ColumnText(0); got != modes[want] {
-			return fmt.Errorf("the file stays in mode %q, wanted %q", got, modes[want])
+		if got := stmt.ColumnText(0); got != modes[b.o.JournalMode] {
+			return fmt.Errorf("journal_mode: the file stays in mode %q, wanted %q", got, modes[b.o.JournalMode])
 		}
 		return nil
 	})
 }
 
-func (b *Backend) checkIntegrity() error {
-	return b.query("PRAGMA integrity_check", func(stmt *sqlite3.Stmt) error {
+// pragmaSaysOK runs one of the checks of SQLite.
+func (b *Backend) pragmaSaysOK(name string) error {
+	return b.query("PRAGMA "+name, func(stmt *sqlite3.Stmt) error {
 		if got := stmt.ColumnText(0); got != "ok" {
-			return errors.New(got)
+			return fmt.Errorf("%w: %s", ErrDamaged, got)
 		}
 		return nil
 	})
@@ -147,15 +141,47 @@ func (b *Backend) checkIntegrity() error {
 
 // query runs a statement and shows each row to a function.
 func (b *Backend) query(sql string, row func(*sqlite3.Stmt) error) error {
-	stmt, _, err := b.conn.Prepare(sql)
+	stmt, _, err := b.file.conn.Prepare(sql)
 	if err != nil {
-		return backend.Failure(b.path, sql, err)
+		return b.fail(sql, err)
 	}
 	defer stmt.Close()
 	for stmt.Step() {
 		if err := row(stmt); err != nil {
-			return backend.Failure(b.path, sql, err)
+			return b.fail(sql, err)
 		}
 	}
-	return backend.Failure(b.path, sql, stmt.Err())
+	if err := stmt.Err(); err != nil {
+		return b.fail(sql, err)
+	}
+	return nil
+}
+
+// shut closes the connection; what was not committed is rolled back.
+func (b *Backend) shut() error {
+	conn := b.file.conn
+	b.file.conn = nil
+	for _, stmt := range slices.Collect(conn.Stmts()) {
+		_ = stmt.Close() // repeats the error of its last step
+	}
+	if !conn.GetAutocommit() {
+		_ = conn.Exec("ROLLBACK") // closing does the same
+	}
+	removeEmptyJournal(b.path)
+	return b.failure("close", conn.Close())
+}
+
+// removeEmptyJournal removes the journal that SQLite keeps from one transaction to the next while the file is locked. One that has no
+// header is not needed for anything. Only who has the lock may do it.
+func removeEmptyJournal(path string) {
+	f, err := os.Open(path + "-journal")
+	if err != nil {
+		return
+	}
+	var header [28]byte
+	_, err = f.Read(header[:])
+	_ = f.Close()
+	if header == [28]byte{} && (err == nil || err.Error() == "EOF") {
+		_ = os.Remove(path + "-journal") // it does no harm
+	}
 }

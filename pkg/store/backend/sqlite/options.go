@@ -4,10 +4,11 @@ package sqlite
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 )
 
-// Synchronous is how hard SQLite makes sure that a commit is on disk. The empty value leaves SQLite's default, which is Full.
+// Synchronous is how hard SQLite makes sure that a commit is on disk. The empty value means Full.
 type Synchronous string
 
 // The values of PRAGMA synchronous.
@@ -31,34 +32,61 @@ const (
 type Options struct {
 	Synchronous Synchronous
 	JournalMode JournalMode
-	// DeleteOnFailure makes a file that can't be opened be removed, and a new one made in its place.
+	// DeleteOnFailure makes a file that can't be opened, or is damaged, be removed, and a new one made in its place. A file that another
+	// program has open, or that a newer version wrote, stays.
 	DeleteOnFailure bool
-	// IntegrityCheck makes SQLite read through the whole file when it is opened.
+	// IntegrityCheck makes SQLite check every page and index when the file is opened, beside the checksums, which are always checked.
 	IntegrityCheck bool
+	// Log gets a line when the file was changed by another program, or was migrated. Nil: none.
+	Log *slog.Logger
+
+	// vfs names another file system than the package's own; for tests.
+	vfs string
 }
 
-func (o Options) validate() error {
+func (o *Options) validate() error {
 	switch o.Synchronous {
-	case "", Off, Normal, Full, Extra:
+	case "":
+		o.Synchronous = Full
+	case Off, Normal, Full, Extra:
 	default:
 		return fmt.Errorf("synchronous is %q: allowed: Off, Normal, Full, Extra", o.Synchronous)
 	}
 	switch o.JournalMode {
 	case "", Delete, WAL:
 	default:
-		return fmt.Errorf("journal mode is %q: allowed: Delete, WAL", o.JournalMode)
+		return fmt.Errorf("journal_mode is %q: allowed: Delete, WAL", o.JournalMode)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.vfs == "" {
+		o.vfs = diskName
 	}
 	return nil
 }
 
 // pragmas are the statements that come before everything else.
-func (o Options) pragmas() []string {
-	var out []string
-	if o.Synchronous != "" {
-		out = append(out, "PRAGMA synchronous = "+strings.ToUpper(string(o.Synchronous)))
+func (o *Options) pragmas() []string {
+	out := []string{
+		"PRAGMA synchronous = " + strings.ToUpper(string(o.Synchronous)),
 	}
 	if o.JournalMode != "" {
 		out = append(out, "PRAGMA journal_mode = "+strings.ToUpper(string(o.JournalMode)))
 	}
-	return out
+	return append(out,
+		fmt.Sprintf("PRAGMA cache_size = -%d", cacheKiB),
+		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages),
+		fmt.Sprintf("PRAGMA journal_size_limit = %d", journalLimit),
+		"PRAGMA temp_store = MEMORY",
+	)
 }
+
+const (
+	// cacheKiB is what SQLite may keep of the file in memory.
+	cacheKiB = 16 << 10
+	// checkpointPages is how long the write-ahead log gets before its pages go to the file.
+	checkpointPages = 4000
+	// journalLimit is what remains of a journal after a larger transaction.
+	journalLimit = 16 << 20
+)

@@ -3,119 +3,231 @@
 package sqlite
 
 import (
-	"errors"
+	"container/heap"
 	"iter"
+	"slices"
 
-	sqlite3 "github.com/ncruces/go-sqlite3"
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
-// snapshot is a copy of all entries.
-type snapshot struct {
-	entries []backend.Entry
-	size    backend.Size
-	byKey   map[string]int
+const (
+	// asideLimit is how much the snapshots of a backend may keep in memory of what was changed behind them.
+	asideLimit = 64 << 20
+	// asideCost is what an entry takes there besides key and value.
+	asideCost = 200
+	// pageRows and pageBytes are how much of the file is read for a snapshot before others get their turn.
+	pageRows  = 256
+	pageBytes = 256 << 10
+)
+
+// Snapshot is the content of the file at one moment. There is but one connection, so a snapshot reads what the file has now, a page at a
+// time, and what was changed since was set aside for it in memory. Rows that came after it have IDs above its last one.
+type Snapshot struct {
+	b    *Backend
+	last int64
+	size backend.Size
+
+	// The rest is covered by the lock of the backend.
+
+	// old has what was changed, by key; added is the same in the order of coming.
+	old   map[string]*oldEntry
+	added []*oldEntry
+	aside int64
+	// gone tells that it would have had to keep too much, closed that it was closed.
+	gone, closed bool
 }
 
-// Snapshot is the content as of the last Commit. It is read whole, by a connection of its own.
-func (b *Backend) Snapshot() (result backend.Snapshot, err error) {
-	conn, err := sqlite3.OpenFlags(b.path, sqlite3.OPEN_READONLY)
-	if err != nil {
-		return nil, backend.Failure(b.path, "take a snapshot", err)
+// oldEntry is an entry of a snapshot that is no longer in the file.
+type oldEntry struct {
+	id         int64
+	key, value []byte
+	deadline   backend.Deadline
+}
+
+var _ backend.Snapshot = (*Snapshot)(nil)
+
+// Snapshot is the content as of the last Commit. A transaction that is larger than is kept in memory has to be committed before.
+func (b *Backend) Snapshot() (backend.Snapshot, error) {
+	b.file.Lock()
+	defer b.file.Unlock()
+	f := &b.file
+	if f.failed != nil {
+		return nil, f.failed
 	}
-	defer func() { err = errors.Join(err, backend.Failure(b.path, "take a snapshot", conn.Close())) }()
-	if err := conn.BusyTimeout(busyTimeout); err != nil {
-		return nil, backend.Failure(b.path, "take a snapshot", err)
+	if f.writing {
+		return nil, backend.ErrSnapshotTooOld
 	}
-	stmt, _, err := conn.Prepare("SELECT key, expiry, value FROM store")
-	if err != nil {
-		return nil, backend.Failure(b.path, "take a snapshot", err)
-	}
-	defer stmt.Close()
-	s := &snapshot{byKey: map[string]int{}}
-	for e, err := range rows(b.path, stmt, true) {
-		if err != nil {
-			return nil, err
-		}
-		s.byKey[string(e.Key.AppendBinary(nil))] = len(s.entries)
-		s.entries = append(s.entries, e)
-		s.size.Entries++
-		s.size.Bytes += int64(e.Key.BinarySize() + e.Value.BinarySize())
-	}
+	s := &Snapshot{b: b, last: f.next - 1, size: f.committed, old: map[string]*oldEntry{}}
+	f.snapshots = append(f.snapshots, s)
 	return s, nil
 }
 
-func (s *snapshot) Entries() iter.Seq2[backend.Entry, error] {
-	return func(yield func(backend.Entry, error) bool) {
-		for _, e := range s.entries {
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
-}
+// Size tells how much there was.
+func (s *Snapshot) Size() backend.Size { return s.size }
 
-func (s *snapshot) Get(key data.Value) (backend.Entry, bool, error) {
-	i, ok := s.byKey[string(key.AppendBinary(nil))]
-	if !ok {
-		return backend.Entry{}, false, nil
-	}
-	return s.entries[i], true, nil
-}
-
-func (s *snapshot) Size() backend.Size { return s.size }
-
-func (s *snapshot) Close() error {
-	s.entries, s.byKey = nil, nil
+// Close releases what is kept.
+func (s *Snapshot) Close() error {
+	s.b.file.Lock()
+	defer s.b.file.Unlock()
+	s.release()
+	s.b.file.snapshots = slices.DeleteFunc(s.b.file.snapshots, func(o *Snapshot) bool { return o == s })
 	return nil
 }
 
-// Meta is a small value of the store itself.
-func (b *Backend) Meta(name string) (value []byte, err error) {
-	if err := b.meta.BindText(1, name); err != nil {
-		return nil, backend.Failure(b.path, "read "+name, err)
-	}
-	if b.meta.Step() {
-		value = append([]byte{}, b.meta.ColumnRawBlob(0)...)
-	}
-	return value, backend.Failure(b.path, "read "+name, b.meta.Reset())
+func (s *Snapshot) release() {
+	s.b.file.aside -= s.aside
+	s.old, s.added, s.aside, s.closed = nil, nil, 0, true
 }
 
-// SetMeta replaces the value under a name.
-func (b *Backend) SetMeta(name string, value []byte) error {
-	if err := b.begin(); err != nil {
-		return err
+// usable is why it can't be read. It needs the lock.
+func (s *Snapshot) usable() error {
+	switch {
+	case s.b.file.failed != nil:
+		return s.b.file.failed
+	case s.closed:
+		return backend.Failure(s.b.path, "read a snapshot", errClosed)
+	case s.gone:
+		return backend.ErrSnapshotTooOld
 	}
-	stmt := b.setMeta
-	if value == nil {
-		stmt = b.dropMeta
-	} else if err := stmt.BindBlob(2, value); err != nil {
-		return backend.Failure(b.path, "write "+name, err)
-	}
-	if err := stmt.BindText(1, name); err != nil {
-		return backend.Failure(b.path, "write "+name, err)
-	}
-	return backend.Failure(b.path, "write "+name, stmt.Exec())
+	return nil
 }
 
-// Metas are those whose names begin with the prefix.
-func (b *Backend) Metas(prefix string) iter.Seq2[backend.Meta, error] {
-	return func(yield func(backend.Meta, error) bool) {
-		if err := b.metas.BindText(1, prefix); err != nil {
-			yield(backend.Meta{}, backend.Failure(b.path, "read metas", err))
-			return
+// Get answers what was stored under a key.
+func (s *Snapshot) Get(key data.Value) (backend.Entry, bool, error) {
+	encoded := key.AppendBinary(nil)
+	s.b.file.Lock()
+	defer s.b.file.Unlock()
+	if err := s.usable(); err != nil {
+		return backend.Entry{}, false, err
+	}
+	var value []byte
+	e := backend.Entry{Key: key}
+	if old, ok := s.old[string(encoded)]; ok {
+		value, e.Deadline = old.value, old.deadline
+	} else {
+		r, raw, err := s.b.find(encoded, xxhash.Sum64(encoded), nil)
+		if err != nil || !r.exists || r.id > s.last {
+			return backend.Entry{}, false, err
 		}
-		defer b.metas.Reset()
-		for b.metas.Step() {
-			m := backend.Meta{Name: b.metas.ColumnText(0), Value: append([]byte{}, b.metas.ColumnRawBlob(1)...)}
-			if !yield(m, nil) {
+		value, e.Deadline = raw, r.deadline
+	}
+	var err error
+	if e.Value, err = data.Decode(value); err != nil {
+		return backend.Entry{}, false, s.b.failure("read a snapshot", err)
+	}
+	return e, true, nil
+}
+
+// Entries are all entries in the order of their row IDs.
+func (s *Snapshot) Entries() iter.Seq2[backend.Entry, error] {
+	return func(yield func(backend.Entry, error) bool) {
+		r := reader{s: s, after: minRow}
+		for r.after < s.last {
+			page, err := r.read()
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(backend.Entry{}, err)
 				return
 			}
 		}
-		if err := b.metas.Err(); err != nil {
-			yield(backend.Meta{}, backend.Failure(b.path, "read metas", err))
+	}
+}
+
+// minRow is below all row IDs.
+const minRow = -1 << 63
+
+// reader goes through a snapshot once.
+type reader struct {
+	s *Snapshot
+	// after is the row up to which everything was read.
+	after int64
+	// taken are how many of the snapshot's added entries are in waiting, which has those that lie ahead.
+	taken   int
+	waiting byID
+}
+
+// read reads a page of rows and of what was set aside of the same range.
+func (r *reader) read() (page []backend.Entry, err error) {
+	s := r.s
+	s.b.file.Lock()
+	defer s.b.file.Unlock()
+	if err := s.usable(); err != nil {
+		return nil, err
+	}
+	for ; r.taken < len(s.added); r.taken++ {
+		if old := s.added[r.taken]; old.id > r.after {
+			heap.Push(&r.waiting, old)
 		}
 	}
+	stmt := s.b.file.page
+	defer stmt.Reset()
+	if err := bind(stmt, r.after, s.last); err != nil {
+		return nil, s.b.fail("read a snapshot", err)
+	}
+	last, size, ended := r.after, 0, false
+	for n := 0; n < pageRows && size < pageBytes; n++ {
+		if !stmt.Step() {
+			ended = true
+			break
+		}
+		last = stmt.ColumnInt64(0)
+		key := stmt.ColumnRawBlob(1)
+		row, value, err := s.b.checked(stmt, key)
+		if err != nil {
+			return nil, err
+		}
+		size += len(key) + len(value)
+		if _, changed := s.old[string(key)]; changed {
+			continue
+		}
+		if page, err = r.emit(page, key, value, row.deadline); err != nil {
+			return page, err
+		}
+	}
+	if err := stmt.Err(); err != nil {
+		return nil, s.b.fail("read a snapshot", err)
+	}
+	if ended {
+		last = s.last
+	}
+	for len(r.waiting) > 0 && r.waiting[0].id <= last {
+		old := heap.Pop(&r.waiting).(*oldEntry)
+		if page, err = r.emit(page, old.key, old.value, old.deadline); err != nil {
+			return page, err
+		}
+	}
+	r.after = last
+	return page, nil
+}
+
+func (r *reader) emit(page []backend.Entry, key, value []byte, d backend.Deadline) ([]backend.Entry, error) {
+	k, err := data.Decode(key)
+	if err != nil {
+		return page, r.s.b.failure("read a snapshot: decode key", err)
+	}
+	v, err := data.Decode(value)
+	if err != nil {
+		return page, r.s.b.failure("read a snapshot: decode value", err)
+	}
+	return append(page, backend.Entry{Key: k, Value: v, Deadline: d}), nil
+}
+
+// byID is a heap.
+type byID []*oldEntry
+
+func (h byID) Len() int           { return len(h) }
+func (h byID) Less(i, k int) bool { return h[i].id < h[k].id }
+func (h byID) Swap(i, k int)      { h[i], h[k] = h[k], h[i] }
+func (h *byID) Push(x any)        { *h = append(*h, x.(*oldEntry)) }
+func (h *byID) Pop() any {
+	old := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return old
 }

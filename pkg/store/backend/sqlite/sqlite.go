@@ -1,236 +1,303 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package sqlite is the backend that keeps a store in a file that C++ Broker can open as well, and the other way round (spec/stores.md
-// 7.4): the same tables, and keys and values in binary v1.
+// 7.4): the same tables, and keys and values in binary v1. SQLite itself is compiled to Go; there is no C in it.
 //
-// The writes of a batch are one transaction. SQLite itself is compiled to Go; there is no C in it.
+// Beside the tables of the reference there are some of our own: a checksum for each entry, count and sum of them all, and the store's
+// metas, all changed in the transaction of the entries and checked when the file is opened; what is read later is checked against its own
+// checksum. A file that says in broker_version that the reference had it in the meantime gets its checksums anew.
+//
+// Changes are collected in memory and written by Commit, many rows to a statement. While a file is open no other program can open it.
 package sqlite
 
 import (
 	"bytes"
 	"iter"
 	"slices"
+	"sync"
 
+	"github.com/cespare/xxhash/v2"
 	sqlite3 "github.com/ncruces/go-sqlite3"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
-// Version is what the file says about who wrote it last.
-const Version = "2.8.0+brokermesh"
+// batchLimit is how many bytes of changes are kept before they go to SQLite, still in the same transaction.
+const batchLimit = 8 << 20
 
 // Backend is a store in a SQLite file.
 type Backend struct {
-	path                           string
-	conn                           *sqlite3.Conn
-	get, put, erase, deadlines     *sqlite3.Stmt
-	meta, setMeta, dropMeta, metas *sqlite3.Stmt
-	size                           backend.Size
-	// writing tells that a transaction is open.
-	writing bool
+	path string
+	o    Options
+
+	// What is not yet in SQLite, and the size with it. These belong to the owner's goroutine.
+	batch batch
+	metas metaChanges
+	size  backend.Size
 	// key and value are where entries are encoded.
 	key, value []byte
-	// seen is what the last look-up found under b.key, as long as nothing was changed since: a write follows on a read of its key.
-	seen lookup
+	hash       hasher
+	seen       lookup
+
+	// file is shared with those who read snapshots.
+	file struct {
+		sync.Mutex
+		conn *sqlite3.Conn
+		statements
+		// failed is the first error. There is no use of the file after it.
+		failed error
+		// writing tells that a transaction with changes is open.
+		writing bool
+		// state is what the file's tables hold, with what the open transaction has changed.
+		state state
+		// committed is the size as of the last Commit.
+		committed backend.Size
+		// next is the row ID of the next new entry. None is used twice.
+		next   int64
+		filter filter
+		sums   sums
+		// metas are the checksums of the metas in the file.
+		metas map[string]uint64
+		// snapshots are those that are not closed, aside what they keep in memory.
+		snapshots []*Snapshot
+		aside     int64
+		hash      hasher
+	}
 }
 
+// lookup is what the last look-up found in SQLite: a write follows on a read of its key.
 type lookup struct {
-	key    []byte
-	exists bool
-	size   int64
-	valid  bool
+	key   []byte
+	row   row
+	valid bool
 }
 
-var _ backend.Backend = (*Backend)(nil)
+var (
+	_ backend.Backend = (*Backend)(nil)
+)
 
 // Get answers what is stored under a key.
 func (b *Backend) Get(key data.Value) (backend.Entry, bool, error) {
 	b.key = key.AppendBinary(b.key[:0])
-	if err := b.get.BindBlob(1, b.key); err != nil {
-		return backend.Entry{}, false, backend.Failure(b.path, "get", err)
+	hash := xxhash.Sum64(b.key)
+	if c := b.batch.find(b.key, hash); c != nil {
+		if c.erased {
+			return backend.Entry{}, false, nil
+		}
+		v, err := data.Decode(b.batch.bytes(c.value))
+		return backend.Entry{Key: key, Value: v, Deadline: c.deadline}, err == nil, b.failure("get: decode value", err)
 	}
-	if !b.get.Step() {
-		err := b.get.Reset()
-		b.saw(false, 0)
-		return backend.Entry{}, false, backend.Failure(b.path, "get", err)
+	found, raw, err := b.lookUp(hash, true)
+	if err != nil || !found.exists {
+		return backend.Entry{}, false, err
 	}
-	b.saw(true, len(b.get.ColumnRawBlob(0)))
-	value, err := data.Decode(b.get.ColumnRawBlob(0))
-	e := backend.Entry{Key: key, Value: value, Deadline: deadline(b.get, 1)}
+	v, err := data.Decode(raw)
 	if err != nil {
-		b.get.Reset()
-		return backend.Entry{}, false, backend.Failure(b.path, "get: decode value", err)
+		return backend.Entry{}, false, b.failure("get: decode value", err)
 	}
-	return e, true, backend.Failure(b.path, "get", b.get.Reset())
+	return backend.Entry{Key: key, Value: v, Deadline: found.deadline}, true, nil
+}
+
+// lookUp finds b.key in SQLite. The value is valid until the next call, and only there if it is wanted.
+func (b *Backend) lookUp(hash uint64, wantValue bool) (row, []byte, error) {
+	if b.batch.cleared {
+		return row{}, nil, nil
+	}
+	if !wantValue && b.seen.valid && bytes.Equal(b.seen.key, b.key) {
+		return b.seen.row, nil, nil
+	}
+	b.file.Lock()
+	defer b.file.Unlock()
+	found, raw, err := b.find(b.key, hash, b.value[:0])
+	if err != nil {
+		return row{}, nil, err
+	}
+	if raw != nil {
+		b.value = raw
+	}
+	b.seen = lookup{key: append(b.seen.key[:0], b.key...), row: found, valid: true}
+	return found, raw, nil
 }
 
 // Put stores an entry in the place of the one with its key.
 func (b *Backend) Put(e backend.Entry) error {
-	before, existed, err := b.sizeOf(e.Key)
+	c, err := b.change(e.Key)
 	if err != nil {
 		return err
 	}
-	if err := b.begin(); err != nil {
-		return err
-	}
 	b.value = e.Value.AppendBinary(b.value[:0])
-	if err := b.bindPut(e.Deadline); err != nil {
-		return backend.Failure(b.path, "put", err)
-	}
-	if err := b.put.Exec(); err != nil {
-		return backend.Failure(b.path, "put", err)
-	}
-	b.size.Bytes += int64(len(b.key)+len(b.value)) - before
-	if !existed {
-		b.size.Entries++
-	}
-	return nil
+	c.value, c.deadline, c.erased = b.batch.keep(b.value), e.Deadline, false
+	b.size.Entries++
+	b.size.Bytes += int64(len(b.key) + len(b.value))
+	return b.spill()
 }
 
-func (b *Backend) bindPut(d backend.Deadline) error {
-	if err := b.put.BindBlob(1, b.key); err != nil {
-		return err
+// change is what the batch has for a key, marked as erased; the size is without it.
+func (b *Backend) change(key data.Value) (*change, error) {
+	b.key = key.AppendBinary(b.key[:0])
+	hash := xxhash.Sum64(b.key)
+	c := b.batch.find(b.key, hash)
+	var present bool
+	var size int
+	if c != nil {
+		present, size = !c.erased, c.value.to-c.value.from
+	} else {
+		old, _, err := b.lookUp(hash, false)
+		if err != nil {
+			return nil, err
+		}
+		c = b.batch.add(b.key, hash, old)
+		present, size = old.exists, int(old.size)
 	}
-	if err := b.put.BindBlob(2, b.value); err != nil {
-		return err
+	if present {
+		b.size.Entries--
+		b.size.Bytes -= int64(len(b.key) + size)
 	}
-	if d == backend.Never {
-		return b.put.BindNull(3)
-	}
-	return b.put.BindInt64(3, int64(d))
+	c.erased, c.value = true, span{}
+	return c, nil
 }
 
 // Erase removes a key and answers whether it was there.
 func (b *Backend) Erase(key data.Value) (bool, error) {
-	before, existed, err := b.sizeOf(key)
-	if err != nil || !existed {
+	before := b.size.Entries
+	if _, err := b.change(key); err != nil {
 		return false, err
 	}
-	if err := b.begin(); err != nil {
-		return false, err
-	}
-	if err := b.erase.BindBlob(1, b.key); err != nil {
-		return false, backend.Failure(b.path, "erase", err)
-	}
-	if err := b.erase.Exec(); err != nil {
-		return false, backend.Failure(b.path, "erase", err)
-	}
-	b.size.Bytes -= before
-	b.size.Entries--
-	return true, nil
+	return b.size.Entries < before, b.spill()
 }
 
-// sizeOf leaves the encoded key in b.key and answers what its entry takes.
-func (b *Backend) sizeOf(key data.Value) (size int64, ok bool, err error) {
-	b.key = key.AppendBinary(b.key[:0])
-	if b.seen.valid && bytes.Equal(b.key, b.seen.key) {
-		return b.seen.size, b.seen.exists, nil
-	}
-	if err := b.get.BindBlob(1, b.key); err != nil {
-		return 0, false, backend.Failure(b.path, "look up", err)
-	}
-	if ok = b.get.Step(); ok {
-		size = int64(len(b.key) + len(b.get.ColumnRawBlob(0)))
-	}
-	return size, ok, backend.Failure(b.path, "look up", b.get.Reset())
-}
-
-// Clear removes everything.
+// Clear removes all entries.
 func (b *Backend) Clear() error {
-	if err := b.begin(); err != nil {
+	if err := b.usable(); err != nil {
 		return err
 	}
-	if err := b.conn.Exec("DELETE FROM store"); err != nil {
-		return backend.Failure(b.path, "clear", err)
-	}
+	b.batch.forget()
+	b.batch.cleared = true
+	b.seen.valid = false
 	b.size = backend.Size{}
 	return nil
 }
 
-// Expiring are the keys and deadlines of the entries that have a deadline.
-func (b *Backend) Expiring() iter.Seq2[backend.Entry, error] {
-	return rows(b.path, b.deadlines, false)
-}
-
-// rows reads key, expiry and perhaps value.
-func rows(path string, stmt *sqlite3.Stmt, withValue bool) iter.Seq2[backend.Entry, error] {
-	return func(yield func(backend.Entry, error) bool) {
-		defer stmt.Reset()
-		for stmt.Step() {
-			e, err := backend.Entry{Deadline: deadline(stmt, 1)}, error(nil)
-			if e.Key, err = data.Decode(stmt.ColumnRawBlob(0)); err == nil && withValue {
-				e.Value, err = data.Decode(stmt.ColumnRawBlob(2))
-			}
-			if err != nil {
-				yield(backend.Entry{}, backend.Failure(path, "read all: decode entry", err))
-				return
-			}
-			if !yield(e, nil) {
-				return
-			}
-		}
-		if err := stmt.Err(); err != nil {
-			yield(backend.Entry{}, backend.Failure(path, "read all", err))
-		}
+// spill writes a batch that has become large into the open transaction.
+func (b *Backend) spill() error {
+	if len(b.batch.arena) < batchLimit {
+		return nil
 	}
-}
-
-func deadline(stmt *sqlite3.Stmt, column int) backend.Deadline {
-	if stmt.ColumnType(column) == sqlite3.NULL {
-		return backend.Never
-	}
-	return backend.Deadline(stmt.ColumnInt64(column))
+	b.file.Lock()
+	defer b.file.Unlock()
+	return b.write()
 }
 
 // Size tells how much is stored.
 func (b *Backend) Size() backend.Size { return b.size }
 
-// saw remembers what is under b.key.
-func (b *Backend) saw(exists bool, valueSize int) {
-	b.seen = lookup{key: append(b.seen.key[:0], b.key...), exists: exists, valid: true}
-	if exists {
-		b.seen.size = int64(len(b.key) + valueSize)
-	}
-}
-
-// begin opens a transaction for a change, unless there is one.
-func (b *Backend) begin() error {
-	b.seen.valid = false
-	if b.writing {
-		return nil
-	}
-	if err := b.conn.Exec("BEGIN IMMEDIATE"); err != nil {
-		return backend.Failure(b.path, "begin", err)
-	}
-	b.writing = true
-	return nil
-}
-
 // Commit writes the changes since the last one as SQLite's synchronous setting promises.
 func (b *Backend) Commit() error {
-	if !b.writing {
+	b.file.Lock()
+	defer b.file.Unlock()
+	if b.file.failed != nil {
+		return b.file.failed
+	}
+	if b.batch.empty() && len(b.metas.changed) == 0 && !b.file.writing {
 		return nil
 	}
-	if err := b.conn.Exec("COMMIT"); err != nil {
-		return backend.Failure(b.path, "commit", err)
+	if err := b.write(); err != nil {
+		return err
 	}
-	b.writing = false
+	if err := b.writeMetas(); err != nil {
+		return err
+	}
+	if err := b.writeState(); err != nil {
+		return err
+	}
+	if err := b.file.commit.Exec(); err != nil {
+		return b.fail("commit", err)
+	}
+	b.file.writing = false
+	b.file.committed = b.size
 	return nil
+}
+
+// Expiring are the keys and deadlines of the entries that have a deadline, from an index: nothing else is read.
+func (b *Backend) Expiring() iter.Seq2[backend.Entry, error] {
+	return func(yield func(backend.Entry, error) bool) {
+		for i := range b.batch.changes {
+			c := &b.batch.changes[i]
+			if c.erased || c.deadline == backend.Never {
+				continue
+			}
+			key, err := data.Decode(b.batch.bytes(c.key))
+			if !yield(backend.Entry{Key: key, Deadline: c.deadline}, b.failure("read deadlines", err)) {
+				return
+			}
+		}
+		if b.batch.cleared {
+			return
+		}
+		page, err := b.deadlines(nil)
+		for ; err == nil && len(page) > 0; page, err = b.deadlines(&page[len(page)-1]) {
+			for _, d := range page {
+				if d.at == backend.Never || b.batch.find(d.key, xxhash.Sum64(d.key)) != nil {
+					continue
+				}
+				key, err := data.Decode(d.key)
+				if !yield(backend.Entry{Key: key, Deadline: d.at}, b.failure("read deadlines", err)) {
+					return
+				}
+			}
+		}
+		if err != nil {
+			yield(backend.Entry{}, err)
+		}
+	}
+}
+
+// deadline is a row of the index of deadlines.
+type deadline struct {
+	at  backend.Deadline
+	key []byte
+}
+
+// deadlinePage is how many rows of the index are read at a time.
+const deadlinePage = 1000
+
+// deadlines are the rows after one, at most a page; nil: from the first on.
+func (b *Backend) deadlines(after *deadline) (page []deadline, err error) {
+	b.file.Lock()
+	defer b.file.Unlock()
+	if b.file.failed != nil {
+		return nil, b.file.failed
+	}
+	stmt := b.file.firstDeadlines
+	if after != nil {
+		stmt = b.file.moreDeadlines
+		if err := bind(stmt, int64(after.at), after.key); err != nil {
+			return nil, b.fail("read deadlines", err)
+		}
+	}
+	for stmt.Step() {
+		page = append(page, deadline{at: backend.Deadline(stmt.ColumnInt64(0)), key: slices.Clone(stmt.ColumnRawBlob(1))})
+	}
+	if err := stmt.Reset(); err != nil {
+		return nil, b.fail("read deadlines", err)
+	}
+	return page, nil
 }
 
 // Close rolls back what was not committed and closes the file.
 func (b *Backend) Close() error {
-	if b.conn == nil {
+	b.file.Lock()
+	defer b.file.Unlock()
+	if b.file.conn == nil {
 		return nil
 	}
-	if b.writing {
-		b.conn.Exec("ROLLBACK") // closing does the same
+	for _, s := range b.file.snapshots {
+		s.release()
 	}
-	for _, stmt := range slices.Collect(b.conn.Stmts()) {
-		stmt.Close()
+	b.file.snapshots, b.batch = nil, newBatch()
+	if b.file.failed == nil {
+		b.file.failed = backend.Failure(b.path, "use", errClosed)
 	}
-	err := b.conn.Close()
-	b.conn = nil
-	return backend.Failure(b.path, "close", err)
+	return b.shut()
 }

@@ -13,6 +13,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	sqlite3 "github.com/ncruces/go-sqlite3"
@@ -106,7 +108,7 @@ func TestModeOfTheFileStays(t *testing.T) {
 func TestSchema(t *testing.T) {
 	b := mustOpen(t, filepath.Join(t.TempDir(), "x"), Options{})
 	var tables []string
-	err := b.query("SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'brokermesh%' ORDER BY name", func(stmt *sqlite3.Stmt) error {
+	err := b.query("SELECT sql FROM sqlite_master WHERE type = 'table' ORDER BY name", func(stmt *sqlite3.Stmt) error {
 		tables = append(tables, stmt.ColumnText(0))
 		return nil
 	})
@@ -118,10 +120,14 @@ func TestSchema(t *testing.T) {
 		"CREATE TABLE meta(key text primary key, value text)",
 		"CREATE TABLE store(key blob primary key, value blob, expiry integer)",
 	}
-	if len(tables) != 2 || tables[0] != want[0] || tables[1] != want[1] {
+	reference := slices.DeleteFunc(slices.Clone(tables), func(sql string) bool { return strings.HasPrefix(sql, "CREATE TABLE brokermesh_") })
+	if !slices.Equal(reference, want) || len(tables) != 5 {
 		t.Errorf("tables %q", tables)
 	}
 	if err := b.Put(backend.Entry{Key: data.String("foo"), Value: data.Count(1), Deadline: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	var row string
@@ -239,17 +245,32 @@ func TestDamagedFile(t *testing.T) {
 }
 
 func TestEntryThatIsNoValue(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x")
-	b := mustOpen(t, path, Options{})
-	if err := b.conn.Exec("INSERT INTO store(key, value) VALUES(x'00', x'ff'), (x'0100', NULL)"); err != nil {
+	for _, row := range []string{"(x'00', x'ff')", "(x'0100', NULL)", "(x'ff', x'00')"} {
+		path := filepath.Join(t.TempDir(), "x")
+		asTheReference(t, path, "INSERT INTO store(key, value) VALUES"+row)
+		_, err := Open(path, Options{})
+		backendtest.Failure(t, path, err)
+		if !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", row, err)
+		}
+	}
+}
+
+// asTheReference opens a file as the reference does, making it if there is none, and changes it.
+func asTheReference(t *testing.T, path string, changes ...string) {
+	t.Helper()
+	conn, err := sqlite3.Open("file:" + path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []data.Value{data.None(), data.Boolean(false)} {
-		_, _, err := b.Get(key)
-		backendtest.Failure(t, path, err)
+	for _, sql := range slices.Concat(schema[:2], []string{"REPLACE INTO meta(key, value) VALUES('broker_version', '2.8.0')"}, changes) {
+		if err := conn.Exec(sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
 	}
-	_, err := b.Snapshot()
-	backendtest.Failure(t, path, err)
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // entries are those of a snapshot.

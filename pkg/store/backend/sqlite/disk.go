@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/ncruces/go-sqlite3/vfs"
+)
+
+// diskName is the name of the package's file system.
+const diskName = "brokermesh"
+
+func init() { vfs.Register(diskName, disk{vfs.Find("")}) }
+
+// disk is the system's file system, as the library has it, but for one thing: the name of a new file is brought to the disk with it. The
+// library syncs the file twice instead of its folder.
+type disk struct{ vfs.VFS }
+
+// OpenFilename opens a file.
+func (d disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	path := name.String()
+	_, err := os.Lstat(path)
+	file, out, openErr := d.VFS.(vfs.VFSFilename).OpenFilename(name, flags)
+	if openErr != nil || path == "" || flags&vfs.OPEN_CREATE == 0 || err == nil {
+		return file, out, openErr
+	}
+	return &newFile{File: file, folder: filepath.Dir(path)}, out, nil
+}
+
+// newFile is a file that was just made.
+type newFile struct {
+	vfs.File
+	folder string
+}
+
+// Unwrap is the library's file.
+func (f *newFile) Unwrap() vfs.File { return f.File }
+
+// Sync brings the file to the disk, and the first time its name.
+func (f *newFile) Sync(flags vfs.SyncFlag) error {
+	if err := f.File.Sync(flags); err != nil || f.folder == "" {
+		return err
+	}
+	if err := syncFolder(f.folder); err != nil {
+		return err
+	}
+	f.folder = ""
+	return nil
+}
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = folder.Sync()
+	if closeErr := folder.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// copyFile copies a file to a new one and brings it to the disk.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err == nil {
+		err = out.Sync()
+	}
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(to))
+	}
+	return err
+}
