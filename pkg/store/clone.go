@@ -41,6 +41,7 @@ type Clone struct {
 	detach            func()
 	closing           sync.Once
 	done              chan struct{}
+	asks              *asks
 
 	// Everything below belongs to the goroutine.
 
@@ -79,7 +80,8 @@ func NewClone(bus Bus, name string, o CloneOptions) (*Clone, error) {
 	c.reader = newReader(c.newID())
 	c.writes = newWrites(c.newID())
 	c.board = newBoard(c.status)
-	detach, err := bus.AttachStore(topic.Clone(name), c.in.command)
+	c.asks = newAsks(c.operations, c.board, bus, RoleClone, c.newID(), c.log)
+	detach, err := bus.AttachStore(topic.Clone(name), c.asks.before(c.in.command))
 	if err != nil {
 		return nil, fmt.Errorf("store %s: attach clone: %w", name, err)
 	}
@@ -94,6 +96,7 @@ func (c *Clone) Close() error {
 		c.detach()
 		c.in.close()
 		<-c.done
+		c.asks.close()
 		c.snapshots.close()
 	})
 	return nil

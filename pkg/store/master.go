@@ -48,6 +48,7 @@ type Master struct {
 	detach            func()
 	closing           sync.Once
 	done              chan struct{}
+	asks              *asks
 
 	// turn is held by the goroutine while it works, and by a reader that goes ahead of it. Everything below belongs to who has it.
 	turn sync.Mutex
@@ -122,7 +123,8 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 	}
 	m.direct = m.readNow
 	m.board = newBoard(m.status)
-	detach, err := bus.AttachStore(topic.Master(name), m.in.command)
+	m.asks = newAsks(m.operations, m.board, bus, RoleMaster, m.id, m.log)
+	detach, err := bus.AttachStore(topic.Master(name), m.asks.before(m.in.command))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: attach master: %w", name, err), be.Close())
 	}
@@ -139,6 +141,7 @@ func (m *Master) Close() (err error) {
 		m.detach()
 		m.in.close()
 		<-m.done
+		m.asks.close()
 		m.snapshots.close()
 		m.turn.Lock()
 		defer m.turn.Unlock()

@@ -24,6 +24,7 @@ const (
 	storeEvents  = "<$>/local/data/store-events"
 	masterSuffix = "<$>/data/master"
 	cloneSuffix  = "<$>/data/clone"
+	remoteSuffix = "<$>/data/remote"
 )
 
 // Join puts two parts of a topic together: with a slash between them unless the right one begins with a slash or is empty, or the
@@ -41,6 +42,9 @@ func Master(store string) string { return Join(store, masterSuffix) }
 
 // Clone is the topic of commands to the clones of a store.
 func Clone(store string) string { return Join(store, cloneSuffix) }
+
+// Remote is the topic of answers to those who ask a store's frontends without being one. The reference has nothing like it.
+func Remote(store string) string { return Join(store, remoteSuffix) }
 
 // StoreEvents is the topic on which an endpoint tells its own subscribers of changes of a store.
 func StoreEvents(store string) string { return Join(storeEvents, store) }
