@@ -31,6 +31,7 @@ type guard struct {
 		armed  bool
 		failed error
 		lock   io.Closer
+		mark   *mark
 	}
 	// progress has an element after something has happened in the background.
 	progress chan struct{}
@@ -48,6 +49,24 @@ func (g *guard) arm() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.mu.armed = true
+}
+
+// watch makes the guard write into the mark what is synced of manifests.
+func (g *guard) watch(m *mark) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.mark = m
+}
+
+// synced takes note of how much of a manifest is synced.
+func (g *guard) synced(s *sum) error {
+	g.mu.Lock()
+	m := g.mu.mark
+	g.mu.Unlock()
+	if s == nil || m == nil {
+		return nil
+	}
+	return m.setSum(s)
 }
 
 // failure is the first error, nil if there is none.
@@ -141,7 +160,11 @@ func (g *guard) create(act, name string, open func() (vfs.File, error)) (vfs.Fil
 
 // Create makes a file.
 func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.create("create", name, func() (vfs.File, error) { return g.FS.Create(name, c) })
+	f, err := g.create("create", name, func() (vfs.File, error) { return g.FS.Create(name, c) })
+	if number, ok := manifestNumber(name); ok && err == nil {
+		f.(*guarded).sum = &sum{number: number}
+	}
+	return f, err
 }
 
 // OpenReadWrite opens or makes a file.

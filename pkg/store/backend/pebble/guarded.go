@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -16,6 +17,8 @@ type guarded struct {
 	g    *guard
 	name string
 	dir  bool
+	// sum is that of a manifest.
+	sum *sum
 }
 
 // write does an act that the guard may have ended, and tells Pebble of it as the guard's comment says.
@@ -37,6 +40,9 @@ func (f *guarded) write(act string, do func() error) error {
 func (f *guarded) Write(p []byte) (n int, err error) {
 	err = f.write("write", func() (err error) {
 		n, err = f.File.Write(p)
+		if f.sum != nil {
+			f.sum.add(p[:n])
+		}
 		return err
 	})
 	if err == nil {
@@ -58,10 +64,24 @@ func (f *guarded) WriteAt(p []byte, at int64) (n int, err error) {
 }
 
 // Sync waits for the disk.
-func (f *guarded) Sync() error { return f.write("sync", func() error { return f.File.Sync() }) }
+func (f *guarded) Sync() error {
+	return f.write("sync", func() error {
+		if err := f.File.Sync(); err != nil {
+			return err
+		}
+		return f.g.synced(f.sum)
+	})
+}
 
 // SyncData waits for the disk.
-func (f *guarded) SyncData() error { return f.write("sync", func() error { return f.File.SyncData() }) }
+func (f *guarded) SyncData() error {
+	return f.write("sync", func() error {
+		if err := f.File.SyncData(); err != nil {
+			return err
+		}
+		return f.g.synced(f.sum)
+	})
+}
 
 // SyncTo waits for the disk, or asks it to begin.
 func (f *guarded) SyncTo(length int64) (full bool, err error) {
@@ -111,10 +131,34 @@ func (f *guarded) ReadAt(p []byte, at int64) (int, error) {
 // Stat describes the file.
 func (f *guarded) Stat() (vfs.FileInfo, error) {
 	if f.File == nil {
-		return nil, os.ErrNotExist
+		return absent{filepath.Base(f.name)}, nil // an error about a log would make Pebble panic
 	}
 	return f.File.Stat()
 }
+
+// absent describes a file that could not be made: an empty one.
+type absent struct{ name string }
+
+// Name is the file's name.
+func (a absent) Name() string { return a.name }
+
+// Size is 0.
+func (absent) Size() int64 { return 0 }
+
+// Mode is that of a file.
+func (absent) Mode() os.FileMode { return 0o600 }
+
+// ModTime is unknown.
+func (absent) ModTime() time.Time { return time.Time{} }
+
+// IsDir is false.
+func (absent) IsDir() bool { return false }
+
+// Sys is nothing.
+func (absent) Sys() any { return nil }
+
+// DeviceID is unknown.
+func (absent) DeviceID() vfs.DeviceID { return vfs.DeviceID{} }
 
 // Prefetch asks for what is about to be read.
 func (f *guarded) Prefetch(offset, length int64) error {

@@ -22,10 +22,10 @@ const (
 	oldEntryPrefix = 'd'
 	oldSizeKey     = "msize"
 	// migrationBytes is the size of the batches of a migration.
-	migrationBytes = 4 << 20
+	migrationBytes = 256 << 10
 )
 
-// formatFound is the version of Pebble's files in the folder, 0 if there are none.
+// formatFound is the version of Pebble's files in the folder, 0 if there are none, and looks whether its manifest is as the mark says.
 func (b *Backend) formatFound() (pebble.FormatMajorVersion, error) {
 	desc, err := pebble.Peek(b.dir, b.fs)
 	switch {
@@ -36,7 +36,7 @@ func (b *Backend) formatFound() (pebble.FormatMajorVersion, error) {
 	case !desc.Exists:
 		return 0, nil
 	}
-	return desc.FormatMajorVersion, nil
+	return desc.FormatMajorVersion, b.mark.checkManifest(b.fs, b.fs.PathJoin(b.dir, b.fs.PathBase(desc.ManifestFilename)))
 }
 
 // load reads what the folder says about itself, and brings it to the latest version.
@@ -141,7 +141,7 @@ func (b *Backend) migrate() error {
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		err = migrateEntry(&tx, &s, it.Key(), it.Value())
 		if err == nil && tx.batch.Len() > migrationBytes {
-			err = tx.batch.Commit(pebble.Sync)
+			err = tx.batch.Commit(pebble.NoSync) // the last one syncs the log, with all before it
 			tx.reset()
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -26,26 +27,26 @@ const (
 // the number before. It is not synced: after a loss of power it may be behind, but never ahead of what Pebble had synced before.
 type mark struct {
 	file vfs.File
-	buf  [markSize]byte
+	// writing lets one goroutine write at a time: the one that commits, or one of Pebble that syncs a manifest.
+	writing sync.Mutex
+	buf     [markSize]byte
+	// sums counts the sums of manifests that were written.
+	sums int
 }
 
-// openMark opens or makes the file and answers the number in it, 0 in a new one.
-func openMark(fs vfs.FS, path string) (m *mark, commits uint64, err error) {
+// openMark opens or makes the file.
+func openMark(fs vfs.FS, path string) (*mark, error) {
 	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	m = &mark{file: f}
-	commits, err = m.read()
-	if err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("%s: %w", markName, err), f.Close())
-	}
-	return m, commits, nil
+	return &mark{file: f}, nil
 }
 
-// read is the highest number of the places. Places that hold nothing are as after a loss of power; damage in both is refused.
+// read is the highest number of the places, 0 in a new file. A place that holds nothing was not written yet, or the power was lost; one
+// that is damaged is a write that was torn. Damage in both is refused.
 func (m *mark) read() (commits uint64, err error) {
-	valid, damaged := false, false
+	damaged := 0
 	for i := range 2 {
 		n, err := m.file.ReadAt(m.buf[:], int64(i*markDistance))
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -55,12 +56,14 @@ func (m *mark) read() (commits uint64, err error) {
 			continue
 		}
 		c, ok := parseMark(m.buf[:n])
-		valid, damaged = valid || ok, damaged || !ok
+		if !ok {
+			damaged++
+		}
 		commits = max(commits, c)
 		m.buf = [markSize]byte{}
 	}
-	if damaged && !valid {
-		return 0, errDamaged
+	if damaged == 2 {
+		return 0, fmt.Errorf("%w: %s", errDamaged, markName)
 	}
 	return commits, nil
 }
@@ -75,6 +78,8 @@ func parseMark(b []byte) (commits uint64, ok bool) {
 
 // set writes the number of commits.
 func (m *mark) set(commits uint64) error {
+	m.writing.Lock()
+	defer m.writing.Unlock()
 	b := m.buf[:]
 	binary.BigEndian.PutUint32(b, markMagic)
 	binary.BigEndian.PutUint64(b[4:], commits)

@@ -5,6 +5,7 @@ package pebble
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -83,10 +84,7 @@ func Open(dir string, o Options) (*Backend, error) {
 	}
 	if err := b.open(); err != nil {
 		b.fs.closing()
-		if b.db != nil {
-			_ = b.close()
-		}
-		b.fs.unlock()
+		_ = b.close()
 		return nil, describe(dir, "open", err)
 	}
 	b.fs.arm()
@@ -95,14 +93,43 @@ func Open(dir string, o Options) (*Backend, error) {
 
 // makeFolder makes the folder, and finds its one true name: by that a second Open in this process is told apart from the first.
 func (b *Backend) makeFolder() error {
-	if err := b.fs.MkdirAll(b.path, 0o755); err != nil || b.opt.FS != nil {
+	if b.opt.FS == nil {
+		abs, err := filepath.Abs(b.path)
+		if err != nil {
+			return err
+		}
+		b.dir = abs
+	}
+	if err := b.makeDurable(b.dir); err != nil || b.opt.FS != nil {
 		return err
 	}
-	abs, err := filepath.Abs(b.path)
-	if err == nil {
-		b.dir, err = filepath.EvalSymlinks(abs)
-	}
+	var err error
+	b.dir, err = filepath.EvalSymlinks(b.dir)
 	return err
+}
+
+// makeDurable makes a folder and those above it that are missing, and syncs their names: a folder is an entry of the one above it.
+func (b *Backend) makeDurable(dir string) error {
+	parent := b.fs.PathDir(dir)
+	if parent == dir {
+		return nil
+	}
+	if _, err := b.fs.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := b.makeDurable(parent); err != nil {
+			return err
+		}
+	}
+	if err := b.fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	d, err := b.fs.OpenDir(parent)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // it was there before: whoever may not read it has not made anything in it
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // open opens the database, migrates it if it is old, and compares it with its mark. b.db is set if there is something to close.
@@ -114,10 +141,17 @@ func (b *Backend) open() (err error) {
 			b.failed = err
 		}
 	}()
+	if b.lock, err = pebble.LockDirectory(b.dir, b.fs); err != nil {
+		return err
+	}
+	if b.mark, err = openMark(b.fs, b.fs.PathJoin(b.dir, markName)); err != nil {
+		return err
+	}
 	found, err := b.formatFound()
 	if err != nil {
 		return err
 	}
+	b.fs.watch(b.mark)
 	opt := b.options()
 	if found != 0 {
 		opt.FormatMajorVersion = found
@@ -134,12 +168,12 @@ func (b *Backend) open() (err error) {
 	}
 	b.tx = newTransaction(b.db)
 	b.size = b.committed.size
-	return errors.Join(b.openMark(), b.fs.failure())
+	return errors.Join(b.compareMark(), b.fs.failure())
 }
 
 func (b *Backend) options() *pebble.Options {
 	opt := &pebble.Options{
-		FS: b.fs, Logger: b.fs, EventListener: b.fs.listener(),
+		FS: b.fs, Lock: b.lock, Logger: b.fs, EventListener: b.fs.listener(),
 		FormatMajorVersion: format,
 		MaxOpenFiles:       maxOpenFiles,
 		MemTableSize:       uint64(b.opt.MemTableBytes), MemTableStopWritesThreshold: neverStop,
@@ -153,13 +187,12 @@ func (b *Backend) options() *pebble.Options {
 	return opt
 }
 
-// openMark compares the database with its mark.
-func (b *Backend) openMark() error {
-	m, commits, err := openMark(b.fs, b.fs.PathJoin(b.dir, markName))
+// compareMark compares the database with its mark.
+func (b *Backend) compareMark() error {
+	commits, err := b.mark.read()
 	if err != nil {
 		return err
 	}
-	b.mark = m
 	if have := b.committed.commits; commits > have {
 		return fmt.Errorf("%w: %d were acknowledged, %d are there", errLost, commits, have)
 	}

@@ -19,8 +19,9 @@ type Backend struct {
 	path, dir string
 	opt       Options
 	fs        *guard
-	db        *pebble.DB
+	lock      *pebble.Lock
 	mark      *mark
+	db        *pebble.DB
 	// failed is the error that ended the service.
 	failed error
 	// tx are the changes since the last commit, of which size tells the result; committed is what the folder has.
@@ -211,20 +212,24 @@ func (b *Backend) Close() error {
 
 var errClosed = errors.New("pebble: the backend is closed")
 
-// close gives everything back. A database that panicked holds its own locks for ever, so that only the folder's is given back.
+// close gives everything back that was opened. A database that panicked may hold its own locks for ever, so it is left alone.
 func (b *Backend) close() error {
 	var err error
-	if b.mark != nil {
-		err = b.mark.close()
-	}
-	if errors.Is(b.failed, errPanicked) {
-		b.fs.unlock()
-		return err
-	}
 	if b.tx.batch != nil {
 		err = errors.Join(err, b.tx.batch.Close())
 	}
-	return errors.Join(err, b.db.Close())
+	if b.db != nil && !errors.Is(b.failed, errPanicked) {
+		err = errors.Join(err, b.db.Close())
+	}
+	if b.mark != nil {
+		b.fs.watch(nil)
+		err = errors.Join(err, b.mark.close())
+	}
+	if b.lock != nil && !errors.Is(b.failed, errPanicked) {
+		err = errors.Join(err, b.lock.Close())
+	}
+	b.fs.unlock()
+	return err
 }
 
 // fs is the file system that the backend works on, vfs.Default unless the options say otherwise.
