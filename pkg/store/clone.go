@@ -25,6 +25,8 @@ type CloneOptions struct {
 	Logger *slog.Logger
 	// InboxBytes bounds the requests and commands that wait, 8 MiB.
 	InboxBytes int
+	// WatchBytes bounds the changes kept for watchers, 4 MiB.
+	WatchBytes int
 	// QueueBytes bounds the writes that the master has not acknowledged yet, 16 MiB. Beyond that writes answer ErrFull.
 	QueueBytes int
 }
@@ -34,27 +36,31 @@ type CloneOptions struct {
 type Clone struct {
 	*operations
 	*board
-	opt               CloneOptions
-	bus               Bus
-	log               *slog.Logger
-	topic, eventTopic string
-	detach            func()
-	closing           sync.Once
-	done              chan struct{}
-	asks              *asks
+	opt     CloneOptions
+	bus     Bus
+	log     *slog.Logger
+	topic   string
+	detach  func()
+	closing sync.Once
+	done    chan struct{}
+	asks    *asks
 
 	// Everything below belongs to the goroutine.
 
 	snapshots snapshots
 	status    Status
 	now       time.Time
-	content   *memory.Backend
-	readable  bool
-	waiting   []waitingRead
-	idlers    []*request
-	reader    reader
-	writes    writes
-	events    []data.Value
+	// number is that of the last change applied.
+	number   uint64
+	content  *memory.Backend
+	readable bool
+	// reads are those of the batch, waiting those that wait for content.
+	reads   []*request
+	waiting []waitingRead
+	idlers  []*request
+	reader  reader
+	writes  writes
+	feed    *feed
 }
 
 // waitingRead is a read that waits for the first content.
@@ -68,13 +74,16 @@ func NewClone(bus Bus, name string, o CloneOptions) (*Clone, error) {
 	if o.InboxBytes <= 0 {
 		o.InboxBytes = defaultInboxBytes
 	}
+	if o.WatchBytes <= 0 {
+		o.WatchBytes = defaultWatchBytes
+	}
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = defaultQueueBytes
 	}
 	c := &Clone{
 		operations: &operations{name: name, in: newInbox(o.InboxBytes)},
 		opt:        o, bus: bus, log: loggerFor(o.Logger, name).With("role", "clone"),
-		topic: topic.Master(name), eventTopic: topic.StoreEvents(name), done: make(chan struct{}),
+		topic: topic.Master(name), feed: newFeed(bus, name, o.WatchBytes), done: make(chan struct{}),
 		status: Status{Name: name, Role: RoleClone, State: StateAttaching}, content: memory.New(),
 	}
 	c.reader = newReader(c.newID())
@@ -98,6 +107,7 @@ func (c *Clone) Close() error {
 		<-c.done
 		c.asks.close()
 		c.snapshots.close()
+		c.feed.watchers.close(code.ShuttingDown)
 	})
 	return nil
 }
@@ -123,6 +133,7 @@ func (c *Clone) run() {
 			closed = true
 		}
 		c.now = time.Now()
+		c.feed.begin()
 		items, c.status.Dropped = c.in.take(items)
 		for i := range items {
 			c.handle(&items[i])
@@ -142,6 +153,7 @@ func (c *Clone) onTick() {
 	var out channel.Output[command.Command]
 	c.reader.consumer.Tick(&out)
 	c.read(out.Messages)
+	c.feed.watchers.rest(c.now)
 	c.tickWrites()
 	c.watchMaster()
 	kept := c.waiting[:0]
@@ -160,11 +172,8 @@ func (c *Clone) onTick() {
 // finish ends a batch: events, answers to those who wait for peace, status.
 func (c *Clone) finish() {
 	c.content.Commit()
-	for _, e := range c.events {
-		c.bus.PublishLocal(c.eventTopic, e)
-	}
-	clear(c.events)
-	c.events = c.events[:0]
+	c.feed.publish(c.number)
+	c.answerReads()
 	idle := c.idle()
 	kept := c.idlers[:0]
 	for _, req := range c.idlers {
@@ -177,6 +186,26 @@ func (c *Clone) finish() {
 	clear(c.idlers[len(kept):])
 	c.idlers = kept
 	c.showStatus()
+}
+
+// answerReads answers the reads of a batch, or lets them wait for content.
+func (c *Clone) answerReads() {
+	if c.readable {
+		for _, w := range c.waiting {
+			c.reads = append(c.reads, w.req)
+		}
+		clear(c.waiting)
+		c.waiting = c.waiting[:0]
+	}
+	for _, req := range c.reads {
+		if c.readable {
+			req.answer(c.answerRead(req.read))
+		} else {
+			c.waiting = append(c.waiting, waitingRead{req, c.now.Add(readTimeout)})
+		}
+	}
+	clear(c.reads)
+	c.reads = c.reads[:0]
 }
 
 // end answers everybody who still waits.
@@ -201,10 +230,8 @@ func (c *Clone) handle(it *item) {
 		it.pending.resolve(false, ErrNotSupported)
 	case it.kind == idleRequest:
 		c.idlers = append(c.idlers, it.req)
-	case c.readable:
-		it.req.answer(c.answerRead(it.req.read))
 	default:
-		c.waiting = append(c.waiting, waitingRead{it.req, c.now.Add(readTimeout)})
+		c.reads = append(c.reads, it.req)
 	}
 }
 

@@ -21,6 +21,7 @@ func (c *Clone) apply(out channel.Output[command.Command]) {
 			return
 		}
 		canonical(d.Payload)
+		c.number = d.Seq
 		c.execute(d.Payload)
 	}
 	c.read(out.Messages)
@@ -34,13 +35,9 @@ func (c *Clone) execute(body command.Command) {
 	case *command.PutUniqueResult:
 		c.writes.result(body)
 	case *command.Erase:
-		if c.remove(body.Key) {
-			c.event(eraseEvent(c.name, body.Key, body.Publisher))
-		}
+		c.remove(body.Key, ChangeErase, body.Publisher)
 	case *command.Expire:
-		if c.remove(body.Key) {
-			c.event(expireEvent(c.name, body.Key, body.Publisher))
-		}
+		c.remove(body.Key, ChangeExpire, body.Publisher)
 	case *command.Clear:
 		c.clear(body.Publisher)
 	}
@@ -51,24 +48,32 @@ func (c *Clone) execute(body command.Command) {
 func (c *Clone) put(body *command.Put) {
 	old, present, _ := c.content.Get(body.Key)
 	c.content.Put(backend.Entry{Key: body.Key, Value: body.Value, Deadline: backend.Never})
+	change := Change{Kind: ChangeInsert, Key: body.Key, New: body.Value, Expiry: body.Expiry, Publisher: body.Publisher}
 	if present {
-		c.event(updateEvent(c.name, body.Key, old.Value, body.Value, body.Expiry, body.Publisher))
-	} else {
-		c.event(insertEvent(c.name, body.Key, body.Value, body.Expiry, body.Publisher))
+		change.Kind, change.Old = ChangeUpdate, old.Value
 	}
+	c.changed(change)
 }
 
-func (c *Clone) remove(key data.Value) bool {
-	present, _ := c.content.Erase(key)
-	return present
+func (c *Clone) remove(key data.Value, kind ChangeKind, publisher data.EntityID) {
+	old, present, _ := c.content.Get(key)
+	if present {
+		c.content.Erase(key)
+		c.changed(Change{Kind: kind, Key: key, Old: old.Value, Publisher: publisher})
+	}
 }
 
 func (c *Clone) clear(publisher data.EntityID) {
-	keys := c.keys()
-	c.content.Clear()
-	for _, key := range keys {
-		c.event(eraseEvent(c.name, key, publisher))
+	for e := range c.entries() {
+		c.changed(Change{Kind: ChangeErase, Key: e.Key, Old: e.Value, Publisher: publisher})
 	}
+	c.content.Clear()
+}
+
+// changed tells the feed of a change that belongs to the number being applied.
+func (c *Clone) changed(change Change) {
+	change.Number = c.number
+	c.feed.add(change)
 }
 
 // replace makes a snapshot the content, and raises events for what differs. Of keys that a snapshot holds twice the later counts.
@@ -81,9 +86,9 @@ func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
 	for e := range c.entries() {
 		switch old, present, _ := before.Get(e.Key); {
 		case !present:
-			c.event(insertEvent(c.name, e.Key, e.Value, command.Expiry{}, master))
+			c.changed(Change{Kind: ChangeInsert, Key: e.Key, New: e.Value, Publisher: master})
 		case !data.Equal(old.Value, e.Value):
-			c.event(updateEvent(c.name, e.Key, old.Value, e.Value, command.Expiry{}, master))
+			c.changed(Change{Kind: ChangeUpdate, Key: e.Key, Old: old.Value, New: e.Value, Publisher: master})
 		}
 	}
 	before.Commit()
@@ -91,19 +96,21 @@ func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
 	defer content.Close()
 	for e := range content.Entries() {
 		if _, present, _ := c.content.Get(e.Key); !present {
-			c.event(eraseEvent(c.name, e.Key, master))
+			c.changed(Change{Kind: ChangeErase, Key: e.Key, Old: e.Value, Publisher: master})
 		}
 	}
 }
 
-func (c *Clone) event(v data.Value) { c.events = append(c.events, v) }
-
 // answerRead answers a read from the content.
 func (c *Clone) answerRead(r read) answer {
+	if r.kind == watchRequest {
+		return c.feed.watch(c.number)
+	}
 	c.content.Commit()
 	a := readFrom(c.content, r)
 	if r.kind == snapshotRequest {
-		a.snapshot = c.snapshots.add(a.content, c.reader.consumer.Applied())
+		a.snapshot = c.snapshots.add(a.content, c.number)
+		c.feed.watch(c.number) // somebody may want to know what comes after it
 	}
 	return a
 }

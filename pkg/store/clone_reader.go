@@ -113,17 +113,13 @@ func (c *Clone) attach(msg command.Message, body *command.AckClone) {
 	r.id, r.former, r.early, r.master, r.broken = msg.Receiver, data.EntityID{}, data.EntityID{}, msg.Sender, nil
 	r.heard, r.progressed, r.syncedAt, r.backwards = c.now, c.now, c.now, 0
 	c.log.Info("attached", "master", r.master.String(), "entries", body.State.Len(), "offset", body.Offset)
+	c.number = body.Offset
 	c.replace(body.State, msg.Sender)
 	c.readable = true
 	var out channel.Output[command.Command]
 	r.consumer.Handshake(&out, body.Offset, body.Interval)
 	r.applied = r.consumer.Applied()
 	c.apply(out)
-	for _, w := range c.waiting {
-		w.req.answer(c.answerRead(w.req.read))
-	}
-	clear(c.waiting)
-	c.waiting = c.waiting[:0]
 	if !r.master.IsZero() {
 		c.startWriting()
 	}

@@ -29,6 +29,8 @@ type MasterOptions struct {
 	InboxBytes int
 	// MaxEntryBytes bounds the encoded key and value of an entry, 32 MiB. Beyond that writes answer ErrTooLarge.
 	MaxEntryBytes int
+	// WatchBytes bounds the changes kept for watchers, 4 MiB.
+	WatchBytes int
 	// NewEpoch begins a new epoch of the history, when this master takes over from another one that had the same database.
 	NewEpoch bool
 	// HistoryBytes bounds the changes kept for clones that have not acknowledged them, 64 MiB.
@@ -43,18 +45,19 @@ type Master struct {
 	bus Bus
 	log *slog.Logger
 	id  data.EntityID
-	// topic is that of the clones, eventTopic that of store events.
-	topic, eventTopic string
-	detach            func()
-	closing           sync.Once
-	done              chan struct{}
-	asks              *asks
+	// topic is that of the clones.
+	topic   string
+	detach  func()
+	closing sync.Once
+	done    chan struct{}
+	asks    *asks
 
 	// turn is held by the goroutine while it works, and by a reader that goes ahead of it. Everything below belongs to who has it.
 	turn sync.Mutex
 
 	be        backend.Backend
 	history   history
+	feed      *feed
 	snapshots snapshots
 	ended     bool
 	dirty     bool
@@ -81,7 +84,6 @@ type writer struct {
 // effects are what a batch does to the outside once it is committed, in this order.
 type effects struct {
 	reads     []*request
-	events    []data.Value
 	toClones  []channel.Message
 	toWriters []writerMessage
 	input     channel.Output[command.Command]
@@ -103,6 +105,9 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 	if o.HistoryBytes <= 0 {
 		o.HistoryBytes = defaultHistoryBytes
 	}
+	if o.WatchBytes <= 0 {
+		o.WatchBytes = defaultWatchBytes
+	}
 	if o.MaxEntryBytes <= 0 {
 		o.MaxEntryBytes = defaultEntryBytes
 	}
@@ -113,7 +118,7 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 	m := &Master{
 		operations: &operations{name: name, in: newInbox(o.InboxBytes), maxEntry: o.MaxEntryBytes},
 		opt:        o, bus: bus, log: loggerFor(o.Logger, name).With("role", "master"), history: h,
-		id: data.EntityID{Endpoint: bus.ID(), Object: h.object}, topic: topic.Clone(name), eventTopic: topic.StoreEvents(name),
+		id: data.EntityID{Endpoint: bus.ID(), Object: h.object}, topic: topic.Clone(name), feed: newFeed(bus, name, o.WatchBytes),
 		done: make(chan struct{}), be: be, deadlines: newDeadlines(), writers: map[data.EntityID]*writer{},
 		status: Status{Name: name, Role: RoleMaster, State: StateLoading, History: h.id, Epoch: h.epoch, Sequence: h.sequence},
 		clones: channel.NewProducer(channel.ProducerOptions{
@@ -143,6 +148,7 @@ func (m *Master) Close() (err error) {
 		<-m.done
 		m.asks.close()
 		m.snapshots.close()
+		m.feed.watchers.close(errClosing)
 		m.turn.Lock()
 		defer m.turn.Unlock()
 		m.ended = true
@@ -171,6 +177,7 @@ func (m *Master) run() {
 			closed = true
 		}
 		m.turn.Lock()
+		m.feed.begin()
 		if tick {
 			m.onTick()
 		}
@@ -206,7 +213,7 @@ func (m *Master) handle(it *item) {
 	case commandRequest:
 		m.receive(it.payload)
 	case writeRequest:
-		it.ok, it.err = m.execute(it.write.command(m.id))
+		it.ok, it.err = m.write(&it.write)
 	case batchRequest:
 		it.err = m.apply(it.batch, m.id)
 	case idleRequest:
@@ -219,6 +226,7 @@ func (m *Master) handle(it *item) {
 // finish ends a group: commit, then everything that others may see of it.
 func (m *Master) finish(items []item) {
 	m.commit()
+	m.showStatus()
 	for i := range items {
 		if it := &items[i]; it.pending != nil {
 			if m.failed != nil {
@@ -231,11 +239,16 @@ func (m *Master) finish(items []item) {
 		req.answer(m.read(req.read))
 	}
 	if m.failed == nil {
+		m.feed.publish(m.clones.Seq())
 		m.publish()
+	} else {
+		m.feed.drop()
 	}
 	m.out.reset()
 	m.answerWaiting(false)
-	m.showStatus()
+	if m.failed != nil {
+		m.showStatus()
+	}
 }
 
 // commit makes durable what the group has changed so far, and the number that it has come to.
@@ -270,6 +283,7 @@ func (m *Master) onTick() {
 		return
 	}
 	m.tick++
+	m.feed.watchers.rest(time.Now())
 	m.expire(time.Now())
 	m.clones.Tick(&m.out.toClones)
 	for id, w := range m.writers {
@@ -335,9 +349,8 @@ func (m *Master) showStatus() {
 
 func (o *effects) reset() {
 	clear(o.reads)
-	clear(o.events)
 	clear(o.toClones)
 	clear(o.toWriters)
-	o.reads, o.events, o.toClones, o.toWriters = o.reads[:0], o.events[:0], o.toClones[:0], o.toWriters[:0]
+	o.reads, o.toClones, o.toWriters = o.reads[:0], o.toClones[:0], o.toWriters[:0]
 	o.input.Reset()
 }

@@ -116,9 +116,12 @@ func canonical(c command.Command) {
 	}
 }
 
+// heard tells whether anybody wants the commands that replay is given.
+func (m *Master) heard() bool { return m.clones.Keeps() }
+
 // replay gives a change its number and tells all clones about it.
 func (m *Master) replay(c command.Command) {
-	if !m.clones.Keeps() {
+	if !m.heard() {
 		m.clones.Produce(&m.out.toClones, nil)
 		return
 	}
@@ -137,11 +140,8 @@ func (m *Master) forgetDropped() {
 	}
 }
 
-// publish lets the outside see a committed batch: events first, then changes and acks.
+// publish lets clones see a committed group: changes, then acks.
 func (m *Master) publish() {
-	for _, e := range m.out.events {
-		m.bus.PublishLocal(m.eventTopic, e)
-	}
 	for i := 0; i < len(m.out.toClones); {
 		n := i
 		for n < len(m.out.toClones) && m.out.toClones[n].Kind == channel.Event && m.out.toClones[n].To.IsZero() {

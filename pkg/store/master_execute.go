@@ -3,6 +3,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -38,27 +39,54 @@ func (m *Master) execute(c command.Command) (ok bool, err error) {
 	return ok, m.failing(err)
 }
 
+// write carries out a write of this endpoint.
+func (m *Master) write(w *Write) (ok bool, err error) {
+	if w.kind != command.KindPut {
+		return m.execute(w.command(m.id))
+	}
+	if m.failed != nil {
+		return false, m.failed
+	}
+	expiry := command.After(w.expiry)
+	return true, m.failing(m.put(w.key, w.value, expiry, expiry, m.id))
+}
+
 // put stores an entry. shown is the expiry that clones and events get to see.
 func (m *Master) put(key, value data.Value, expiry, shown command.Expiry, publisher data.EntityID) error {
-	old, present, err := m.be.Get(key)
-	if err != nil {
-		return err
-	}
 	if m.maxEntry > 0 && key.BinarySize()+value.BinarySize() > m.maxEntry {
 		return ErrTooLarge
 	}
 	deadline := deadlineOf(expiry)
 	m.changed()
-	if err := m.be.Put(backend.Entry{Key: key, Value: value, Deadline: deadline}); err != nil {
+	if err := m.store(backend.Entry{Key: key, Value: value, Deadline: deadline}, shown, publisher); err != nil {
 		return err
 	}
 	m.deadlines.set(key, deadline)
-	if present {
-		m.event(updateEvent(m.name, key, old.Value, value, shown, publisher))
+	if m.heard() {
+		m.replay(&command.Put{Key: key, Value: value, Expiry: shown, Publisher: publisher})
 	} else {
-		m.event(insertEvent(m.name, key, value, shown, publisher))
+		m.clones.Produce(nil, nil)
 	}
-	m.replay(&command.Put{Key: key, Value: value, Expiry: shown, Publisher: publisher})
+	return nil
+}
+
+// store puts an entry into the backend, and the change into the feed if anybody wants it.
+func (m *Master) store(e backend.Entry, shown command.Expiry, publisher data.EntityID) error {
+	if !m.feed.wanted() {
+		return m.be.Put(e)
+	}
+	old, present, err := m.be.Get(e.Key)
+	if err == nil {
+		err = m.be.Put(e)
+	}
+	if err != nil {
+		return err
+	}
+	c := Change{Number: m.clones.Next(), Kind: ChangeInsert, Key: e.Key, New: e.Value, Expiry: shown, Publisher: publisher}
+	if present {
+		c.Kind, c.Old = ChangeUpdate, old.Value
+	}
+	m.feed.add(c)
 	return nil
 }
 
@@ -92,45 +120,71 @@ func (m *Master) modify(key, operand data.Value, expiry command.Expiry, publishe
 }
 
 func (m *Master) erase(c *command.Erase) error {
-	m.changed()
-	present, err := m.be.Erase(c.Key)
-	if err != nil || !present {
-		return err
+	present, err := m.remove(c.Key, ChangeErase, c.Publisher)
+	if err == nil && present {
+		m.deadlines.set(c.Key, backend.Never)
+		m.replay(c)
 	}
-	m.deadlines.set(c.Key, backend.Never)
-	m.event(eraseEvent(m.name, c.Key, c.Publisher))
-	m.replay(c)
-	return nil
+	return err
+}
+
+// remove takes an entry out of the backend, and tells the feed if it was there.
+func (m *Master) remove(key data.Value, kind ChangeKind, publisher data.EntityID) (present bool, err error) {
+	var old backend.Entry
+	if m.feed.watched {
+		if old, _, err = m.be.Get(key); err != nil {
+			return false, err
+		}
+	}
+	m.changed()
+	if present, err = m.be.Erase(key); present && err == nil {
+		m.feed.add(Change{Number: m.clones.Next(), Kind: kind, Key: key, Old: old.Value, Publisher: publisher})
+	}
+	return present, err
 }
 
 func (m *Master) clear(c *command.Clear) error {
-	keys, err := m.keys()
-	if err != nil {
-		return err
+	if m.feed.wanted() {
+		if err := m.announceClear(c.Publisher); err != nil {
+			return err
+		}
 	}
 	m.changed()
 	if err := m.be.Clear(); err != nil {
 		return err
 	}
 	m.deadlines.clear()
-	for _, key := range keys {
-		m.event(eraseEvent(m.name, key, c.Publisher))
-	}
 	m.replay(c)
+	return nil
+}
+
+// announceClear tells the feed of each key that a clear is about to remove, in ascending order.
+func (m *Master) announceClear(publisher data.EntityID) error {
+	content, err := m.snapshot()
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	number, first := m.clones.Next(), len(m.feed.changes)
+	for e, err := range content.Entries() {
+		if err != nil {
+			return err
+		}
+		m.feed.add(Change{Number: number, Kind: ChangeErase, Key: e.Key, Old: e.Value, Publisher: publisher})
+	}
+	slices.SortFunc(m.feed.changes[first:], func(a, b Change) int { return data.Compare(a.Key, b.Key) })
 	return nil
 }
 
 // expire removes what has lived long enough.
 func (m *Master) expire(now time.Time) {
 	for key, ok := m.deadlines.pop(now); ok; key, ok = m.deadlines.pop(now) {
-		m.changed()
-		present, err := m.be.Erase(key)
+		present, err := m.remove(key, ChangeExpire, m.id)
 		if err != nil {
 			m.fail(err)
 			return
 		}
 		if present {
-			m.event(expireEvent(m.name, key, m.id))
 			m.replay(&command.Expire{Key: key, Publisher: m.id})
 		}
 	}
@@ -140,17 +194,6 @@ func (m *Master) expire(now time.Time) {
 func (m *Master) changed() {
 	m.dirty = true
 	m.handshake.outdated()
-}
-
-func (m *Master) event(v data.Value) { m.out.events = append(m.out.events, v) }
-
-// keys are those of the content as it is now, in ascending order.
-func (m *Master) keys() ([]data.Value, error) {
-	s, err := m.snapshot()
-	if err != nil {
-		return nil, err
-	}
-	return keysOf(s)
 }
 
 // snapshot is the content as it is now, for which the group so far is committed.

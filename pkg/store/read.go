@@ -31,9 +31,13 @@ func (m *Master) read(r read) answer {
 	if m.failed != nil {
 		return answer{err: m.failed}
 	}
+	if r.kind == watchRequest {
+		return m.feed.watch(m.clones.Seq())
+	}
 	a := readFrom(m.be, r)
 	if r.kind == snapshotRequest && a.err == nil {
 		a.snapshot = m.snapshots.add(a.content, m.clones.Seq())
+		m.feed.watch(m.clones.Seq()) // somebody may want to know what comes after it
 	}
 	if errors.Is(a.err, code.BackendFailure) {
 		m.fail(a.err)

@@ -21,6 +21,7 @@ const (
 	indexRequest
 	sizeRequest
 	snapshotRequest
+	watchRequest
 	writeRequest
 	batchRequest
 	idleRequest
@@ -48,6 +49,9 @@ type answer struct {
 	// content is what snapshot reads.
 	content  backend.Snapshot
 	snapshot *Snapshot
+	// number is where the history is, watchers are those of the frontend.
+	number   uint64
+	watchers *watchers
 	err      error
 }
 

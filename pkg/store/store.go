@@ -50,6 +50,7 @@ const (
 	defaultHistoryBytes = 64 << 20
 	defaultQueueBytes   = 16 << 20
 	defaultEntryBytes   = 32 << 20
+	defaultWatchBytes   = 4 << 20
 )
 
 // newObject is a number for an entity of this endpoint. Numbers are random, so that an endpoint that keeps its ID over a restart does

@@ -58,7 +58,12 @@ func (w *Write) size() int { return w.key.BinarySize() + w.value.BinarySize() }
 
 // check refuses what no store takes. limit bounds the size; 0: not at all.
 func (w *Write) check(limit int) error {
-	if w.expiry < 0 || w.key.TooDeep() || w.value.TooDeep() || w.kind.Class() != command.Action {
+	switch w.kind {
+	case command.KindPut, command.KindPutUnique, command.KindErase, command.KindAdd, command.KindSubtract, command.KindClear:
+	default:
+		return code.InvalidData
+	}
+	if w.expiry < 0 || w.key.TooDeep() || w.value.TooDeep() {
 		return code.InvalidData
 	}
 	if limit > 0 && w.size() > limit {

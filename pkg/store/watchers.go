@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+)
+
+// restAfter is how long changes are recorded after the last watcher has gone, so that it may come back.
+const restAfter = time.Minute
+
+// watchers are who watches a store, and the ring of changes that they read. The frontend's goroutine adds changes; it looks at each
+// watcher of the keys that changed only, and wakes those that sleep.
+type watchers struct {
+	limit int
+	// recording belongs to the frontend's goroutine: somebody watches, or did so not long ago.
+	recording bool
+	// woken are the watchers that publish has to wake; it is the same goroutine's.
+	woken []*watcher
+
+	mu struct {
+		sync.Mutex
+		ring changeRing
+		// from is the number after which the ring has everything, until the last number that is in it.
+		from, until uint64
+		err         error // why nothing comes any more
+		lastSeen    time.Time
+		watchers    map[*watcher]struct{}
+		// all are those of everything.
+		all   map[*watcher]struct{}
+		byKey map[string][]*watcher
+		// byPrefix has the watchers of prefixes by the prefix's length; lengths are in ascending order.
+		byPrefix map[int]map[string][]*watcher
+		lengths  []int
+		scratch  []byte
+	}
+}
+
+// watcher is one that watches. Its fields belong to the lock of watchers.
+type watcher struct {
+	options WatchOptions
+	encoded string
+	wake    chan struct{}
+	// sleeping tells that the watcher has found nothing and waits to be woken.
+	sleeping bool
+	// next is the place in the ring from which a watcher of everything goes on; places are what others have before them.
+	next   uint64
+	places []uint64
+	err    error
+}
+
+func newWatchers(limit int) *watchers {
+	s := &watchers{limit: limit}
+	s.mu.watchers, s.mu.all = map[*watcher]struct{}{}, map[*watcher]struct{}{}
+	s.mu.byKey, s.mu.byPrefix = map[string][]*watcher{}, map[int]map[string][]*watcher{}
+	return s
+}
+
+// start begins to record, at the number that the store is at. The frontend's goroutine calls it between two groups.
+func (s *watchers) start(number uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.lastSeen = time.Now()
+	if !s.recording {
+		s.recording, s.mu.from, s.mu.until = true, number, number
+	}
+	s.mu.until = max(s.mu.until, number)
+}
+
+// restart forgets what is recorded: the store is at a number of another history. Whoever watches is told.
+func (s *watchers) restart(number uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.ring = changeRing{first: s.mu.ring.end()}
+	s.mu.from, s.mu.until = number, number
+	for w := range s.mu.watchers {
+		w.err = ErrHistoryGone
+		signal(w.wake)
+	}
+}
+
+// close tells all who watch that nothing more comes than what is there.
+func (s *watchers) close(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.err = err
+	for w := range s.mu.watchers {
+		signal(w.wake)
+	}
+}
+
+// rest stops recording when nobody has watched for some time. The frontend's goroutine calls it now and then.
+func (s *watchers) rest(now time.Time) {
+	if !s.recording {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.mu.watchers) > 0 {
+		s.mu.lastSeen = now
+	} else if now.Sub(s.mu.lastSeen) >= restAfter {
+		s.recording = false
+		s.mu.ring = changeRing{first: s.mu.ring.end()}
+	}
+}
+
+// publish adds the changes of a group and wakes who waits for them. number is where the store is now.
+func (s *watchers) publish(changes []Change, number uint64) {
+	s.mu.Lock()
+	for i := range changes {
+		place := s.mu.ring.push(&changes[i])
+		s.offer(&changes[i], place)
+	}
+	for s.mu.ring.bytes > s.limit {
+		s.mu.from = s.mu.ring.pop()
+	}
+	s.mu.until = number
+	if len(changes) > 0 {
+		for w := range s.mu.all {
+			s.rouse(w)
+		}
+	}
+	s.mu.Unlock()
+	for _, w := range s.woken {
+		signal(w.wake)
+	}
+	clear(s.woken)
+	s.woken = s.woken[:0]
+}
+
+// offer gives the place of a change to who watches its key.
+func (s *watchers) offer(c *Change, place uint64) {
+	if len(s.mu.byKey) > 0 {
+		s.mu.scratch = c.Key.AppendBinary(s.mu.scratch[:0])
+		s.offerTo(s.mu.byKey[string(s.mu.scratch)], c, place)
+	}
+	if len(s.mu.lengths) == 0 {
+		return
+	}
+	key, ok := c.Key.AsString()
+	if !ok {
+		return
+	}
+	for _, n := range s.mu.lengths {
+		if n > len(key) {
+			return
+		}
+		s.offerTo(s.mu.byPrefix[n][key[:n]], c, place)
+	}
+}
+
+func (s *watchers) offerTo(list []*watcher, c *Change, place uint64) {
+	for _, w := range list {
+		if w.err == nil && c.Number > w.options.After {
+			w.places = append(w.places, place)
+			s.limitPlaces(w)
+			s.rouse(w)
+		}
+	}
+}
+
+// limitPlaces ends a watcher whose next change has left the ring: what it has noted would grow for ever.
+func (s *watchers) limitPlaces(w *watcher) {
+	if w.places[0] < s.mu.ring.first {
+		w.places, w.err = nil, ErrHistoryGone
+	}
+}
+
+// rouse notes that a watcher has to be woken, if it sleeps.
+func (s *watchers) rouse(w *watcher) {
+	if w.sleeping {
+		w.sleeping = false
+		s.woken = append(s.woken, w)
+	}
+}
+
+// add begins to watch.
+func (s *watchers) add(o WatchOptions) (*watcher, error) {
+	w := &watcher{options: o, wake: make(chan struct{}, 1)}
+	if o.Key != nil {
+		w.encoded = string(o.Key.AppendBinary(nil))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.mu.err != nil:
+		return nil, s.mu.err
+	case o.After < s.mu.from || o.After > s.mu.until:
+		return nil, ErrHistoryGone
+	}
+	s.mu.watchers[w] = struct{}{}
+	w.next = s.mu.ring.after(o.After)
+	if o.Key == nil && o.Prefix == "" {
+		s.mu.all[w] = struct{}{}
+		return w, nil
+	}
+	for place := w.next; place < s.mu.ring.end(); place++ {
+		if s.mu.scratch = s.mu.ring.at(place).Key.AppendBinary(s.mu.scratch[:0]); w.wants(s.mu.ring.at(place).Key, s.mu.scratch) {
+			w.places = append(w.places, place)
+		}
+	}
+	s.register(w)
+	return w, nil
+}
+
+// wants tells whether a key is watched.
+func (w *watcher) wants(key data.Value, encoded []byte) bool {
+	if w.options.Key != nil {
+		return w.encoded == string(encoded)
+	}
+	text, ok := key.AsString()
+	return ok && strings.HasPrefix(text, w.options.Prefix)
+}
+
+// register makes a watcher of a key or a prefix be found by offer.
+func (s *watchers) register(w *watcher) {
+	if w.options.Key != nil {
+		s.mu.byKey[w.encoded] = append(s.mu.byKey[w.encoded], w)
+		return
+	}
+	n := len(w.options.Prefix)
+	if s.mu.byPrefix[n] == nil {
+		s.mu.byPrefix[n] = map[string][]*watcher{}
+		s.mu.lengths = append(s.mu.lengths, n)
+		slices.Sort(s.mu.lengths)
+	}
+	s.mu.byPrefix[n][w.options.Prefix] = append(s.mu.byPrefix[n][w.options.Prefix], w)
+}
+
+// remove ends watching.
+func (s *watchers) remove(w *watcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.mu.watchers, w)
+	s.mu.lastSeen = time.Now()
+	delete(s.mu.all, w)
+	if w.options.Key != nil {
+		without(s.mu.byKey, w.encoded, w)
+	} else if n := len(w.options.Prefix); n > 0 {
+		if without(s.mu.byPrefix[n], w.options.Prefix, w); len(s.mu.byPrefix[n]) == 0 {
+			delete(s.mu.byPrefix, n)
+			s.mu.lengths = slices.DeleteFunc(s.mu.lengths, func(m int) bool { return m == n })
+		}
+	}
+}
+
+// without takes a watcher out of a list in a map, and the list if it is empty then.
+func without(lists map[string][]*watcher, name string, w *watcher) {
+	i := slices.Index(lists[name], w)
+	if i < 0 {
+		return
+	}
+	if len(lists[name]) == 1 {
+		delete(lists, name)
+		return
+	}
+	lists[name] = slices.Delete(lists[name], i, i+1)
+}
+
+// take appends what comes next for a watcher, some changes at a time. None without an error means that it has to sleep.
+func (s *watchers) take(w *watcher, dst []Change) ([]Change, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	everything := w.encoded == "" && w.options.Prefix == ""
+	switch {
+	case w.err != nil:
+		return dst, w.err
+	case everything && w.next < s.mu.ring.first, len(w.places) > 0 && w.places[0] < s.mu.ring.first:
+		return dst, ErrHistoryGone
+	}
+	if everything {
+		end := min(s.mu.ring.end(), w.next+watchAtOnce)
+		for ; w.next < end; w.next++ {
+			if c := s.mu.ring.at(w.next); c.Number > w.options.After {
+				dst = append(dst, *c)
+			}
+		}
+	} else {
+		n := min(len(w.places), watchAtOnce)
+		for _, place := range w.places[:n] {
+			dst = append(dst, *s.mu.ring.at(place))
+		}
+		if w.places = w.places[n:]; len(w.places) == 0 {
+			w.places = nil
+		}
+	}
+	if len(dst) > 0 {
+		return dst, nil
+	}
+	w.sleeping = true
+	return dst, s.mu.err
+}
