@@ -115,14 +115,6 @@ func (c *Clone) answerRead(r read) answer {
 	return a
 }
 
-// keys are those of the content in ascending order.
-func (c *Clone) keys() []data.Value {
-	c.content.Commit()
-	content, _ := c.content.Snapshot()
-	keys, _ := keysOf(content)
-	return keys
-}
-
 // entries are those of the content as it is when they are asked for.
 func (c *Clone) entries() iter.Seq2[backend.Entry, error] {
 	return func(yield func(backend.Entry, error) bool) {

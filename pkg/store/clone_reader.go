@@ -113,6 +113,9 @@ func (c *Clone) attach(msg command.Message, body *command.AckClone) {
 	r.id, r.former, r.early, r.master, r.broken = msg.Receiver, data.EntityID{}, data.EntityID{}, msg.Sender, nil
 	r.heard, r.progressed, r.syncedAt, r.backwards = c.now, c.now, c.now, 0
 	c.log.Info("attached", "master", r.master.String(), "entries", body.State.Len(), "offset", body.Offset)
+	if body.Offset < c.number { // another history: its numbers say nothing about those before
+		c.feed.watchers.restart(body.Offset)
+	}
 	c.number = body.Offset
 	c.replace(body.State, msg.Sender)
 	c.readable = true

@@ -235,6 +235,14 @@ func TestCloneWatch(t *testing.T) {
 		must(t, m.Put(t.Context(), str("a"), integer(3), 0))
 		must(t, m.Erase(t.Context(), str("b")))
 		w.expect(t, "replayed", "2 update a 1->3; 3 erase b 2->nil")
+
+		f.setLoss(cut(f.buses[0])) // another master takes over; it has other numbers
+		time.Sleep(time.Second)
+		startMasterWith(t, f.join(), "s", str("a"), integer(4))
+		time.Sleep(10 * time.Second)
+		if got, err := w.take(); got != "" || !errors.Is(err, ErrHistoryGone) {
+			t.Errorf("another history: %q, %v", got, err)
+		}
 	})
 }
 
