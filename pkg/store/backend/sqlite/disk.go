@@ -15,20 +15,28 @@ const diskName = "brokermesh"
 
 func init() { vfs.Register(diskName, disk{vfs.Find("")}) }
 
-// disk is the system's file system, as the library has it, but for one thing: the name of a new file is brought to the disk with it. The
-// library syncs the file twice instead of its folder.
+// disk is the system's file system, as the library has it, but for two things, without which a power cut can take what was acknowledged. The
+// name of a new file is brought to the disk with the file (the library syncs the file twice instead of its folder). And so is the removal
+// of a file: a rollback journal that comes back would undo what it was for.
 type disk struct{ vfs.VFS }
 
 // OpenFilename opens a file.
 func (d disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	path := name.String()
+	inner, ok := d.VFS.(vfs.VFSFilename)
+	if !ok {
+		return d.Open(path, flags)
+	}
 	_, err := os.Lstat(path)
-	file, out, openErr := d.VFS.(vfs.VFSFilename).OpenFilename(name, flags)
+	file, out, openErr := inner.OpenFilename(name, flags)
 	if openErr != nil || path == "" || flags&vfs.OPEN_CREATE == 0 || err == nil {
 		return file, out, openErr
 	}
 	return &newFile{File: file, folder: filepath.Dir(path)}, out, nil
 }
+
+// Delete removes a file for good.
+func (d disk) Delete(name string, _ bool) error { return d.VFS.Delete(name, true) }
 
 // newFile is a file that was just made.
 type newFile struct {

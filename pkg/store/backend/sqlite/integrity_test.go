@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -164,6 +165,9 @@ func TestFlippedBit(t *testing.T) {
 		}
 	}
 	noticed := 0
+	if underRace {
+		bits = slices.DeleteFunc(bits, func(int) bool { return rng.IntN(5) > 0 })
+	}
 	for _, bit := range bits {
 		if flipped(t, path, whole, bit, want) {
 			noticed++

@@ -40,8 +40,9 @@ type Options struct {
 	// Log gets a line when the file was changed by another program, or was migrated. Nil: none.
 	Log *slog.Logger
 
-	// vfs names another file system than the package's own; for tests.
-	vfs string
+	// vfs names another file system than the package's own, cacheKiB is what SQLite keeps of the file in memory; for tests.
+	vfs      string
+	cacheKiB int
 }
 
 func (o *Options) validate() error {
@@ -63,6 +64,9 @@ func (o *Options) validate() error {
 	if o.vfs == "" {
 		o.vfs = diskName
 	}
+	if o.cacheKiB == 0 {
+		o.cacheKiB = cacheKiB
+	}
 	return nil
 }
 
@@ -75,7 +79,7 @@ func (o *Options) pragmas() []string {
 		out = append(out, "PRAGMA journal_mode = "+strings.ToUpper(string(o.JournalMode)))
 	}
 	return append(out,
-		fmt.Sprintf("PRAGMA cache_size = -%d", cacheKiB),
+		fmt.Sprintf("PRAGMA cache_size = -%d", o.cacheKiB),
 		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages),
 		fmt.Sprintf("PRAGMA journal_size_limit = %d", journalLimit),
 		"PRAGMA temp_store = MEMORY",
@@ -83,7 +87,7 @@ func (o *Options) pragmas() []string {
 }
 
 const (
-	// cacheKiB is what SQLite may keep of the file in memory.
+	// cacheKiB is what SQLite may keep of the file in memory, unless something else is said.
 	cacheKiB = 16 << 10
 	// checkpointPages is how long the write-ahead log gets before its pages go to the file.
 	checkpointPages = 4000

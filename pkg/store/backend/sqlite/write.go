@@ -24,10 +24,11 @@ type statements struct {
 	getMeta, eraseMeta                      *sqlite3.Stmt
 }
 
-// rows is a statement in two forms, for one row and for many.
+// rows is a statement in two forms, for one row and for many. The second is compiled when it is needed first.
 type rows struct {
-	one, many *sqlite3.Stmt
-	columns   int
+	columns             int
+	before, each, after string
+	one, many           *sqlite3.Stmt
 }
 
 const withSums = " FROM store s LEFT JOIN brokermesh_sums c ON c.chunk = s.rowid >> 6 WHERE "
@@ -56,23 +57,14 @@ func (b *Backend) prepare() error {
 			return err
 		}
 	}
-	for _, p := range []struct {
-		r                   *rows
-		columns             int
-		before, each, after string
-	}{
-		{&f.insert, 4, "INSERT INTO store(rowid, key, value, expiry) VALUES", "(?,?,?,?)", ""},
-		{&f.update, 4, "INSERT INTO store(rowid, key, value, expiry) VALUES", "(?,?,?,?)",
-			" ON CONFLICT(rowid) DO UPDATE SET value = excluded.value, expiry = excluded.expiry"},
-		{&f.erase, 1, "DELETE FROM store WHERE rowid IN (", "?", ")"},
-		{&f.putSums, 2, "REPLACE INTO brokermesh_sums(chunk, sums) VALUES", "(?,?)", ""},
-		{&f.putMeta, 3, "REPLACE INTO brokermesh_metas(name, value, sum) VALUES", "(?,?,?)", ""},
-	} {
-		p.r.columns = p.columns
-		if err := b.prepareOne(&p.r.one, p.before+p.each+p.after); err != nil {
-			return err
-		}
-		if err := b.prepareOne(&p.r.many, p.before+strings.Repeat(p.each+",", manyRows-1)+p.each+p.after); err != nil {
+	f.insert = rows{columns: 4, before: "INSERT INTO store(rowid, key, value, expiry) VALUES", each: "(?,?,?,?)"}
+	f.update = f.insert
+	f.update.after = " ON CONFLICT(rowid) DO UPDATE SET value = excluded.value, expiry = excluded.expiry"
+	f.erase = rows{columns: 1, before: "DELETE FROM store WHERE rowid IN (", each: "?", after: ")"}
+	f.putSums = rows{columns: 2, before: "REPLACE INTO brokermesh_sums(chunk, sums) VALUES", each: "(?,?)"}
+	f.putMeta = rows{columns: 3, before: "REPLACE INTO brokermesh_metas(name, value, sum) VALUES", each: "(?,?,?)"}
+	for _, r := range []*rows{&f.insert, &f.update, &f.erase, &f.putSums, &f.putMeta} {
+		if err := b.prepareOne(&r.one, r.before+r.each+r.after); err != nil {
 			return err
 		}
 	}
@@ -87,13 +79,19 @@ func (b *Backend) prepareOne(stmt **sqlite3.Stmt, sql string) (err error) {
 }
 
 // run writes n rows; fill binds the columns of the i-th, the first of which is number at.
-func (r *rows) run(n int, fill func(stmt *sqlite3.Stmt, at, i int) error) error {
+func (r *rows) run(n int, fill func(stmt *sqlite3.Stmt, at, i int) error) (err error) {
 	for i := 0; i < n; {
-		stmt, rows := r.one, 1
+		stmt, count := r.one, 1
 		if n-i >= manyRows {
-			stmt, rows = r.many, manyRows
+			if r.many == nil {
+				sql := r.before + strings.Repeat(r.each+",", manyRows-1) + r.each + r.after
+				if r.many, _, err = r.one.Conn().PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT); err != nil {
+					return err
+				}
+			}
+			stmt, count = r.many, manyRows
 		}
-		for k := range rows {
+		for k := range count {
 			if err := fill(stmt, k*r.columns+1, i+k); err != nil {
 				return err
 			}
@@ -101,7 +99,7 @@ func (r *rows) run(n int, fill func(stmt *sqlite3.Stmt, at, i int) error) error 
 		if err := stmt.Exec(); err != nil {
 			return err
 		}
-		i += rows
+		i += count
 	}
 	return nil
 }
