@@ -32,7 +32,7 @@ func withRemedy(err error) error {
 	remedy := "see what the cause says, then start the store again"
 	switch errors.As(err, &code); {
 	case errors.Is(err, ErrDamaged), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB):
-		remedy = "the file is damaged: put a backup in its place, or keep a copy and save what is readable with `brokerctl store export --file`"
+		remedy = "put a backup in its place, or keep a copy and save what is readable with `sqlite3 FILE .recover`"
 		if !errors.Is(err, ErrDamaged) {
 			err = fmt.Errorf("%w: %w", ErrDamaged, err)
 		}

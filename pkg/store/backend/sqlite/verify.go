@@ -53,7 +53,7 @@ func (b *Backend) verify(structure bool) error {
 	if found != want {
 		return b.damaged("%d metas with sum %x are listed, %d with sum %x are there", want.metas, want.metaSum, found.metas, found.metaSum)
 	}
-	b.file.state, b.file.next = want, got.next
+	b.file.state, b.file.next = want, max(b.file.next, got.next, 1)
 	return nil
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
-// Attach reads options as the reference's attach_master takes them (spec/stores.md 7.4). Options that it doesn't know are ignored. An error
+// ParseOptions reads options as the reference's attach_master takes them (spec/stores.md 7.4). Options that it doesn't know are ignored. An error
 // names the field that is missing, or has a wrong type or value.
-func Attach(options map[string]data.Value) (path string, o Options, err error) {
+func ParseOptions(options map[string]data.Value) (path string, o Options, err error) {
 	v, ok := options["path"]
 	if !ok {
 		return "", Options{}, errors.New("path is missing: it is required")
