@@ -61,6 +61,11 @@ type Clone struct {
 	reader  reader
 	writes  writes
 	feed    *feed
+	// known is which content the clone has, if its master said so.
+	known command.Position
+	// adopting is the other history that somebody wants, and adopters who waits for it.
+	adopting command.History
+	adopters []*request
 }
 
 // waitingRead is a read that waits for the first content.
@@ -146,8 +151,10 @@ func (c *Clone) run() {
 	c.end()
 }
 
-// seek asks all masters of the name for a snapshot.
-func (c *Clone) seek() { c.sendNack([]uint64{0}) }
+// seek asks all masters of the name to be attached, and tells those of our kind what the clone has already.
+func (c *Clone) seek() {
+	c.send(command.Message{Sender: c.reader.id, Body: &command.Nack{Seqs: []uint64{0}}, Trailer: c.seekTrailer()}, data.EndpointID{})
+}
 
 func (c *Clone) onTick() {
 	var out channel.Output[command.Command]
@@ -213,7 +220,7 @@ func (c *Clone) end() {
 	for _, w := range c.waiting {
 		w.req.answer(answer{err: code.ShuttingDown})
 	}
-	for _, req := range c.idlers {
+	for _, req := range append(c.idlers, c.adopters...) {
 		req.answer(answer{err: code.ShuttingDown})
 	}
 	c.writes.end()
@@ -230,6 +237,8 @@ func (c *Clone) handle(it *item) {
 		it.pending.resolve(false, ErrNotSupported)
 	case it.kind == idleRequest:
 		c.idlers = append(c.idlers, it.req)
+	case it.kind == adoptRequest:
+		c.adopt(it.req)
 	default:
 		c.reads = append(c.reads, it.req)
 	}
@@ -245,6 +254,7 @@ func (c *Clone) showStatus() {
 	size := c.content.Size()
 	s.Entries, s.Bytes = size.Entries, size.Bytes
 	s.Sequence, s.Lag = c.reader.consumer.Applied(), c.reader.consumer.Lag()
+	s.History, s.Epoch = HistoryID(c.known.History), c.known.Epoch
 	s.SyncedAt, s.Err = c.reader.syncedAt, c.reader.broken
 	s.WritesWaiting, s.WritesUnknown = c.writes.waitingCount(), c.writes.unknown
 	switch {
@@ -252,6 +262,8 @@ func (c *Clone) showStatus() {
 		s.State = StateBroken
 	case !c.readable:
 		s.State = StateAttaching
+	case !s.NewHistory.IsZero():
+		s.State = StateStale
 	case c.opt.StaleAfter > 0 && c.now.Sub(c.reader.syncedAt) > c.opt.StaleAfter:
 		s.State = StateStale
 	case c.reader.master.IsZero():

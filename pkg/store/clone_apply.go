@@ -47,7 +47,7 @@ func (c *Clone) execute(body command.Command) {
 
 func (c *Clone) put(body *command.Put) {
 	old, present, _ := c.content.Get(body.Key)
-	c.content.Put(backend.Entry{Key: body.Key, Value: body.Value, Deadline: backend.Never})
+	c.content.Put(backend.Entry{Key: body.Key, Value: body.Value, Deadline: deadlineIn(c.now, body.Expiry)})
 	change := Change{Kind: ChangeInsert, Key: body.Key, New: body.Value, Expiry: body.Expiry, Publisher: body.Publisher}
 	if present {
 		change.Kind, change.Old = ChangeUpdate, old.Value
@@ -76,13 +76,23 @@ func (c *Clone) changed(change Change) {
 	c.feed.add(change)
 }
 
-// replace makes a snapshot the content, and raises events for what differs. Of keys that a snapshot holds twice the later counts.
-func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
-	before := c.content
-	c.content = memory.New()
+// replace makes a snapshot the content. Of keys that a snapshot holds twice the later counts.
+func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID, number uint64) {
+	content := memory.New()
 	for key, value := range snapshot.Entries() {
-		c.content.Put(backend.Entry{Key: data.Canonical(key), Value: data.Canonical(value), Deadline: backend.Never})
+		content.Put(backend.Entry{Key: data.Canonical(key), Value: data.Canonical(value), Deadline: backend.Never})
 	}
+	c.swap(content, master, number, false)
+}
+
+// swap replaces the content by that of a number, of another history or of the same, and raises events for what differs.
+func (c *Clone) swap(content *memory.Backend, master data.EntityID, number uint64, other bool) {
+	if other || number < c.number { // the numbers say nothing about those before
+		c.feed.watchers.restart(number)
+	}
+	c.number = number
+	before := c.content
+	c.content = content
 	for e := range c.entries() {
 		switch old, present, _ := before.Get(e.Key); {
 		case !present:
@@ -92,9 +102,9 @@ func (c *Clone) replace(snapshot command.Snapshot, master data.EntityID) {
 		}
 	}
 	before.Commit()
-	content, _ := before.Snapshot()
-	defer content.Close()
-	for e := range content.Entries() {
+	gone, _ := before.Snapshot()
+	defer gone.Close()
+	for e := range gone.Entries() {
 		if _, present, _ := c.content.Get(e.Key); !present {
 			c.changed(Change{Kind: ChangeErase, Key: e.Key, Old: e.Value, Publisher: master})
 		}

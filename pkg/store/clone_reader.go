@@ -32,6 +32,9 @@ type reader struct {
 	// master is whom the clone follows, nobody while it looks for one. early is whose events it keeps while it looks: the first's.
 	master, early data.EntityID
 	consumer      *channel.Consumer[command.Command]
+	// extended tells that the master is of our kind, incoming is its snapshot on its way.
+	extended bool
+	incoming *incoming
 	// heard is when the master last spoke, progressed when something of it was applied or nothing was missing, syncedAt when the
 	// clone last knew that it has everything.
 	heard, progressed, syncedAt time.Time
@@ -51,7 +54,7 @@ func (c *Clone) receive(payload []byte) {
 		c.malformed(payload, err)
 		return
 	}
-	if c.toWriter(msg) {
+	if c.toWriter(msg) || c.fromOwn(msg, len(payload)) {
 		return
 	}
 	r := &c.reader
@@ -104,23 +107,25 @@ func (c *Clone) beforeHandshake(msg command.Message, size int) {
 	}
 }
 
-// attach begins to follow the sender of a handshake: snapshot first, then the events that came early, then the writes.
+// attach takes a handshake with all of the content, as masters of C++ Broker send it.
 func (c *Clone) attach(msg command.Message, body *command.AckClone) {
+	c.log.Info("attached", "master", msg.Sender.String(), "entries", body.State.Len(), "offset", body.Offset)
+	c.known, c.reader.extended = command.Position{}, false
+	c.replace(body.State, msg.Sender, body.Offset)
+	c.attached(msg.Sender, msg.Receiver, body.Offset, body.Interval)
+}
+
+// attached begins to follow a master whose content is there: first the events that came early, then the writes.
+func (c *Clone) attached(master, own data.EntityID, offset uint64, interval uint16) {
 	r := &c.reader
-	if r.early != msg.Sender {
+	if r.early != master {
 		r.consumer = channel.NewConsumer[command.Command](channel.ConsumerOptions{})
 	}
-	r.id, r.former, r.early, r.master, r.broken = msg.Receiver, data.EntityID{}, data.EntityID{}, msg.Sender, nil
+	r.id, r.former, r.early, r.master, r.broken, r.incoming = own, data.EntityID{}, data.EntityID{}, master, nil, nil
 	r.heard, r.progressed, r.syncedAt, r.backwards = c.now, c.now, c.now, 0
-	c.log.Info("attached", "master", r.master.String(), "entries", body.State.Len(), "offset", body.Offset)
-	if body.Offset < c.number { // another history: its numbers say nothing about those before
-		c.feed.watchers.restart(body.Offset)
-	}
-	c.number = body.Offset
-	c.replace(body.State, msg.Sender)
 	c.readable = true
 	var out channel.Output[command.Command]
-	r.consumer.Handshake(&out, body.Offset, body.Interval)
+	r.consumer.Handshake(&out, offset, interval)
 	r.applied = r.consumer.Applied()
 	c.apply(out)
 	if !r.master.IsZero() {
@@ -135,6 +140,9 @@ func (c *Clone) fromMaster(msg command.Message, size int) {
 	switch body := msg.Body.(type) {
 	case *command.Keepalive:
 		if msg.Receiver.IsZero() || msg.Receiver == r.id {
+			if c.heardFrom(msg.Trailer); r.master.IsZero() {
+				return
+			}
 			r.consumer.Heartbeat(body.Seq)
 			c.watchNumber(body.Seq)
 		}
@@ -147,10 +155,7 @@ func (c *Clone) fromMaster(msg command.Message, size int) {
 			r.consumer.Event(&out, msg.Seq, body, size)
 		}
 	}
-	c.apply(out)
-	if !r.master.IsZero() && r.consumer.Idle() {
-		r.syncedAt = c.now
-	}
+	c.applied(out)
 }
 
 // watchNumber notices a master that keeps its identity but began to count anew: its numbers are below what the clone has.
@@ -212,19 +217,26 @@ func (c *Clone) resync(why string, keepWrites bool) {
 	*r = next
 }
 
-// read sends what the consumer has to say.
+// read sends what the consumer has to say. While a snapshot is on its way it asks for no other.
 func (c *Clone) read(messages []channel.Message) {
 	r := &c.reader
 	for _, msg := range messages {
-		if msg.Kind == channel.Nack {
+		switch {
+		case msg.Kind != channel.Nack:
+			ack := command.Message{Sender: r.id, Receiver: r.master, Body: &command.CumulativeAck{Seq: msg.Seq}}
+			if r.extended {
+				ack.Trailer = &command.Trailer{Features: features, Run: c.known.Run}
+			}
+			c.send(ack, r.master.Endpoint)
+		case !r.master.IsZero():
 			c.sendNack(msg.Seqs)
-		} else {
-			c.send(command.Message{Sender: r.id, Receiver: r.master, Body: &command.CumulativeAck{Seq: msg.Seq}}, r.master.Endpoint)
+		case r.incoming == nil || c.now.Sub(r.incoming.heard) >= transferSilence:
+			c.seek()
 		}
 	}
 }
 
-// sendNack asks the master, or all there are if none is known.
+// sendNack asks the master for what is missing.
 func (c *Clone) sendNack(seqs []uint64) {
 	r := &c.reader
 	c.send(command.Message{Sender: r.id, Receiver: r.master, Body: &command.Nack{Seqs: seqs}}, r.master.Endpoint)

@@ -298,7 +298,17 @@ func TestNewMaster(t *testing.T) {
 				second := startMaster(t, mbus, "s")
 				must(t, second.Put(ctx, str("k"), integer(2), 0))
 				pass(5 * time.Second)
+				if s := expectState(t, "another history", c, StateStale); s.NewHistory != second.Status().History || s.History != first.Status().History {
+					t.Errorf("%+v", s)
+				}
+				if got := get(t, c, "k"); got != "1" {
+					t.Errorf("before anybody wants the new history, k is %s", got)
+				}
+				must(t, c.Adopt(ctx))
 				must(t, c.AwaitIdle(ctx))
+				if err := c.Adopt(ctx); !errors.Is(err, ErrNoNewHistory) {
+					t.Errorf("adopted twice: %v", err)
+				}
 				if got := get(t, c, "k"); got != "2" || c.reader.master != second.ID() {
 					t.Errorf("k is %s, the clone follows %v", got, c.reader.master)
 				}

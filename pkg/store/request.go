@@ -25,6 +25,7 @@ const (
 	writeRequest
 	batchRequest
 	idleRequest
+	adoptRequest
 )
 
 // read is what a caller wants to know.

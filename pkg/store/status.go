@@ -60,6 +60,9 @@ type Status struct {
 	// History is the history that the store is at, and Epoch how often it has changed masters; unknown of foreign masters.
 	History HistoryID
 	Epoch   uint64
+	// NewHistory is another history that a clone's master has by now, zero if there is none. The clone keeps the old content, as stale,
+	// until somebody calls Adopt.
+	NewHistory HistoryID
 	// Sequence is the newest number of the channel to clones: at a master the last one used, at a clone the last one applied. Lag is
 	// how many more a clone knows to exist.
 	Sequence, Lag uint64
