@@ -5,6 +5,7 @@ package store
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,15 +17,28 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/store/command"
 )
 
-// counted counts the commands on a fabric by their kind.
-func counted(f *fabric) map[command.Kind]int {
-	n := map[command.Kind]int{}
+// tally counts the commands on a fabric by their kind.
+type tally struct {
+	mu sync.Mutex
+	n  map[command.Kind]int
+}
+
+func counted(f *fabric) *tally {
+	c := &tally{n: map[command.Kind]int{}}
 	f.setLoss(func(_, _ *fakeBus, payload []byte) bool {
 		kind, _, _, _ := command.Peek(payload)
-		n[kind]++
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.n[kind]++
 		return false
 	})
-	return n
+	return c
+}
+
+func (c *tally) of(kind command.Kind) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n[kind]
 }
 
 // same checks that a clone has what the master has.
@@ -63,8 +77,8 @@ func TestSnapshotInParts(t *testing.T) {
 			must(t, m.Put(t.Context(), data.Count(uint64(i)), str("changed"), 0))
 		}
 		same(t, m, c)
-		if parts := n[command.KindSnapshotPart]; parts < 12 || parts > 14 || n[command.KindSnapshotBegin] != 1 || n[command.KindAckClone] > 0 {
-			t.Errorf("%d parts: %v", parts, n)
+		if parts := n.of(command.KindSnapshotPart); parts < 12 || parts > 14 || n.of(command.KindSnapshotBegin) != 1 || n.of(command.KindAckClone) > 0 {
+			t.Errorf("%d parts: %v", parts, n.n)
 		}
 		e, ok, _ := c.content.Get(str("soon"))
 		if left := time.Until(time.Unix(0, int64(e.Deadline))); !ok || left > time.Hour || left < time.Hour-time.Minute {
@@ -113,8 +127,8 @@ func TestResume(t *testing.T) {
 				n := counted(f)
 				pass(5 * time.Second)
 				same(t, m, c)
-				if n[command.KindResume] != tt.resumes || n[command.KindSnapshotBegin] != tt.begins {
-					t.Errorf("%v", n)
+				if n.of(command.KindResume) != tt.resumes || n.of(command.KindSnapshotBegin) != tt.begins {
+					t.Errorf("%v", n.n)
 				}
 			})
 		})
@@ -152,8 +166,8 @@ func TestMasterOfKindRestarts(t *testing.T) {
 				}
 				pass(3 * time.Second)
 				same(t, m, c)
-				if wanted := map[bool]command.Kind{false: command.KindResume, true: command.KindSnapshotBegin}[lost]; n[wanted] != 1 || n[command.KindResume]+n[command.KindSnapshotBegin] != 1 {
-					t.Errorf("%v", n)
+				if wanted := map[bool]command.Kind{false: command.KindResume, true: command.KindSnapshotBegin}[lost]; n.of(wanted) != 1 || n.of(command.KindResume)+n.of(command.KindSnapshotBegin) != 1 {
+					t.Errorf("%v", n.n)
 				}
 			})
 		})
