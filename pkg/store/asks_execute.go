@@ -133,7 +133,7 @@ func (a *asks) read(asker data.EntityID, op operation, ask *command.Ask) ([]data
 		}
 		return a.open(asker, ask.Number)
 	case opStat:
-		text, err := json.Marshal(reportOf(a.board.Status(), a.id))
+		text, err := json.Marshal(ReportOf(a.board.Status(), a.id))
 		return []data.Value{data.String(string(text))}, err
 	case opGet:
 		key := in.value()

@@ -13,10 +13,11 @@ type Report struct {
 	// ID is who reports. It is the identity to ask, not that of a clone in the channels.
 	ID data.EntityID `json:"-"`
 	// Name is the store's; Role master or clone; State one of the names of State.
-	Name  string    `json:"name"`
-	Role  string    `json:"role"`
-	State string    `json:"state"`
-	Since time.Time `json:"since"`
+	Name  string `json:"name"`
+	Role  string `json:"role"`
+	State string `json:"state"`
+	// For is how long it has been in the state.
+	For time.Duration `json:"forNanoseconds"`
 	// History and Epoch tell which history this is, Number how far the frontend is in it, Lag how many more a clone knows of.
 	History string `json:"history,omitempty"`
 	Epoch   uint64 `json:"epoch,omitempty"`
@@ -43,15 +44,18 @@ type Report struct {
 	Malformed     uint64 `json:"malformed,omitempty"`
 }
 
-// reportOf is a status as it travels.
-func reportOf(s Status, id data.EntityID) Report {
+// ReportOf is a status as it travels.
+func ReportOf(s Status, id data.EntityID) Report {
 	r := Report{
-		ID: id, Name: s.Name, Role: s.Role.String(), State: s.State.String(), Since: s.Since.Round(0),
+		ID: id, Name: s.Name, Role: s.Role.String(), State: s.State.String(), For: time.Since(s.Since),
 		Number: s.Sequence, Lag: s.Lag, Entries: s.Entries, Bytes: s.Bytes, Clones: s.Clones,
 		WritesWaiting: s.WritesWaiting, WritesUnknown: s.WritesUnknown, Wraps: s.Wraps, Dropped: s.Dropped, Malformed: s.Malformed,
 	}
 	if s.Role == RoleClone && !s.SyncedAt.IsZero() {
 		r.Age = time.Since(s.SyncedAt)
+	}
+	if !s.History.IsZero() {
+		r.History, r.Epoch = s.History.String(), s.Epoch
 	}
 	if s.Err != nil {
 		r.Error = s.Err.Error()

@@ -126,3 +126,8 @@ func parseChecksums(values []data.Value) (c Checksums, err error) {
 	}
 	return c, in.err
 }
+
+// BucketOf is the bucket of a key among so many, as Checksums and Scan count them.
+func BucketOf(key data.Value, buckets int) int {
+	return int(bucketOf(data.Canonical(key).AppendBinary(nil), uint64(buckets)))
+}

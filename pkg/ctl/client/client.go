@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package client is what brokerctl's sub, pub and store commands do, and how
+// Package client is what brokerctl's sub and pub commands do, and how
 // all commands reach a mesh: each makes an endpoint that forwards nothing,
 // peers it with one node, does its work and lets go with the goodbye of the
 // protocol. They use the public API of the engine and nothing else.

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -17,13 +16,10 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
-	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/pki"
-	"github.com/brokermesh/brokermesh/pkg/store"
-	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
 )
 
 // patience bounds every wait of these tests.
@@ -145,42 +141,6 @@ func TestSubscribe(t *testing.T) {
 	}
 	if err := <-l.done; err == nil || ctl.Code(err) != ctl.ExitFailure {
 		t.Errorf("the node is gone: %v", err)
-	}
-}
-
-func TestStore(t *testing.T) {
-	e, o := newNode(t, nil)
-	master, err := store.NewMaster(e, "known", memory.New(), store.MasterOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := master.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, entry := range [][2]string{{"b", "2"}, {"1.2.3.4", "{x, y}"}, {"b", "3"}} {
-		if err := Put(t.Context(), o, "known", entry[0], entry[1], 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if v, err := master.Get(t.Context(), data.String("b")); err != nil || !data.Equal(v, data.Count(3)) {
-		t.Errorf("the master has %v, %v", v, err)
-	}
-	var out bytes.Buffer
-	if err := Keys(t.Context(), o, "known", &out); err != nil || out.String() != "b\n1.2.3.4\n" {
-		t.Errorf("keys %q, %v", &out, err)
-	}
-	out.Reset()
-	if err := Get(t.Context(), o, "known", "1.2.3.4", &out); err != nil || out.String() != "{x, y}\n" {
-		t.Errorf("value %q, %v", &out, err)
-	}
-	if err := Get(t.Context(), o, "known", "absent", &out); !errors.Is(err, code.NoSuchKey) || ctl.Code(err) != ctl.ExitFailure {
-		t.Errorf("a key that isn't there: %v", err)
-	}
-	o.Timeout = 200 * time.Millisecond
-	if err := Get(t.Context(), o, "nosuch", "b", &out); ctl.Code(err) != ctl.ExitTimeout {
-		t.Errorf("a store that isn't there: %v", err)
 	}
 }
 

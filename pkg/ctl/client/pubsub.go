@@ -88,7 +88,7 @@ func printMessages(ctx context.Context, s Session, subscriber *broker.Subscriber
 			continue
 		}
 		n++
-		if _, err := fmt.Fprintf(lines, "%s %s\n", m.Topic, o.format(m.Value)); err != nil {
+		if _, err := fmt.Fprintf(lines, "%s %s\n", m.Topic, o.Format(m.Value)); err != nil {
 			return err
 		}
 	}

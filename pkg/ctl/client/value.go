@@ -27,8 +27,8 @@ func (o Options) Parse(what, text string) (data.Value, error) {
 	return v, nil
 }
 
-// format is a value as it is printed.
-func (o Options) format(v data.Value) string {
+// Format is a value as it is printed.
+func (o Options) Format(v data.Value) string {
 	if o.Text {
 		return v.String()
 	}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/ctl/storetool"
+)
+
+const storeReach = "(--peer HOST:PORT (--tls-dir DIR | --plain | --anonymous) | --file PATH)"
+
+func newStore() *cobra.Command {
+	cmd := newGroup("store", "Read, write, copy and compare stores",
+		`NAME is the store's name as programs attach it. --peer may be any node of the mesh: it
+knows the way to the master, and the entries stay there. A master of C++ Broker answers
+no questions; then --peer has to be the endpoint that holds it, all of the store is
+copied first, and standard error says so.
+
+With --file PATH instead of --peer and NAME, the commands work on a database that no
+node has open: an SQLite file, also one of C++ Broker, or the folder of a Pebble
+database. It is opened exclusively and brought to the present version. What is written
+to it takes numbers of the store's history, so that clones get it later.
+
+--timeout bounds each answer.
+
+`+textForms)
+	cmd.AddCommand(newStoreList(), newStoreGet(), newStorePut(), newStoreRemove(), newStoreKeys(), newStoreStat())
+	cmd.AddCommand(newStoreExport(), newStoreImport(), newStoreVerify(), newStoreDiff(), newStoreCompact())
+	return cmd
+}
+
+// storeFlags are those that all store commands have.
+type storeFlags struct {
+	storetool.Options
+	format format
+}
+
+func (s *storeFlags) add(cmd *cobra.Command, withFile, withValues bool) {
+	reach(cmd, &s.Options.Options)
+	s.format.flag(cmd)
+	if withValues {
+		values(cmd, &s.Options.Options)
+	}
+	if withFile {
+		cmd.Flags().StringVar(&s.File, "file", "", "work on the database at `PATH` instead of a mesh")
+		_ = cmd.MarkFlagFilename("file")
+	}
+}
+
+// begin reads what is the same for all, and takes NAME from the arguments.
+func (s *storeFlags) begin(cmd *cobra.Command, args []string, operands int, most bool) ([]string, error) {
+	var err error
+	if s.JSON, err = s.format.json(); err != nil {
+		return nil, err
+	}
+	s.Out, s.Notes = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if terminalOf(s.Notes) != nil {
+		s.Progress = s.Notes
+	}
+	if s.File == "" && len(args) > 0 {
+		s.Name, args = args[0], args[1:]
+	} else if s.File == "" {
+		return nil, ctl.BadInput(errors.New("NAME is missing"))
+	}
+	if len(args) < operands || len(args) > operands && !most {
+		what := "after NAME"
+		if s.File != "" {
+			what = "(--file takes no NAME)"
+		}
+		return nil, ctl.BadInput(fmt.Errorf("%d arguments %s: wanted: %d", len(args), what, operands))
+	}
+	return args, nil
+}
+
+func newStoreList() *cobra.Command {
+	var s storeFlags
+	cmd := &cobra.Command{
+		Use:   "ls " + reachUse,
+		Short: "List the stores of the mesh: who has the master, who clones",
+		Args:  cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			if _, err := s.begin(cmd, []string{""}, 0, false); err != nil {
+				return err
+			}
+			return storetool.List(cmd.Context(), s.Options)
+		}),
+	}
+	s.add(cmd, false, false)
+	return cmd
+}
+
+func newStoreGet() *cobra.Command {
+	var s storeFlags
+	cmd := &cobra.Command{
+		Use:   "get [NAME] KEY " + storeReach,
+		Short: "Print the value of a key",
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			args, err := s.begin(cmd, args, 1, false)
+			if err != nil {
+				return err
+			}
+			return storetool.Get(cmd.Context(), s.Options, args[0])
+		}),
+	}
+	s.add(cmd, true, true)
+	return cmd
+}
+
+func newStorePut() *cobra.Command {
+	var s storeFlags
+	var p storetool.PutOptions
+	cmd := &cobra.Command{
+		Use:   "put [NAME] KEY VALUE " + storeReach,
+		Short: "Set the value of a key",
+		Long: `Set the value of a key, and end when the master has it on disk, or in memory if it is
+one without. If the answer is lost on the way, the command says that the outcome is
+unknown; nothing is done twice.`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			args, err := s.begin(cmd, args, 2, false)
+			if err != nil {
+				return err
+			}
+			return storetool.Put(cmd.Context(), s.Options, args[0], args[1], p)
+		}),
+	}
+	s.add(cmd, true, true)
+	cmd.Flags().DurationVar(&p.Expiry, "expiry", 0, "forget the entry after this time")
+	cmd.Flags().BoolVar(&p.Unique, "unique", false, "only if the key holds nothing; else exit with 1")
+	return cmd
+}
+
+func newStoreRemove() *cobra.Command {
+	var s storeFlags
+	cmd := &cobra.Command{
+		Use:   "rm [NAME] KEY... " + storeReach,
+		Short: "Remove keys",
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			args, err := s.begin(cmd, args, 1, true)
+			if err != nil {
+				return err
+			}
+			return storetool.Remove(cmd.Context(), s.Options, args)
+		}),
+	}
+	s.add(cmd, true, true)
+	return cmd
+}
+
+func newStoreKeys() *cobra.Command {
+	var s storeFlags
+	var unsorted bool
+	cmd := &cobra.Command{
+		Use:   "keys [NAME] " + storeReach,
+		Short: "Print all keys, one a line",
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if _, err := s.begin(cmd, args, 0, false); err != nil {
+				return err
+			}
+			return storetool.Keys(cmd.Context(), s.Options, unsorted)
+		}),
+	}
+	s.add(cmd, true, true)
+	cmd.Flags().BoolVar(&unsorted, "unsorted", false, "print them as they come, without collecting them first")
+	return cmd
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/brokermesh/brokermesh/pkg/ctl/storetool"
+)
+
+const exportLines = `Each line is {"key": KEY, "value": VALUE, "expires": TIME} with keys and values as in the
+WebSocket protocol: {"@data-type":"count","data":42}; expires is missing for what stays.
+The first line of an export is {"brokermeshStore":1,"store":NAME}.`
+
+func newStoreStat() *cobra.Command {
+	var s storeFlags
+	cmd := &cobra.Command{
+		Use:   "stat [NAME] " + storeReach,
+		Short: "Show how the master and the clones of a store are",
+		Long: `Ask the master of a store and its clones, and show their states, how far they are in
+the store's history, by how much each clone lags and how old its content may be. Clones
+of C++ Broker answer nothing: CLONES of the master counts them.`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if _, err := s.begin(cmd, args, 0, false); err != nil {
+				return err
+			}
+			return storetool.Stat(cmd.Context(), s.Options)
+		}),
+	}
+	s.add(cmd, true, false)
+	return cmd
+}
+
+func newStoreExport() *cobra.Command {
+	var s storeFlags
+	var x storetool.ExportOptions
+	cmd := &cobra.Command{
+		Use:   "export [NAME] " + storeReach,
+		Short: "Write all entries as JSON lines",
+		Long: `Write all entries as they are at one moment; writers are not held up meanwhile.
+
+` + exportLines,
+		Example: `  brokerctl store export known --to known.jsonl --peer 127.0.0.1:9999 --plain
+  brokerctl store export --file known.sqlite > known.jsonl`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if _, err := s.begin(cmd, args, 0, false); err != nil {
+				return err
+			}
+			return storetool.Export(cmd.Context(), s.Options, x)
+		}),
+	}
+	s.add(cmd, true, false)
+	cmd.Flags().StringVar(&x.To, "to", "", "write `FILE`, which must not exist, instead of standard output")
+	cmd.Flags().BoolVar(&x.Resume, "resume", false, "go on with FILE: keep what it has, append what it lacks")
+	_ = cmd.MarkFlagFilename("to")
+	return cmd
+}
+
+func newStoreImport() *cobra.Command {
+	var s storeFlags
+	var m storetool.ImportOptions
+	cmd := &cobra.Command{
+		Use:   "import [NAME] " + storeReach,
+		Short: "Put the entries of JSON lines",
+		Long: `Put all entries of an export; what has expired meanwhile is left out, other keys of the
+store stay. To import again changes nothing, and an import that failed can go on at the
+line that it names.
+
+` + exportLines,
+		Example: `  brokerctl store import known --from known.jsonl --peer 127.0.0.1:9999 --plain
+  brokerctl store import --file known.db --backend pebble < known.jsonl`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if _, err := s.begin(cmd, args, 0, false); err != nil {
+				return err
+			}
+			m.In = cmd.InOrStdin()
+			return storetool.Import(cmd.Context(), s.Options, m)
+		}),
+	}
+	s.add(cmd, true, false)
+	cmd.Flags().StringVar(&m.From, "from", "", "read `FILE` instead of standard input")
+	cmd.Flags().IntVar(&m.FromLine, "from-line", 1, "begin with this line")
+	cmd.Flags().StringVar(&s.Backend, "backend", "", "make --file if it isn't there: `KIND` is sqlite or pebble")
+	_ = cmd.MarkFlagFilename("from")
+	return cmd
+}
+
+func newStoreVerify() *cobra.Command {
+	var s storeFlags
+	cmd := &cobra.Command{
+		Use:   "verify [NAME] " + storeReach,
+		Short: "Compare the clones of a store with its master, or check a database",
+		Long: `Compare checksums of ranges at the master and at every clone, and exit with 1 if one is
+not equal. Nobody is held up, and what is on its way to a clone is no difference: ranges
+that differ are looked at again. With --file, read everything in a database, whose
+checksums are verified on the way.`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if _, err := s.begin(cmd, args, 0, false); err != nil {
+				return err
+			}
+			return storetool.Verify(cmd.Context(), s.Options, false, false)
+		}),
+	}
+	s.add(cmd, true, false)
+	return cmd
+}
+
+func newStoreDiff() *cobra.Command {
+	var s storeFlags
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "diff NAME " + reachUse,
+		Short: "Name the keys in which clones differ from their master",
+		Long: `Compare as verify does, and print a line for each key that differs: < if only the master
+has it, > if only the clone, and ! if the values differ.`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if _, err := s.begin(cmd, args, 0, false); err != nil {
+				return err
+			}
+			return storetool.Verify(cmd.Context(), s.Options, true, verbose)
+		}),
+	}
+	s.add(cmd, false, true)
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the values, too")
+	return cmd
+}
+
+func newStoreCompact() *cobra.Command {
+	var s storeFlags
+	cmd := &cobra.Command{
+		Use:   "compact --file PATH",
+		Short: "Make a database as small as it can be",
+		Args:  cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			if _, err := s.begin(cmd, []string{""}, 0, true); err != nil {
+				return err
+			}
+			return storetool.Compact(cmd.Context(), s.Options)
+		}),
+	}
+	s.format = "text"
+	cmd.Flags().StringVar(&s.File, "file", "", "the database at `PATH`, which no node has open")
+	_ = cmd.MarkFlagFilename("file")
+	return cmd
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storetool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/ctl/table"
+	"github.com/brokermesh/brokermesh/pkg/store"
+)
+
+// Comparing.
+const (
+	// bucketEntries is how many entries a bucket shall have, about.
+	bucketEntries = 64
+	minBuckets    = 256
+	maxBuckets    = 1 << 16
+	// rounds is how often keys that differ are looked at again while the store
+	// changes, with settle between.
+	rounds = 10
+	settle = 300 * time.Millisecond
+)
+
+// ErrDiffer: a clone's content is not its master's.
+var ErrDiffer = errors.New("the contents differ")
+
+// keyDiff is a key whose values differ. A missing value is none at all.
+type keyDiff struct {
+	key           data.Value
+	master, clone *data.Value
+}
+
+// comparison is one clone beside its master.
+type comparison struct {
+	clone   store.Report
+	entries int
+	number  uint64
+	buckets int
+	diffs   []keyDiff
+	// unstable are keys that changed every time they were looked at.
+	unstable int
+	err      error
+}
+
+// Verify compares the clones of a store with their master by checksums, and
+// ends with ErrDiffer if one is not equal. What is under way to a clone is no
+// difference. With keys it names what differs.
+func Verify(ctx context.Context, o Options, keys, values bool) error {
+	if o.File != "" {
+		return o.verifyFile(ctx)
+	}
+	return o.with(ctx, func(t *target) error {
+		if t.remote == nil {
+			return fmt.Errorf("verify: %w: it has no checksums", store.ErrForeignMaster)
+		}
+		var master store.Report
+		if err := t.step(ctx, func(ctx context.Context) (err error) {
+			master, err = t.remote.Master(ctx)
+			return err
+		}); err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		clones, err := t.remote.Clones(ctx, gatherTime(o), master.Clones)
+		if err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		var list []comparison
+		for _, clone := range clones {
+			c := comparison{clone: clone}
+			c.err = t.compare(ctx, master, &c)
+			list = append(list, c)
+		}
+		return t.showComparisons(master, list, keys, values)
+	})
+}
+
+// gatherTime is how long to wait for reports of clones.
+func gatherTime(o Options) time.Duration { return min(o.Timeout, 2*time.Second) }
+
+// compare finds the differences of one clone.
+func (t *target) compare(ctx context.Context, master store.Report, c *comparison) error {
+	buckets := minBuckets
+	for int64(buckets)*bucketEntries < master.Entries && buckets < maxBuckets {
+		buckets *= 2
+	}
+	c.buckets = buckets
+	at, there := t.remote.At(master), t.remote.At(c.clone)
+	want, err := at.Checksums(ctx, buckets)
+	if err != nil {
+		return err
+	}
+	got, err := there.Checksums(ctx, buckets)
+	if err != nil {
+		return err
+	}
+	c.entries, c.number = got.Entries, got.Number
+	return t.settleKeys(ctx, at, there, want.Differ(got), c)
+}
+
+// settleKeys looks at the buckets that differ until nothing changes there any
+// more: what was on its way to the clone has arrived by then.
+func (t *target) settleKeys(ctx context.Context, at, there *store.Source, buckets []int, c *comparison) error {
+	var before []keyDiff
+	for round := 0; len(buckets) > 0; round++ {
+		diffs, err := t.diffBuckets(ctx, at, there, buckets, c.buckets)
+		if err != nil {
+			return err
+		}
+		stable := slices.DeleteFunc(slices.Clone(diffs), func(d keyDiff) bool {
+			return !slices.ContainsFunc(before, func(b keyDiff) bool { return sameDiff(b, d) })
+		})
+		if len(stable) == len(diffs) || round == rounds {
+			c.diffs, c.unstable = stable, len(diffs)-len(stable)
+			return nil
+		}
+		before = diffs
+		select {
+		case <-time.After(settle):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		buckets = bucketsOf(buckets, diffs, c.buckets)
+	}
+	return nil
+}
+
+// bucketsOf are the buckets that still have differences.
+func bucketsOf(buckets []int, diffs []keyDiff, of int) []int {
+	if len(diffs) == 0 {
+		return nil
+	}
+	has := map[int]bool{}
+	for _, d := range diffs {
+		has[store.BucketOf(d.key, of)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(buckets), func(b int) bool { return !has[b] })
+}
+
+func sameDiff(a, b keyDiff) bool {
+	return data.Equal(a.key, b.key) && sameValue(a.master, b.master) && sameValue(a.clone, b.clone)
+}
+
+func sameValue(a, b *data.Value) bool {
+	return a == b || a != nil && b != nil && data.Equal(*a, *b)
+}
+
+// diffBuckets reads buckets on both sides and compares them.
+func (t *target) diffBuckets(ctx context.Context, at, there *store.Source, buckets []int, of int) ([]keyDiff, error) {
+	var diffs []keyDiff
+	for _, bucket := range buckets {
+		want, err := readBucket(ctx, at, bucket, of)
+		if err != nil {
+			return nil, err
+		}
+		got, err := readBucket(ctx, there, bucket, of)
+		if err != nil {
+			return nil, err
+		}
+		for k, e := range want {
+			if g, ok := got[k]; !ok || !sameBytes(g.value, e.value) {
+				d := keyDiff{key: e.key, master: &e.value}
+				if ok {
+					d.clone = &g.value
+				}
+				diffs = append(diffs, d)
+			}
+			delete(got, k)
+		}
+		for _, g := range got {
+			diffs = append(diffs, keyDiff{key: g.key, clone: &g.value})
+		}
+	}
+	slices.SortFunc(diffs, func(a, b keyDiff) int { return data.Compare(a.key, b.key) })
+	return diffs, nil
+}
+
+type pair struct{ key, value data.Value }
+
+func sameBytes(a, b data.Value) bool {
+	return string(a.AppendBinary(nil)) == string(b.AppendBinary(nil))
+}
+
+func readBucket(ctx context.Context, s *store.Source, bucket, of int) (map[string]pair, error) {
+	scan, err := s.Scan(ctx, store.ScanOptions{Buckets: of, Bucket: bucket})
+	if err != nil {
+		return nil, err
+	}
+	defer scan.Close()
+	entries := map[string]pair{}
+	for e, err := range scan.Entries(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		entries[string(e.Key.AppendBinary(nil))] = pair{e.Key, e.Value}
+	}
+	return entries, nil
+}
+
+// result is what came of a comparison, in a word or two.
+func (c *comparison) result() string {
+	switch {
+	case c.err != nil:
+		return "not compared: " + c.err.Error()
+	case len(c.diffs) > 0:
+		return table.Count(len(c.diffs), "key differs", "keys differ")
+	case c.unstable > 0:
+		return table.Count(c.unstable, "key changes too fast", "keys change too fast")
+	}
+	return "equal"
+}
+
+// showComparisons prints them, and answers ErrDiffer or the first error.
+func (t *target) showComparisons(master store.Report, list []comparison, keys, values bool) error {
+	o := t.o
+	if o.JSON {
+		if err := writeJSON(o.Out, t.comparisonDocument(master, list, keys, values)); err != nil {
+			return err
+		}
+	} else {
+		rows := [][]string{{"CLONE", "STATE", "ENTRIES", "NUMBER", "RESULT"}}
+		for i := range list {
+			c := &list[i]
+			rows = append(rows, []string{c.clone.ID.Endpoint.String(), c.clone.State, strconv.Itoa(c.entries), strconv.FormatUint(c.number, 10), c.result()})
+		}
+		if len(list) > 0 {
+			printTable(o.Out, rows)
+		}
+		fmt.Fprintf(o.Out, " %s: master at %s with %d entries, number %d\n", o.Name, master.ID.Endpoint, master.Entries, master.Number)
+		if keys {
+			for i := range list {
+				t.showDiffs(&list[i], values)
+			}
+		}
+	}
+	if missing := master.Clones - len(list); missing > 0 {
+		fmt.Fprintf(o.Notes, "%s did not answer: of C++ Broker, or out of reach\n", table.Count(missing, "clone", "clones"))
+	}
+	for i := range list {
+		if c := &list[i]; c.err != nil {
+			return o.failure(context.Background(), fmt.Errorf("compare %s: %w", c.clone.ID.Endpoint, c.err))
+		}
+	}
+	if slices.ContainsFunc(list, func(c comparison) bool { return len(c.diffs) > 0 }) {
+		return &ctl.Error{Code: ctl.ExitFailure, Err: ErrDiffer}
+	}
+	return nil
+}
+
+// showDiffs prints a line for each key: < for one that only the master has, >
+// for one that only the clone has, and ! for one with two values.
+func (t *target) showDiffs(c *comparison, values bool) {
+	for _, d := range c.diffs {
+		sign := "!"
+		if d.clone == nil {
+			sign = "<"
+		} else if d.master == nil {
+			sign = ">"
+		}
+		fmt.Fprintf(t.o.Out, "%s %s\n", sign, t.o.Format(d.key))
+		if values && d.master != nil {
+			fmt.Fprintf(t.o.Out, "    master: %s\n", t.o.Format(*d.master))
+		}
+		if values && d.clone != nil {
+			fmt.Fprintf(t.o.Out, "    clone:  %s\n", t.o.Format(*d.clone))
+		}
+	}
+}

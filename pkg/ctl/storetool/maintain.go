@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storetool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
+)
+
+// compacter is a backend that can make its files smaller.
+type compacter interface {
+	Compact(ctx context.Context) error
+}
+
+// verifier is a backend that can look for damage beyond what it does anyway.
+type verifier interface {
+	Verify(ctx context.Context) error
+}
+
+// Compact makes a database file as small as it can be.
+func Compact(ctx context.Context, o Options) error {
+	if o.File == "" {
+		return ctl.BadInput(errors.New("compact: --file PATH is missing: it works on a database that no node has open"))
+	}
+	return o.withBackend(func(be backend.Backend, kind string) error {
+		c, ok := be.(compacter)
+		if !ok {
+			return fmt.Errorf("compact: a %s database can't be compacted", kind)
+		}
+		if err := c.Compact(ctx); err != nil {
+			return fmt.Errorf("compact %s: %w", o.File, err)
+		}
+		fmt.Fprintf(o.Notes, "%s: compacted\n", o.File)
+		return nil
+	})
+}
+
+// verifyFile reads all of a database: everything in it is checked on the way.
+func (o Options) verifyFile(ctx context.Context) error {
+	return o.withBackend(func(be backend.Backend, kind string) error {
+		if v, ok := be.(verifier); ok {
+			if err := v.Verify(ctx); err != nil {
+				return fmt.Errorf("verify %s: %w", o.File, err)
+			}
+		}
+		snapshot, err := be.Snapshot()
+		if err != nil {
+			return fmt.Errorf("verify %s: %w", o.File, err)
+		}
+		defer snapshot.Close()
+		size := snapshot.Size()
+		bar := newProgress(o.Progress, "verify", size.Entries)
+		defer bar.end()
+		for _, err := range snapshot.Entries() {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				return fmt.Errorf("verify %s: after %d of %d entries: %w", o.File, bar.done, size.Entries, err)
+			}
+			bar.add(1)
+		}
+		if bar.done != size.Entries {
+			return fmt.Errorf("verify %s: it has %d entries, and says that there are %d", o.File, bar.done, size.Entries)
+		}
+		if o.JSON {
+			return writeJSON(o.Out, fileDocument{File: o.File, Backend: kind, Entries: size.Entries, Bytes: size.Bytes, Sound: true})
+		}
+		_, err = fmt.Fprintf(o.Out, "%s: sound: %d entries\n", o.File, size.Entries)
+		return err
+	})
+}
+
+type fileDocument struct {
+	File    string `json:"file"`
+	Backend string `json:"backend"`
+	Entries int64  `json:"entries"`
+	Bytes   int64  `json:"bytes"`
+	Sound   bool   `json:"sound"`
+}
+
+// withBackend works with a database itself.
+func (o Options) withBackend(do func(be backend.Backend, kind string) error) (err error) {
+	if o.Peer != "" {
+		return ctl.BadInput(errors.New("--peer and --file exclude each other"))
+	}
+	be, kind, err := o.openFile()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, be.Close()) }()
+	return do(be, kind)
+}
