@@ -8,6 +8,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
 	"github.com/brokermesh/brokermesh/pkg/store/command"
 )
 
@@ -71,7 +72,7 @@ var (
 var sentinels = map[code.Code]error{
 	codeNoSession: errNoSession, codeUnknown: ErrUnknown, codeFull: ErrFull, codeBusy: errBusy,
 	codeBadQuestion: errBadQuestion, codeNoCursor: errNoCursor, codeTooLarge: ErrTooLarge, codeNotSupported: ErrNotSupported,
-	codeConditionFailed: ErrConditionFailed,
+	codeConditionFailed: ErrConditionFailed, codeHistoryGone: ErrHistoryGone, codeSnapshotTooOld: backend.ErrSnapshotTooOld,
 }
 
 // failed is the answer that tells an error.

@@ -57,6 +57,9 @@ func ReportOf(s Status, id data.EntityID) Report {
 	if !s.History.IsZero() {
 		r.History, r.Epoch = s.History.String(), s.Epoch
 	}
+	if !s.NewHistory.IsZero() {
+		r.NewHistory = s.NewHistory.String()
+	}
 	if s.Err != nil {
 		r.Error = s.Err.Error()
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -66,7 +67,7 @@ func parseLine(text []byte) (e backend.Entry, header bool, err error) {
 	if e.Value, err = jsonwire.ParseValue(l.Value); err != nil {
 		return e, false, fmt.Errorf("value: %w", err)
 	}
-	if l.Expires != nil {
+	if l.Expires != nil && l.Expires.Before(time.Unix(0, math.MaxInt64)) { // later can't be written down
 		e.Deadline = backend.Deadline(l.Expires.UnixNano())
 	}
 	e.Key, e.Value = data.Canonical(e.Key), data.Canonical(e.Value)
