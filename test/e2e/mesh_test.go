@@ -179,8 +179,12 @@ func unknownNode(ctx context.Context, t *testing.T, cfg *envconf.Config) context
 	return ctx
 }
 
+// killPod kills the pod of a persistent master while somebody writes to it through another node.
 func killPod(ctx context.Context, t *testing.T, cfg *envconf.Config) context.Context {
 	before := podsByNode(ctx, t, cfg)["manager"]
+	dir := clientTLS(ctx, t, cfg)
+	w := startWriter(ctx, t, forward(ctx, t, "worker-1-0", 9999), dir)
+	eventually(ctx, t, "entries before the kill", patience, w.wrote(10))
 	mustKubectl(ctx, t, "delete", "pod", "manager-0", "--grace-period=0", "--force")
 	eventually(ctx, t, "a new pod of manager", patience, func(ctx context.Context) error {
 		if pod := podsByNode(ctx, t, cfg)["manager"]; pod.UID == before.UID || pod.UID == "" {
@@ -189,10 +193,19 @@ func killPod(ctx context.Context, t *testing.T, cfg *envconf.Config) context.Con
 		return nil
 	})
 	eventually(ctx, t, "the mesh is ready again", patience, allReady(cfg))
+	eventually(ctx, t, "entries after the kill", patience, w.wrote(w.count()+5))
+	acknowledged := w.stop()
 	manager := forward(ctx, t, "manager-0", 9999)
-	if got := mustBrokerctl(ctx, t, "store", "get", "zeek/known/hosts", "e2e", "--text", "--peer", manager, "--tls-dir", clientTLS(ctx, t, cfg)); got != "seen" {
+	if got := mustBrokerctl(ctx, t, "store", "get", "zeek/known/hosts", "e2e", "--text", "--peer", manager, "--tls-dir", dir); got != "seen" {
 		t.Errorf("after the restart the store has %q", got)
 	}
+	keys := strings.Fields(mustBrokerctl(ctx, t, "store", "keys", "zeek/known/hosts", "--text", "--peer", manager, "--tls-dir", dir))
+	for _, key := range acknowledged {
+		if !slices.Contains(keys, key) {
+			t.Errorf("%s was acknowledged and is gone", key)
+		}
+	}
+	t.Logf("%d of %d entries were acknowledged, the store has %d", len(acknowledged), w.tried, len(keys))
 	return ctx
 }
 

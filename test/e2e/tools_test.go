@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,6 +223,57 @@ func mustBrokerctl(ctx context.Context, t *testing.T, args ...string) string {
 		t.Fatalf("brokerctl %s: %v\n%s%s", strings.Join(args, " "), err, out, stderr.String())
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// writer puts one entry after the other into the sample's store and notes which ones were acknowledged.
+type writer struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	tried  int
+
+	mu           sync.Mutex
+	acknowledged []string
+}
+
+func startWriter(ctx context.Context, t *testing.T, peer, dir string) *writer {
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	w := &writer{cancel: cancel}
+	w.done.Go(func() {
+		for ; ctx.Err() == nil; w.tried++ {
+			key := fmt.Sprintf("e2e-%d", w.tried)
+			if brokerctl(ctx, t, "store", "put", "zeek/known/hosts", key, "x", "--text", "--peer", peer, "--tls-dir", dir, "--timeout", "5s").Run() == nil {
+				w.mu.Lock()
+				w.acknowledged = append(w.acknowledged, key)
+				w.mu.Unlock()
+			}
+		}
+	})
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+func (w *writer) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.acknowledged)
+}
+
+// wrote is a check for eventually: so many entries were acknowledged.
+func (w *writer) wrote(n int) func(context.Context) error {
+	return func(context.Context) error {
+		if got := w.count(); got < n {
+			return fmt.Errorf("%d entries are acknowledged, want %d", got, n)
+		}
+		return nil
+	}
+}
+
+// stop ends the writer and answers the keys of what was acknowledged.
+func (w *writer) stop() []string {
+	w.cancel()
+	w.done.Wait()
+	return w.acknowledged
 }
 
 // metric reads one line of a node's metrics; the name includes the labels.
