@@ -31,6 +31,9 @@ func (b *Backend) Commit() error {
 	}
 	b.tx.reset()
 	b.committed = next
+	if err := b.closeReader(); err != nil {
+		return b.fail("commit", err)
+	}
 	if b.opt.Sync == Off {
 		return nil
 	}

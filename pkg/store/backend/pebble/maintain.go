@@ -17,6 +17,9 @@ func (b *Backend) Compact(ctx context.Context) error {
 	if err := b.usable(); err != nil {
 		return err
 	}
+	if err := b.closeReader(); err != nil { // what it sees could not be removed
+		return b.fail("compact", err)
+	}
 	err := b.db.Compact(ctx, []byte{0}, []byte{0xff}, false)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()

@@ -32,7 +32,7 @@ type Options struct {
 	Sync Sync
 	// CacheBytes bounds the memory for blocks of the tables, 32 MiB.
 	CacheBytes int64
-	// MemTableBytes is the size of the tables in memory that writes go to, 16 MiB; up to four of them are in use at a time. A store that
+	// MemTableBytes is the size of the tables in memory that writes go to, 8 MiB; up to four of them are in use at a time. A store that
 	// is written seldom needs a fraction of it.
 	MemTableBytes int
 	// FS is where the folder is, the file system of the machine if nil. It is for tests.
@@ -45,9 +45,12 @@ const (
 	maxMemTables = 4
 	maxSublevels = 24
 	// neverStop is a limit that Pebble does not reach, since makeRoom waits before.
-	neverStop      = 1 << 20
-	minMemTable    = 64 << 10
-	bloomBitsAnKey = 10
+	neverStop     = 1 << 20
+	minMemTable   = 64 << 10
+	bloomBitsAKey = 10
+	blockBytes    = 8 << 10
+	// indexBlockBytes is so large that tables have one block of it.
+	indexBlockBytes = 256 << 10
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -55,7 +58,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.CacheBytes = 32 << 20
 	}
 	if o.MemTableBytes <= 0 {
-		o.MemTableBytes = 16 << 20
+		o.MemTableBytes = 8 << 20
 	}
 	o.MemTableBytes = max(o.MemTableBytes, minMemTable)
 	switch o.Sync {
@@ -156,7 +159,8 @@ func (b *Backend) open() (err error) {
 	if found != 0 {
 		opt.FormatMajorVersion = found
 	}
-	cache := pebble.NewCache(b.opt.CacheBytes)
+	// Pebble takes the tables in memory out of the cache.
+	cache := pebble.NewCache(b.opt.CacheBytes + int64(maxMemTables*b.opt.MemTableBytes))
 	defer cache.Unref()
 	opt.Cache = cache
 	if b.db, err = pebble.Open(b.dir, opt); err != nil {
@@ -182,7 +186,8 @@ func (b *Backend) options() *pebble.Options {
 		BytesPerSync:               1 << 20,
 	}
 	for i := range opt.Levels {
-		opt.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsAnKey)
+		opt.Levels[i].BlockSize, opt.Levels[i].IndexBlockSize = blockBytes, indexBlockBytes
+		opt.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsAKey)
 	}
 	return opt
 }

@@ -22,6 +22,8 @@ type Backend struct {
 	lock      *pebble.Lock
 	mark      *mark
 	db        *pebble.DB
+	// reader looks up entries as of the last commit; nil if nothing was looked up since.
+	reader *pebble.Iterator
 	// failed is the error that ended the service.
 	failed error
 	// tx are the changes since the last commit, of which size tells the result; committed is what the folder has.
@@ -50,64 +52,82 @@ var _ backend.Backend = (*Backend)(nil)
 
 // Get answers what is stored under a key.
 func (b *Backend) Get(key data.Value) (backend.Entry, bool, error) {
-	raw, done, err := b.lookUp(key)
+	raw, err := b.lookUp(key)
 	if err != nil || raw == nil {
 		return backend.Entry{}, false, err
 	}
 	e := backend.Entry{Key: key}
 	e.Value, e.Deadline, err = decodeBody(b.key, raw)
-	done()
 	if err != nil {
 		return backend.Entry{}, false, b.fail("get", err)
 	}
 	return e, true, nil
 }
 
-func nothing() {}
-
-// lookUp leaves the key in b.key and what is there in b.found, and answers the body, nil if there is none. done gives it back.
-func (b *Backend) lookUp(key data.Value) (raw []byte, done func(), err error) {
+// lookUp leaves the key in b.key and what is there in b.found, and answers the body, nil if there is none.
+func (b *Backend) lookUp(key data.Value) (raw []byte, err error) {
 	if err := b.usable(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	b.foundKnown = false
 	b.key = key.AppendBinary(append(b.key[:0], entryPrefix))
-	raw, done, err = b.read()
+	raw, err = b.read()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	b.found, b.foundKnown = existing{}, true
 	if raw == nil {
-		return nil, nothing, nil
+		return nil, nil
 	}
 	body, err := cut(raw)
 	if err != nil {
-		done()
-		return nil, nil, b.fail("get", err)
+		return nil, b.fail("get", err)
 	}
 	b.found = existing{there: true, deadline: body.deadline, bytes: int64(len(b.key) - 1 + len(body.value))}
-	return raw, done, nil
+	return raw, nil
 }
 
-// read is the body under b.key, nil if there is none.
-func (b *Backend) read() (raw []byte, done func(), err error) {
+// read is the body under b.key, nil if there is none. It is valid until the next call of anything.
+func (b *Backend) read() (raw []byte, err error) {
 	if c := b.tx.find(b.key); c != nil {
 		if c.erased {
-			return nil, nothing, nil
+			return nil, nil
 		}
-		return b.tx.bodyOf(c), nothing, nil
+		return b.tx.bodyOf(c), nil
 	}
 	if b.tx.cleared {
-		return nil, nothing, nil
+		return nil, nil
 	}
-	raw, closer, err := b.db.Get(b.key)
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		return nil, nothing, nil
-	case err != nil:
-		return nil, nil, b.fail("get", err)
+	return b.readCommitted()
+}
+
+// readCommitted looks for b.key outside of the transaction. All lookups between two commits go by one iterator: other than DB.Get, that
+// uses the filters of the last level too, which has most of the tables, and keeps their readers at hand.
+func (b *Backend) readCommitted() ([]byte, error) {
+	if b.reader == nil {
+		var err error
+		b.reader, err = b.db.NewIter(&pebble.IterOptions{
+			UseL6Filters: true, LowerBound: []byte{entryPrefix}, UpperBound: []byte{entryPrefix + 1},
+		})
+		if err != nil {
+			return nil, b.fail("get", err)
+		}
 	}
-	return raw, func() { closer.Close() }, nil
+	if !b.reader.SeekPrefixGE(b.key) || !bytes.Equal(b.reader.Key(), b.key) {
+		return nil, b.fail("get", b.reader.Error())
+	}
+	raw, err := b.reader.ValueAndErr()
+	return raw, b.fail("get", err)
+}
+
+// closeReader lets go of what the iterator for lookups sees.
+func (b *Backend) closeReader() error {
+	if b.reader == nil {
+		return nil
+	}
+	err := b.reader.Close()
+	b.reader = nil
+	return err
 }
 
 // existing leaves the key in b.key and answers what is there. The master reads a key before it writes it; that answer is used again.
@@ -118,11 +138,9 @@ func (b *Backend) existing(key data.Value) (existing, error) {
 			return b.found, b.usable()
 		}
 	}
-	_, done, err := b.lookUp(key)
-	if err != nil {
+	if _, err := b.lookUp(key); err != nil {
 		return existing{}, err
 	}
-	done()
 	return b.found, nil
 }
 
@@ -219,7 +237,7 @@ func (b *Backend) close() error {
 		err = errors.Join(err, b.tx.batch.Close())
 	}
 	if b.db != nil && !errors.Is(b.failed, errPanicked) {
-		err = errors.Join(err, b.db.Close())
+		err = errors.Join(err, b.closeReader(), b.db.Close())
 	}
 	if b.mark != nil {
 		b.fs.watch(nil)
