@@ -39,9 +39,12 @@ func (f *guarded) write(act string, do func() error) error {
 // Write appends to the file.
 func (f *guarded) Write(p []byte) (n int, err error) {
 	err = f.write("write", func() (err error) {
-		n, err = f.File.Write(p)
 		if f.sum != nil {
-			f.sum.add(p[:n])
+			f.sum.add(p) // before: writing may change the bytes
+		}
+		n, err = f.File.Write(p)
+		if err != nil {
+			f.sum = nil
 		}
 		return err
 	})
