@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -91,8 +92,11 @@ func TestMigrationCutOff(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	want := makeLayout1(t, fs)
 	fs = whole(fs)
+	var mu sync.Mutex // the background writes as well
 	var left []*vfs.MemFS
 	f := &faults{at: func(int64, errorfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
 		left = append(left, fs.CrashClone(vfs.CrashCloneCfg{}))
 		return nil
 	}}
@@ -100,7 +104,9 @@ func TestMigrationCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mu.Lock()
 	n := len(left)
+	mu.Unlock()
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
