@@ -158,13 +158,30 @@ func (g *guard) create(act, name string, open func() (vfs.File, error)) (vfs.Fil
 	return nil, err
 }
 
-// Create makes a file.
+// markerPrefix begins the names of the files by which Pebble says which manifest counts.
+const markerPrefix = "marker."
+
+// Create makes a file. What a marker names is made durable before it.
 func (g *guard) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(filepath.Base(name), markerPrefix) {
+		if err := g.syncFolder(g.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
 	f, err := g.create("create", name, func() (vfs.File, error) { return g.FS.Create(name, c) })
 	if number, ok := manifestNumber(name); ok && err == nil {
 		f.(*guarded).sum = &sum{number: number}
 	}
 	return f, err
+}
+
+// syncFolder makes the names in a folder durable.
+func (g *guard) syncFolder(name string) error {
+	d, err := g.OpenDir(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // OpenReadWrite opens or makes a file.

@@ -125,14 +125,11 @@ func (b *Backend) makeDurable(dir string) error {
 	if err := b.fs.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	d, err := b.fs.OpenDir(parent)
+	err := b.fs.syncFolder(parent)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil // it was there before: whoever may not read it has not made anything in it
 	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return err
 }
 
 // open opens the database, migrates it if it is old, and compares it with its mark. b.db is set if there is something to close.
