@@ -142,5 +142,7 @@ func publish(c command.Command, id data.EntityID) {
 		c.Publisher = id
 	case *command.Clear:
 		c.Publisher = id
+	case *command.Batch:
+		c.Publisher = id
 	}
 }

@@ -178,8 +178,10 @@ func (c *Clone) onTick() {
 
 // finish ends a batch: events, answers to those who wait for peace, status.
 func (c *Clone) finish() {
+	c.flushQueue()
 	c.content.Commit()
 	c.feed.publish(c.number)
+	c.writes.answerLate(c.number)
 	c.answerReads()
 	idle := c.idle()
 	kept := c.idlers[:0]
@@ -232,9 +234,9 @@ func (c *Clone) handle(it *item) {
 	case it.kind == commandRequest:
 		c.receive(it.payload)
 	case it.kind == writeRequest:
-		c.write(it.write, it.pending)
+		c.write(it.write.command(c.writes.who), it.write.size(), it.pending)
 	case it.kind == batchRequest:
-		it.pending.resolve(false, ErrNotSupported)
+		c.write(it.batch.command(c.writes.who), it.batch.size(), it.pending)
 	case it.kind == idleRequest:
 		c.idlers = append(c.idlers, it.req)
 	case it.kind == adoptRequest:

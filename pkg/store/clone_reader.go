@@ -209,7 +209,7 @@ func (c *Clone) watchMaster() {
 func (c *Clone) resync(why string, keepWrites bool) {
 	r := &c.reader
 	c.log.Warn("asking for a new snapshot", "reason", why, "master", r.master.String(), "number", r.consumer.Applied())
-	if !keepWrites {
+	if !keepWrites && !c.writes.own {
 		c.abandonWrites()
 	}
 	next := newReader(c.newID())

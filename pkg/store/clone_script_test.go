@@ -40,8 +40,7 @@ func TestScriptedMaster(t *testing.T) {
 		p := play(t, f, topic.Master("s"), topic.Clone("s"))
 		bus := f.join()
 		c := startClone(t, bus, "s", CloneOptions{})
-		ctx := t.Context()
-		must(t, c.Put(ctx, str("early"), integer(1), 0))
+		c.PutAsync(str("early"), integer(1), 0)
 		wait := func(d time.Duration) {
 			time.Sleep(d)
 			synctest.Wait()
@@ -108,7 +107,7 @@ func TestScriptedMaster(t *testing.T) {
 		wait(500 * time.Millisecond)
 		p.expect("9: all acknowledged", "cumulative_ack 9 >6")
 
-		must(t, c.Put(ctx, str("k"), integer(7), time.Minute))
+		c.PutAsync(str("k"), integer(7), time.Minute)
 		synctest.Wait()
 		p.expect("10: a write", "put k=7 for 1m0s #3 >6")
 		direct(&command.Nack{Seqs: []uint64{3}})

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"math"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
@@ -18,7 +19,7 @@ type writes struct {
 	request uint64
 	asked   map[uint64]*question
 	// queue are the writes that were not sent yet.
-	queue      []command.Command
+	queue      []queuedWrite
 	queueBytes int
 	unknown    uint64
 
@@ -28,9 +29,41 @@ type writes struct {
 	ackedAt    time.Time
 	// retiring tells that the clone has another identity by now: the channel ends when the master has acknowledged everything.
 	retiring bool
+	// own tells that the master is of our kind: the channel outlives an attachment, and each write has an outcome. position is what the
+	// master had when the channel began.
+	own      bool
+	position command.Position
+	// sent[i] is the write of number settled+1+i. late are those whose outcome is known, but not yet to be seen in the content.
+	sent    []sentWrite
+	settled uint64
+	late    []lateAnswer
 }
 
-// question is a PutUnique that waits for the master's answer.
+// writerPath is the only consumer of a channel of writes.
+var writerPath = data.EntityID{Object: 1}
+
+// queuedWrite is a write with the one that waits for it.
+type queuedWrite struct {
+	body    command.Command
+	pending *Pending
+	bytes   int
+}
+
+// sentWrite is a write that the master has not acknowledged. pending is nil if somebody else answers.
+type sentWrite struct {
+	pending *Pending
+	kind    command.Kind
+}
+
+// lateAnswer is an outcome that counts when the clone has applied a number.
+type lateAnswer struct {
+	pending *Pending
+	ok      bool
+	err     error
+	number  uint64
+}
+
+// question is a PutUnique that waits for the answer of a foreign master.
 type question struct {
 	pending *Pending
 	sent    bool
@@ -41,35 +74,36 @@ func newWrites(who data.EntityID) writes {
 }
 
 // write sends a write, or queues it while there is no master to send it to.
-func (c *Clone) write(write Write, p *Pending) {
+func (c *Clone) write(body command.Command, size int, p *Pending) {
 	w := &c.writes
 	pending := 0
 	if w.producer != nil {
 		_, pending = w.producer.Unacknowledged()
 	}
-	if pending+w.queueBytes+write.size() > c.opt.QueueBytes && pending+w.queueBytes > 0 {
+	if pending+w.queueBytes+size > c.opt.QueueBytes && pending+w.queueBytes > 0 {
 		p.resolve(false, ErrFull)
 		return
 	}
-	body := write.command(w.who)
-	unique, asks := body.(*command.PutUnique)
-	if asks {
+	if unique, ok := body.(*command.PutUnique); ok {
 		w.request++
 		unique.Request = w.request
-		w.asked[w.request] = &question{pending: p}
 	}
-	w.queue = append(w.queue, body)
-	w.queueBytes += write.size()
-	c.flushQueue()
-	if !asks {
-		p.resolve(true, nil)
-	}
+	w.queue = append(w.queue, queuedWrite{body, p, size})
+	w.queueBytes += size
 }
 
-// startWriting opens the channel of writes to the reader's master. An earlier channel to the same master ends first.
+// startWriting opens the channel of writes to the reader's master, or goes on with the one there is if the master knows it. An earlier
+// channel to the same foreign master ends first.
 func (c *Clone) startWriting() {
 	w, r := &c.writes, &c.reader
-	if w.producer != nil && w.master != r.master {
+	switch {
+	case w.producer == nil:
+	case w.own && r.extended && w.position.History == c.known.History:
+		w.master, w.ackedAt = r.master, c.now
+		c.tellWriter(true)
+		c.flushQueue()
+		return
+	case w.own || r.extended || w.master != r.master:
 		c.abandonWrites()
 	}
 	w.loseAnswers()
@@ -78,10 +112,15 @@ func (c *Clone) startWriting() {
 		c.retire()
 		return
 	}
-	w.producer = channel.NewProducer(channel.ProducerOptions{RepeatHandshake: true})
-	w.id, w.master, w.ackedAt, w.retiring = r.id, r.master, c.now, false
+	o := channel.ProducerOptions{RepeatHandshake: true}
+	w.own, w.id, w.position = r.extended, r.id, c.known
+	if w.own {
+		w.id, o.Timeout = c.newID(), math.MaxUint64
+	}
+	w.producer = channel.NewProducer(o)
+	w.master, w.ackedAt, w.retiring, w.settled = r.master, c.now, false, w.producer.Seq()
 	var out []channel.Message
-	w.producer.Attach(&out, w.master)
+	w.producer.Attach(&out, writerPath)
 	c.sendWrites(out)
 	c.flushQueue()
 }
@@ -98,20 +137,27 @@ func (c *Clone) retire() {
 // flushQueue sends what waits.
 func (c *Clone) flushQueue() {
 	w := &c.writes
-	if w.producer == nil || w.retiring || c.reader.master != w.master {
+	if len(w.queue) == 0 || w.producer == nil || w.retiring || c.reader.master != w.master {
 		return
 	}
 	var out []channel.Message
-	for _, body := range w.queue {
-		publish(body, w.id)
-		if unique, ok := body.(*command.PutUnique); ok {
+	for _, q := range w.queue {
+		s := sentWrite{q.pending, q.body.Kind()}
+		if s.kind == command.KindBatch && !w.own {
+			q.pending.resolve(false, ErrNotSupported)
+			continue
+		}
+		publish(q.body, w.id)
+		if unique, ok := q.body.(*command.PutUnique); ok {
 			unique.Who = w.who
-			if q := w.asked[unique.Request]; q != nil {
-				q.sent = true
+			if !w.own {
+				w.asked[unique.Request] = &question{q.pending, true}
+				s.pending = nil
 			}
 		}
-		msg := command.Message{Seq: w.producer.Next(), Sender: w.id, Receiver: w.master, Body: body}
+		msg := command.Message{Seq: w.producer.Next(), Sender: w.id, Receiver: w.master, Body: q.body}
 		w.producer.Produce(&out, msg.Marshal())
+		w.sent = append(w.sent, s)
 	}
 	clear(w.queue)
 	w.queue, w.queueBytes = w.queue[:0], 0
@@ -121,7 +167,8 @@ func (c *Clone) flushQueue() {
 // toWriter takes what the master says about the channel of writes, and answers whether msg was about it.
 func (c *Clone) toWriter(msg command.Message) bool {
 	w := &c.writes
-	if msg.Body.Kind().Class() != command.ConsumerControl {
+	result, isResult := msg.Body.(*command.WriteResult)
+	if msg.Body.Kind().Class() != command.ConsumerControl && !isResult {
 		return false
 	}
 	if w.producer == nil || msg.Sender != w.master || msg.Receiver != w.id {
@@ -134,21 +181,42 @@ func (c *Clone) toWriter(msg command.Message) bool {
 	var out []channel.Message
 	switch body := msg.Body.(type) {
 	case *command.CumulativeAck:
-		w.producer.Ack(w.master, body.Seq)
+		if !w.own {
+			w.producer.Ack(writerPath, body.Seq)
+			w.acknowledged(min(body.Seq, w.producer.Seq()))
+		}
 	case *command.Nack:
-		w.producer.Nack(&out, w.master, body.Seqs)
+		w.producer.Nack(&out, writerPath, body.Seqs)
+	case *command.WriteResult:
+		c.outcomes(result)
 	}
 	c.sendWrites(out)
 	c.afterWrites()
 	return true
 }
 
+// acknowledged takes a foreign master's word that it has everything up to a number. What became of it nobody says.
+func (w *writes) acknowledged(n uint64) {
+	for ; w.settled < n && len(w.sent) > 0; w.settled++ {
+		if p := w.sent[0].pending; p != nil {
+			p.resolve(true, nil)
+		}
+		w.sent[0] = sentWrite{}
+		w.sent = w.sent[1:]
+	}
+}
+
 func (c *Clone) tickWrites() {
-	if c.writes.producer == nil {
+	w := &c.writes
+	if w.producer == nil {
+		return
+	}
+	if w.own && c.reader.master.IsZero() && c.now.Sub(w.ackedAt) >= writerMemory/2 {
+		c.abandonWrites() // by now the master may have forgotten what it executed
 		return
 	}
 	var out []channel.Message
-	c.writes.producer.Tick(&out)
+	w.producer.Tick(&out)
 	c.sendWrites(out)
 	c.afterWrites()
 }
@@ -157,7 +225,6 @@ func (c *Clone) tickWrites() {
 func (c *Clone) afterWrites() {
 	w := &c.writes
 	if drops := w.producer.Drops(); len(drops) > 0 {
-		c.countUnknown(drops[0].Missing)
 		if c.reader.master == w.master {
 			c.resync("the master does not acknowledge writes", false)
 		} else {
@@ -180,9 +247,9 @@ func (c *Clone) sendWrites(messages []channel.Message) {
 			}
 			continue
 		case channel.Handshake:
-			out.Body = &command.AttachWriter{Offset: msg.Seq, Interval: channel.DefaultHeartbeat}
+			out.Body, out.Trailer = &command.AttachWriter{Offset: msg.Seq, Interval: channel.DefaultHeartbeat}, w.trailer()
 		case channel.Heartbeat:
-			out.Receiver, out.Body = data.EntityID{}, &command.Keepalive{Seq: msg.Seq}
+			out.Receiver, out.Body, out.Trailer = data.EntityID{}, &command.Keepalive{Seq: msg.Seq}, w.trailer()
 		default:
 			out.Body = &command.RetransmitFailed{Seq: msg.Seq}
 		}
@@ -193,11 +260,14 @@ func (c *Clone) sendWrites(messages []channel.Message) {
 // abandonWrites gives up the channel of writes. What was sent and not acknowledged is not sent again: it may have been executed.
 func (c *Clone) abandonWrites() {
 	w := &c.writes
-	if w.producer != nil {
-		events, _ := w.producer.Unacknowledged()
-		c.countUnknown(uint64(events))
+	w.answerLate(math.MaxUint64)
+	c.countUnknown(uint64(len(w.sent)))
+	for _, s := range w.sent {
+		if s.pending != nil {
+			s.pending.resolve(false, ErrUnknown)
+		}
 	}
-	w.producer, w.retiring = nil, false
+	w.producer, w.retiring, w.own, w.sent = nil, false, false, nil
 	w.loseAnswers()
 }
 
@@ -208,7 +278,7 @@ func (c *Clone) countUnknown(writes uint64) {
 	}
 }
 
-// loseAnswers answers the questions that were sent: the master's answers come with a channel that is gone.
+// loseAnswers answers the questions that were sent: a foreign master's answers come with a channel that is gone.
 func (w *writes) loseAnswers() {
 	for number, q := range w.asked {
 		if q.sent {
@@ -229,8 +299,16 @@ func (w *writes) result(body *command.PutUniqueResult) {
 	}
 }
 
+// end answers everybody who still waits.
 func (w *writes) end() {
-	for _, q := range w.asked {
+	w.answerLate(math.MaxUint64)
+	w.loseAnswers()
+	for _, s := range w.sent {
+		if s.pending != nil {
+			s.pending.resolve(false, ErrUnknown)
+		}
+	}
+	for _, q := range w.queue {
 		q.pending.resolve(false, code.ShuttingDown)
 	}
 }
@@ -241,14 +319,7 @@ func (w *writes) stuck(now time.Time) bool {
 }
 
 func (w *writes) idle() bool {
-	return w.producer != nil && !w.retiring && len(w.queue) == 0 && w.producer.Idle()
+	return w.producer != nil && !w.retiring && len(w.queue) == 0 && w.producer.Idle() && len(w.late) == 0
 }
 
-func (w *writes) waitingCount() int {
-	n := len(w.queue)
-	if w.producer != nil {
-		events, _ := w.producer.Unacknowledged()
-		n += events
-	}
-	return n
-}
+func (w *writes) waitingCount() int { return len(w.queue) + len(w.sent) }

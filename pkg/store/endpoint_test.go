@@ -101,7 +101,7 @@ func TestOverEndpoints(t *testing.T) {
 	for range 4 {
 		e := endpoint(t)
 		c := clone(t, e)
-		must(t, c.Push(ctx, data.String("early"), data.Count(1), 0))
+		c.WriteAsync(store.WriteAdd(data.String("early"), data.Count(1), data.KindVector, 0))
 		_, err := e.Peer(ctx, address, broker.PeerOptions{})
 		must(t, err)
 		clones = append(clones, c)
@@ -158,10 +158,11 @@ func TestCutConnection(t *testing.T) {
 	awaitState(t, c, store.StateSynced)
 	must(t, e.Unpeer(ctx, address))
 	must(t, m.Put(ctx, data.String("k"), data.Count(2), 0))
-	must(t, c.Increment(ctx, data.String("n"), data.Count(1), 0))
+	n := c.WriteAsync(store.WriteAdd(data.String("n"), data.Count(1), data.KindCount, 0))
 	awaitState(t, c, store.StateStale)
 	_, err = e.Peer(ctx, address, broker.PeerOptions{})
 	must(t, err)
+	must(t, n.Wait(ctx))
 	awaitState(t, c, store.StateSynced)
 	must(t, c.AwaitIdle(ctx))
 	for key, want := range map[string]string{"k": "2", "n": "1"} {

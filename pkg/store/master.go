@@ -75,12 +75,6 @@ type Master struct {
 	warnedAt uint64
 }
 
-// writer is a clone in its role as a source of writes.
-type writer struct {
-	consumer *channel.Consumer[command.Command]
-	lastSeen uint64
-}
-
 // effects are what a batch does to the outside once it is committed, in this order.
 type effects struct {
 	reads     []*request
@@ -201,7 +195,7 @@ func (m *Master) load() {
 		}
 		m.deadlines.set(e.Key, e.Deadline)
 	}
-	if err := m.loadRuns(); err != nil {
+	if err := errors.Join(m.loadRuns(), m.forgetWriters(time.Now())); err != nil {
 		m.fail(err)
 	}
 	m.finish(nil)
@@ -261,6 +255,9 @@ func (m *Master) commit() {
 		m.dirty, m.history.sequence = true, seq
 		err = setNumber(m.be, metaSequence, seq)
 	}
+	if err == nil {
+		err = m.keepWriters()
+	}
 	if m.dirty && err == nil {
 		err = m.be.Commit()
 	}
@@ -288,7 +285,7 @@ func (m *Master) onTick() {
 	m.clones.Tick(&m.out.toClones)
 	for id, w := range m.writers {
 		if m.tick-w.lastSeen >= channel.DefaultTimeout {
-			delete(m.writers, id)
+			m.dropWriter(id)
 			continue
 		}
 		w.consumer.Tick(&m.out.input)

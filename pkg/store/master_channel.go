@@ -57,16 +57,15 @@ func (m *Master) receive(payload []byte) {
 // fromWriter takes what belongs to the channel of a clone's writes.
 func (m *Master) fromWriter(msg command.Message, size int) {
 	w := m.writers[msg.Sender]
-	attach, attaching := msg.Body.(*command.AttachWriter)
-	switch {
-	case w == nil && attaching && len(m.writers) < maxPeers:
-		w = &writer{consumer: channel.NewConsumer[command.Command](channel.ConsumerOptions{})}
-		m.writers[msg.Sender] = w
-		w.consumer.Handshake(&m.out.input, attach.Offset, attach.Interval)
-	case w == nil:
-		return
+	if w == nil {
+		if w = m.admitWriter(msg); w == nil {
+			return
+		}
 	}
 	w.lastSeen = m.tick
+	if w.own && msg.Trailer != nil {
+		m.heedWriter(msg.Sender, w, msg.Trailer)
+	}
 	switch body := msg.Body.(type) {
 	case *command.Keepalive:
 		w.consumer.Heartbeat(body.Seq)
@@ -80,22 +79,61 @@ func (m *Master) fromWriter(msg command.Message, size int) {
 	m.consumed(msg.Sender)
 }
 
+// admitWriter opens the channel of a clone's writes if that is what it wants.
+func (m *Master) admitWriter(msg command.Message) *writer {
+	if len(m.writers) >= maxPeers {
+		return nil
+	}
+	switch body := msg.Body.(type) {
+	case *command.AttachWriter:
+		return m.openWriter(msg.Sender, body.Offset, msg.Trailer)
+	case *command.Keepalive:
+		if t := msg.Trailer; t != nil && t.Settled > 0 { // it was known before
+			return m.openWriter(msg.Sender, t.Settled, t)
+		}
+	}
+	return nil
+}
+
 // consumed executes what a writer's consumer has delivered and keeps what it wants to say.
 func (m *Master) consumed(from data.EntityID) {
+	w := m.writers[from]
+	if len(m.out.input.Deliveries) > 0 {
+		m.own.executed[from] = struct{}{}
+		m.touch(from)
+	}
 	for _, d := range m.out.input.Deliveries {
+		err := ErrLost
 		if d.Lost {
 			m.log.Warn("a write of a clone is lost", "clone", from.String(), "number", d.Seq)
-			continue
-		}
-		canonical(d.Payload)
-		if _, err := m.execute(d.Payload); err != nil && !errors.Is(err, code.BackendFailure) {
+		} else if err = m.executeFor(d.Payload); err != nil && !errors.Is(err, code.BackendFailure) {
 			m.log.Debug("a write of a clone failed", "clone", from.String(), "command", d.Payload.Kind().String(), "error", err)
+		}
+		if w.own {
+			w.outcome(d.Seq, err)
 		}
 	}
 	for _, msg := range m.out.input.Messages {
+		if w.own && msg.Kind == channel.Ack {
+			m.touch(from)
+			continue
+		}
 		m.out.toWriters = append(m.out.toWriters, writerMessage{from, msg})
 	}
 	m.out.input.Reset()
+}
+
+// executeFor executes a write of a clone.
+func (m *Master) executeFor(c command.Command) error {
+	if b, ok := c.(*command.Batch); ok {
+		return m.apply(batchOf(b), b.Publisher)
+	}
+	canonical(c)
+	ok, err := m.execute(c)
+	if c.Kind() == command.KindPutUnique && err == nil && !ok {
+		return ErrConditionFailed
+	}
+	return err
 }
 
 // canonical brings the values of a received write into the form in which they are stored.
@@ -135,7 +173,7 @@ func (m *Master) forgetDropped() {
 	for _, d := range m.clones.Drops() {
 		m.handshake.done(d.Consumer)
 		m.forgetOwn(d.Consumer)
-		delete(m.writers, d.Consumer)
+		m.dropWriter(d.Consumer)
 		m.log.Info("clone dropped", "clone", d.Consumer.String(), "reason", d.Reason.String())
 	}
 }
@@ -162,6 +200,7 @@ func (m *Master) publish() {
 		}
 		m.sendTo(msg.to, c)
 	}
+	m.tellWriters()
 }
 
 // sendToClones sends a message of the channel. Events and handshakes have their payload with them.

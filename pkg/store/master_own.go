@@ -31,7 +31,9 @@ type own struct {
 	clones    map[data.EntityID]struct{}
 	transfers map[data.EntityID]*transfer
 	group     sync.WaitGroup
-	bundle    [][]byte
+	// touched are the writers to be told of outcomes after the commit, executed those whose writes are in the transaction.
+	touched, executed map[data.EntityID]struct{}
+	bundle            [][]byte
 }
 
 // run is one start of a master: its ID and the number that the history had reached then. What an earlier run said beyond that number
@@ -42,6 +44,7 @@ func newOwn(h history) own {
 	return own{
 		position: command.Position{History: command.History(h.id), Epoch: h.epoch},
 		clones:   map[data.EntityID]struct{}{}, transfers: map[data.EntityID]*transfer{},
+		touched: map[data.EntityID]struct{}{}, executed: map[data.EntityID]struct{}{},
 	}
 }
 

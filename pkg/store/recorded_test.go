@@ -173,8 +173,8 @@ func TestRecordedMaster(t *testing.T) {
 				r := newMasterReplay(t, readConversation(t, "s1", tt.fromMaster, tt.fromClone))
 				r.until(19)
 				ctx := t.Context()
-				must(t, r.c.Put(ctx, str("c1"), str("from clone"), 0))
-				must(t, r.c.Increment(ctx, str("n"), data.Count(1), 0))
+				r.c.PutAsync(str("c1"), str("from clone"), 0)
+				r.c.WriteAsync(WriteAdd(str("n"), data.Count(1), data.KindCount, 0))
 				inserted := make(chan bool, 2)
 				for _, v := range []string{"first", "second"} {
 					go func() {
@@ -186,7 +186,7 @@ func TestRecordedMaster(t *testing.T) {
 					}()
 					synctest.Wait()
 				}
-				must(t, r.c.Erase(ctx, str("pre")))
+				r.c.EraseAsync(str("pre"))
 				r.until(26)
 				if !<-inserted || <-inserted {
 					t.Error("put_unique: the first wins, the second doesn't")
@@ -212,7 +212,7 @@ func TestRecordedLateMaster(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				name := "store-late-master." + role + "-is-originator.conn0."
 				r := newMasterReplay(t, readConversation(t, "s2", name+"c2s", name+"s2c"))
-				must(t, r.c.Put(t.Context(), str("early"), integer(1), 0))
+				r.c.PutAsync(str("early"), integer(1), 0)
 				r.until(52)
 				if s := r.c.Status(); s.Entries != 51 || s.Sequence != 52 {
 					t.Errorf("%+v", s)

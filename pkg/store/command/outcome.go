@@ -69,7 +69,7 @@ func (c *WriteResult) parse(r *reader) {
 // bool, value data), list of (length varbyte, command u8, fields), publisher entity.
 type Batch struct {
 	Conditions []Condition
-	// Writes are Put, Erase, Add, Subtract and Clear commands.
+	// Writes are Put, PutUnique, Erase, Add, Subtract and Clear commands.
 	Writes    []Command
 	Publisher data.EntityID
 }
@@ -134,7 +134,7 @@ func (c *Batch) parse(r *reader) {
 // batched tells whether the command may be part of a batch.
 func (k Kind) batched() bool {
 	switch k {
-	case KindPut, KindErase, KindAdd, KindSubtract, KindClear:
+	case KindPut, KindPutUnique, KindErase, KindAdd, KindSubtract, KindClear:
 		return true
 	}
 	return false
