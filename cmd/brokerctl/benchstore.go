@@ -15,7 +15,7 @@ import (
 // default.
 const storeCount = 200_000
 
-const writersUsage = "how many writes are under way at a time"
+const writersUsage = "how many goroutines write; none waits for a single write"
 
 func newBenchStore() *cobra.Command {
 	var p profile
@@ -24,7 +24,7 @@ func newBenchStore() *cobra.Command {
 		Use:   "store --backend memory|sqlite|pebble [--dir DIR]",
 		Short: "Put entries into a store, then get one",
 		Long: `Put entries, key count i and value ("value", i), into a master without clones, wait
-until the last is acknowledged, and get one. With --sync full, acknowledged means
+until the last is acknowledged, and get one. No write waits for the one before. With --sync full, acknowledged means
 that it is on disk.`,
 		Args: cobra.NoArgs,
 		RunE: measured(&p, func() error {

@@ -21,9 +21,8 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/store/backend/sqlite"
 )
 
-// DefaultWriters is how many writes are under way at a time unless said
-// otherwise.
-const DefaultWriters = 256
+// DefaultWriters is how many goroutines write unless said otherwise.
+const DefaultWriters = 1
 
 // StoreOptions say what [Store] writes to.
 type StoreOptions struct {
@@ -36,7 +35,8 @@ type StoreOptions struct {
 	// disk), normal or off. SQLite keeps a rollback journal with full and a
 	// write-ahead log else. Pebble knows full only; for memory it means nothing.
 	Sync string
-	// Count is the number of writes, Writers how many are under way at a time.
+	// Count is the number of writes, Writers how many goroutines share them.
+	// None waits for a single write, but all for the last.
 	Count, Writers int
 }
 
@@ -70,6 +70,9 @@ func Store(ctx context.Context, o StoreOptions) (result StoreResult, err error) 
 	m := startMeter()
 	if err := putAll(ctx, s, 0, o.Count, o.Writers); err != nil {
 		return StoreResult{}, err
+	}
+	if size, err := s.Size(ctx); err != nil || size.Entries != int64(o.Count) {
+		return StoreResult{}, fmt.Errorf("there are %d entries of %d: %w", size.Entries, o.Count, err)
 	}
 	began := time.Now()
 	last := uint64(o.Count - 1)
@@ -148,22 +151,53 @@ func (o *StoreOptions) openAt(path string) (backend.Backend, error) {
 // entryValue is what is stored under a count.
 func entryValue(i uint64) data.Value { return data.Vector(data.String("value"), data.Count(i)) }
 
-// putAll puts the entries from first on, several at a time, and returns when
-// all are acknowledged.
+// putAll puts the entries from first on, by several goroutines, and returns
+// when all are acknowledged.
 func putAll(ctx context.Context, s *store.Master, first, count, writers int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var all sync.WaitGroup
 	for w := range writers {
 		all.Go(func() {
-			for i := w; i < count && ctx.Err() == nil; i += writers {
-				n := uint64(first + i)
-				if err := s.Put(ctx, data.Count(n), entryValue(n), 0); err != nil {
-					cancel(fmt.Errorf("put entry %d: %w", n, err))
-				}
+			if err := putSome(ctx, s, first+w, first+count, writers); err != nil {
+				cancel(err)
 			}
 		})
 	}
 	all.Wait()
 	return context.Cause(ctx)
+}
+
+// checkEvery is how many writes are begun between two looks at an outcome. A
+// store that failed refuses everything, so that the last one tells of all.
+const checkEvery = 4096
+
+// putSome puts every step-th entry of a range.
+func putSome(ctx context.Context, s *store.Master, first, end, step int) error {
+	var last *store.Pending
+	for n, i := 0, first; i < end; n, i = n+1, i+step {
+		if n%checkEvery == 0 {
+			if err := errors.Join(ctx.Err(), outcome(last)); err != nil {
+				return err
+			}
+		}
+		last = s.PutAsync(data.Count(uint64(i)), entryValue(uint64(i)), 0)
+	}
+	if last == nil {
+		return nil
+	}
+	return last.Wait(ctx)
+}
+
+// outcome is the error of a write that is done.
+func outcome(p *store.Pending) error {
+	if p == nil {
+		return nil
+	}
+	select {
+	case <-p.Done():
+		return p.Wait(context.Background())
+	default:
+		return nil
+	}
 }

@@ -158,6 +158,13 @@ func (e *Endpoint) sendTo(ctx context.Context, how *sending, sure bool, id data.
 // PublishLocal delivers a value to the endpoint's own subscribers and to nobody else. Any topic is allowed.
 func (e *Endpoint) PublishLocal(name string, v data.Value) { e.deliverLocal(name, v) }
 
+// HasLocal tells whether PublishLocal to a topic would reach anybody now. It is cheap, so that nobody needs to make values in vain.
+func (e *Endpoint) HasLocal(name string) bool {
+	var rt route
+	e.routes.Load().addLocal(&rt, []byte(name))
+	return len(rt.subs) > 0
+}
+
 // noWaiting is closed: a local message finds room or is dropped, whatever the subscriber's policy.
 var noWaiting = func() <-chan struct{} {
 	c := make(chan struct{})

@@ -18,6 +18,8 @@ type plan struct {
 	cleared bool
 	values  map[string]planned
 	writes  []command.Command
+	// growth is how many bytes the writes so far add to the store, peak the most that it has been.
+	growth, peak int64
 }
 
 // planned is what a key would hold.
@@ -45,6 +47,11 @@ func (m *Master) apply(b *Batch, publisher data.EntityID) error {
 	for i := range b.Writes {
 		if err := p.add(&b.Writes[i], publisher, m.maxEntry); err != nil {
 			return m.failing(err)
+		}
+	}
+	if b, ok := m.be.(backend.Bounded); ok {
+		if room, bounded := b.Room(); bounded && p.peak > room {
+			return backend.ErrFull
 		}
 	}
 	for _, c := range p.writes {
@@ -85,6 +92,8 @@ func (p *plan) add(w *Write, publisher data.EntityID, limit int) error {
 		after = planned{}
 	case command.KindClear:
 		p.cleared, p.values = true, map[string]planned{}
+		size := p.be.Size()
+		p.growth = -size.Bytes - size.Entries*entryBytes
 		p.writes = append(p.writes, w.command(publisher))
 		return nil
 	default:
@@ -96,6 +105,8 @@ func (p *plan) add(w *Write, publisher data.EntityID, limit int) error {
 	if limit > 0 && after.present && w.key.BinarySize()+after.value.BinarySize() > limit {
 		return ErrTooLarge
 	}
+	p.grow(w.key, current, present, -1)
+	p.grow(w.key, after.value, after.present, 1)
 	p.values[string(w.key.AppendBinary(nil))] = after
 	if w.kind == command.KindPutUnique { // it is no question here
 		put := WritePut(w.key, w.value, w.expiry)
@@ -103,6 +114,17 @@ func (p *plan) add(w *Write, publisher data.EntityID, limit int) error {
 	}
 	p.writes = append(p.writes, w.command(publisher))
 	return nil
+}
+
+// entryBytes is what a backend.Bounded counts for an entry besides its key and value.
+const entryBytes = 64
+
+// grow counts an entry that comes (sign 1) or goes (-1).
+func (p *plan) grow(key, value data.Value, present bool, sign int64) {
+	if present {
+		p.growth += sign * int64(key.BinarySize()+value.BinarySize()+entryBytes)
+		p.peak = max(p.peak, p.growth)
+	}
 }
 
 // failing ends the service if an error is the backend's.

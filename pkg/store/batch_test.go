@@ -12,6 +12,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
 	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
 	"github.com/brokermesh/brokermesh/pkg/store/command"
 )
@@ -143,5 +144,32 @@ func TestCompareAndSet(t *testing.T) {
 	group.Wait()
 	if got := get(t, m, "k"); got != "400" {
 		t.Errorf("counted to %s", got)
+	}
+}
+
+// TestBatchInAFullStore: it is refused as a whole, also if only its middle would not fit.
+func TestBatchInAFullStore(t *testing.T) {
+	m, err := NewMaster(new(fabric).join(), "s", memory.Open(memory.Options{MaxBytes: 3 * (entryBytes + 18)}), MasterOptions{})
+	must(t, err)
+	defer m.Close()
+	ctx := t.Context()
+	put := func(i int64) Write { return WritePut(integer(i), integer(i), 0) }
+	must(t, m.Write(ctx, put(1)))
+	must(t, m.Write(ctx, put(2)))
+	for _, b := range [][]Write{{put(3), put(4)}, {put(3), put(4), WriteErase(integer(1))}, {WriteClear(), put(3), put(4), put(5), put(6)}} {
+		if err := m.Apply(ctx, Batch{Writes: b}); !errors.Is(err, backend.ErrFull) {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := m.Write(ctx, put(3)); err != nil {
+		t.Errorf("there is room for one: %v", err)
+	}
+	if err := m.Write(ctx, put(4)); !errors.Is(err, backend.ErrFull) || !strings.Contains(err.Error(), "MaxBytes") {
+		t.Errorf("full: %v", err)
+	}
+	must(t, m.Apply(ctx, Batch{Writes: []Write{WriteErase(integer(1)), put(4), WriteErase(integer(2)), WriteErase(integer(3)), put(2), put(1)}}))
+	must(t, m.Apply(ctx, Batch{Writes: []Write{WriteClear(), put(3), put(4), put(5)}}))
+	if size, err := m.Size(ctx); err != nil || size.Entries != 3 || m.Status().State != StateServing {
+		t.Errorf("%+v, %v, %+v", size, err, m.Status())
 	}
 }

@@ -75,10 +75,7 @@ func (m *Master) store(e backend.Entry, shown command.Expiry, publisher data.Ent
 	if !m.feed.wanted() {
 		return m.be.Put(e)
 	}
-	old, present, err := m.be.Get(e.Key)
-	if err == nil {
-		err = m.be.Put(e)
-	}
+	old, present, err := swap(m.be, e)
 	if err != nil {
 		return err
 	}
@@ -88,6 +85,17 @@ func (m *Master) store(e backend.Entry, shown command.Expiry, publisher data.Ent
 	}
 	m.feed.add(c)
 	return nil
+}
+
+// swap puts an entry and answers the one that was there.
+func swap(be backend.Backend, e backend.Entry) (old backend.Entry, present bool, err error) {
+	if s, ok := be.(backend.Swapper); ok {
+		return s.Swap(e)
+	}
+	if old, present, err = be.Get(e.Key); err == nil {
+		err = be.Put(e)
+	}
+	return old, present, err
 }
 
 func (m *Master) putUnique(c *command.PutUnique) (bool, error) {

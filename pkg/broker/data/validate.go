@@ -36,6 +36,16 @@ func View(b []byte) (Value, error) {
 	return v, nil
 }
 
+// ViewString is [View] for bytes that are a string already.
+func ViewString(s string) (Value, error) {
+	c, _, err := checkWhole(s)
+	if err != nil {
+		return Value{}, err
+	}
+	v, _ := take(s, true, c.flags, c.deepest)
+	return v, nil
+}
+
 // DecodePrefix reads the value at the front of b and answers how many bytes it
 // took. The value shares b's memory, as with [View]. The error is a
 // [*SyntaxError].

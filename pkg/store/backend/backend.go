@@ -65,6 +65,21 @@ type Snapshot interface {
 // ErrSnapshotTooOld is the answer of a snapshot that would take more memory than its backend may spend on it.
 var ErrSnapshotTooOld = errors.New("backend: the snapshot is too old, too much has changed since")
 
+// ErrFull is the answer to a Put of a backend that may hold no more. It changes nothing, and everything else goes on.
+var ErrFull = errors.New("backend: the store holds as much as it may")
+
+// Swapper is a backend that can answer what a Put replaces for less than a Get.
+type Swapper interface {
+	// Swap is Put, and answers the entry that was there.
+	Swap(e Entry) (old Entry, ok bool, err error)
+}
+
+// Bounded is a backend that answers ErrFull.
+type Bounded interface {
+	// Room is how many bytes may come, counting the growth of encoded keys and values and 64 bytes for each new entry; false: any.
+	Room() (bytes int64, bounded bool)
+}
+
 // Meta is a small value of the store itself.
 type Meta struct {
 	Name  string

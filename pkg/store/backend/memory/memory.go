@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package memory is the backend that keeps entries in a hash table and forgets them when it is closed (spec/stores.md 7.2).
+//
+// An entry takes its encoded key and value and about 60 bytes more. A snapshot costs a copy of the table's directory, and one of each
+// group of entries that is changed afterwards; it may be kept for as long as one likes.
 package memory
 
 import (
+	"fmt"
+	"hash/maphash"
 	"iter"
 	"maps"
 	"slices"
@@ -13,88 +18,164 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
-// Backend is a store in memory. It keeps copies of what it is given. Commit does nothing, and what was changed without it stays.
+// never is backend.Never.
+const never = int64(backend.Never)
+
+// EntryBytes is what MaxBytes counts for an entry besides its encoded key and value.
+const EntryBytes = 64
+
+// Options configure a Backend.
+type Options struct {
+	// MaxBytes bounds the encoded keys and values with EntryBytes for each entry; 0: not at all. Beyond that Put answers
+	// backend.ErrFull.
+	MaxBytes int64
+}
+
+// Backend is a store in memory. It keeps copies of what it is given. What was changed without Commit stays, but snapshots don't have it.
 type Backend struct {
-	entries  map[string]data.Value
-	expiring map[string]backend.Deadline
-	bytes    int64
-	metas    map[string][]byte
-	// undo is what the keys changed since the last commit held before; nil: nothing.
-	undo map[string]*backend.Entry
-	// scratch is where keys are encoded for look-ups.
+	opt   Options
+	seed  maphash.Seed
+	table table
+	bytes int64
+	metas map[string][]byte
+	// undo is what leads back to the last commit, to be followed from its end.
+	undo []undo
+	// scratch is where entries are encoded.
 	scratch []byte
+}
+
+// undo takes back one change: it puts a record in the place of the one with its key, or removes that, or brings a whole table back.
+type undo struct {
+	record   record
+	inserted bool
+	cleared  *content
+}
+
+// content is a table with its size.
+type content struct {
+	table table
+	bytes int64
 }
 
 var _ backend.Backend = (*Backend)(nil)
 
-// New is an empty backend.
-func New() *Backend {
-	return &Backend{entries: map[string]data.Value{}, expiring: map[string]backend.Deadline{}, metas: map[string][]byte{}, undo: map[string]*backend.Entry{}}
+// New is an empty backend without bounds.
+func New() *Backend { return Open(Options{}) }
+
+// Open is an empty backend.
+func Open(o Options) *Backend {
+	return &Backend{opt: o, seed: maphash.MakeSeed(), table: newTable(), metas: map[string][]byte{}}
 }
 
-// Get answers what is stored under a key. The entry shares memory with the backend, which never changes it.
-func (b *Backend) Get(key data.Value) (backend.Entry, bool, error) {
+// find leaves the encoded key in scratch and answers where it is.
+func (b *Backend) find(key data.Value) (hash, *group, int) {
 	b.scratch = key.AppendBinary(b.scratch[:0])
-	value, ok := b.entries[string(b.scratch)]
-	if !ok {
+	h := hash(maphash.Bytes(b.seed, b.scratch))
+	g, i := b.table.find(h, b.scratch)
+	return h, g, i
+}
+
+// Get answers what is stored under a key. The value shares memory with the backend, which never changes it.
+func (b *Backend) Get(key data.Value) (backend.Entry, bool, error) {
+	_, g, i := b.find(key)
+	if i < 0 {
 		return backend.Entry{}, false, nil
 	}
-	return backend.Entry{Key: key, Value: value, Deadline: b.deadline(string(b.scratch))}, true, nil
+	return entry(key, &g.recs[i])
 }
 
-// Put stores an entry in the place of the one with its key.
+func entry(key data.Value, r *record) (backend.Entry, bool, error) {
+	value, err := data.ViewString(r.value())
+	if err != nil {
+		return backend.Entry{}, false, backend.Failure("memory", "get", err)
+	}
+	return backend.Entry{Key: key, Value: value, Deadline: backend.Deadline(r.deadline)}, true, nil
+}
+
+// Put stores an entry in the place of the one with its key. The error backend.ErrFull changes nothing.
 func (b *Backend) Put(e backend.Entry) error {
-	b.scratch = e.Key.AppendBinary(b.scratch[:0])
-	size := e.Value.BinarySize()
-	if old, ok := b.entries[string(b.scratch)]; ok {
-		size -= old.BinarySize()
-	} else {
-		size += len(b.scratch)
+	h, g, i := b.find(e.Key)
+	return b.put(e, h, g, i)
+}
+
+// Swap is Put, and answers the entry that was there.
+func (b *Backend) Swap(e backend.Entry) (old backend.Entry, ok bool, err error) {
+	h, g, i := b.find(e.Key)
+	if i >= 0 {
+		if old, ok, err = entry(e.Key, &g.recs[i]); err != nil {
+			return old, ok, err
+		}
 	}
-	key := string(b.scratch)
-	b.remember(key)
-	b.entries[key] = e.Value.Clone()
-	b.bytes += int64(size)
-	if e.Deadline != backend.Never {
-		b.expiring[key] = e.Deadline
-	} else {
-		delete(b.expiring, key)
+	return old, ok, b.put(e, h, g, i)
+}
+
+// put stores an entry whose encoded key is in scratch.
+func (b *Backend) put(e backend.Entry, h hash, g *group, i int) error {
+	keySize := len(b.scratch)
+	b.scratch = e.Value.AppendBinary(b.scratch)
+	growth := int64(len(b.scratch))
+	if i >= 0 {
+		growth -= int64(len(g.recs[i].data))
 	}
+	if growth > 0 && b.opt.MaxBytes > 0 && b.used()+growth > b.opt.MaxBytes {
+		return fmt.Errorf("%w: MaxBytes is %d", backend.ErrFull, b.opt.MaxBytes)
+	}
+	b.bytes += growth
+	r := record{data: string(b.scratch), deadline: int64(e.Deadline), keySize: uint32(keySize)}
+	if i >= 0 {
+		b.undo = append(b.undo, undo{record: b.table.replace(g, i, r)})
+		return nil
+	}
+	if err := b.table.insert(g, h, r); err != nil {
+		return backend.Failure("memory", "put", err)
+	}
+	b.undo = append(b.undo, undo{record: r, inserted: true})
 	return nil
+}
+
+// used is what counts for MaxBytes, with the entry that may come.
+func (b *Backend) used() int64 { return b.bytes + int64(b.table.count+1)*EntryBytes }
+
+// Room is how many bytes may come before Put answers backend.ErrFull, with EntryBytes for each entry.
+func (b *Backend) Room() (int64, bool) {
+	return b.opt.MaxBytes - b.used() + EntryBytes, b.opt.MaxBytes > 0
 }
 
 // Erase removes a key and answers whether it was there.
 func (b *Backend) Erase(key data.Value) (bool, error) {
-	b.scratch = key.AppendBinary(b.scratch[:0])
-	old, ok := b.entries[string(b.scratch)]
-	if !ok {
+	h, g, i := b.find(key)
+	if i < 0 {
 		return false, nil
 	}
-	b.remember(string(b.scratch))
-	b.bytes -= int64(len(b.scratch) + old.BinarySize())
-	delete(b.entries, string(b.scratch))
-	delete(b.expiring, string(b.scratch))
+	old := b.table.remove(g, i, h)
+	b.bytes -= int64(len(old.data))
+	b.undo = append(b.undo, undo{record: old})
 	return true, nil
 }
 
-// Clear removes everything.
+// Clear removes all entries.
 func (b *Backend) Clear() error {
-	for key := range b.entries {
-		b.remember(key)
-	}
-	clear(b.entries)
-	clear(b.expiring)
-	b.bytes = 0
+	b.undo = append(b.undo, undo{cleared: &content{b.table, b.bytes}})
+	generation := b.table.generation
+	b.table, b.bytes = newTable(), 0
+	b.table.generation = generation
+	b.table.dir[0].generation = generation
 	return nil
 }
 
 // Expiring are the keys and deadlines of the entries that have a deadline.
 func (b *Backend) Expiring() iter.Seq2[backend.Entry, error] {
 	return func(yield func(backend.Entry, error) bool) {
-		for encoded, deadline := range b.expiring {
-			key, err := data.Decode([]byte(encoded))
-			if !yield(backend.Entry{Key: key, Deadline: deadline}, err) {
-				return
+		for g := range b.table.groups {
+			for i := 0; i < int(g.n) && g.expiring > 0; i++ {
+				r := &g.recs[i]
+				if r.deadline == never {
+					continue
+				}
+				key, err := data.ViewString(r.key())
+				if !yield(backend.Entry{Key: key, Deadline: backend.Deadline(r.deadline)}, err) {
+					return
+				}
 			}
 		}
 	}
@@ -102,44 +183,11 @@ func (b *Backend) Expiring() iter.Seq2[backend.Entry, error] {
 
 // Size tells how much is stored.
 func (b *Backend) Size() backend.Size {
-	return backend.Size{Entries: int64(len(b.entries)), Bytes: b.bytes}
-}
-
-// remember keeps what a key holds before it is changed for the first time since the last commit.
-func (b *Backend) remember(key string) {
-	if _, ok := b.undo[key]; ok {
-		return
-	}
-	if old, ok := b.entries[key]; ok {
-		b.undo[key] = &backend.Entry{Value: old, Deadline: b.deadline(key)}
-	} else {
-		b.undo[key] = nil
-	}
-}
-
-// Snapshot is the content as of the last Commit.
-func (b *Backend) Snapshot() (backend.Snapshot, error) {
-	s := &snapshot{entries: maps.Clone(b.entries), expiring: maps.Clone(b.expiring)}
-	for key, old := range b.undo {
-		delete(s.entries, key)
-		delete(s.expiring, key)
-		if old == nil {
-			continue
-		}
-		s.entries[key] = old.Value
-		if old.Deadline != backend.Never {
-			s.expiring[key] = old.Deadline
-		}
-	}
-	for key, value := range s.entries {
-		s.size.Entries++
-		s.size.Bytes += int64(len(key) + value.BinarySize())
-	}
-	return s, nil
+	return backend.Size{Entries: int64(b.table.count), Bytes: b.bytes}
 }
 
 // Meta is a small value of the store itself.
-func (b *Backend) Meta(name string) ([]byte, error) { return b.metas[name], nil }
+func (b *Backend) Meta(name string) ([]byte, error) { return slices.Clone(b.metas[name]), nil }
 
 // SetMeta replaces the value under a name.
 func (b *Backend) SetMeta(name string, value []byte) error {
@@ -147,7 +195,7 @@ func (b *Backend) SetMeta(name string, value []byte) error {
 		delete(b.metas, name)
 		return nil
 	}
-	b.metas[name] = append([]byte{}, value...)
+	b.metas[name] = append(make([]byte, 0, len(value)), value...)
 	return nil
 }
 
@@ -155,25 +203,29 @@ func (b *Backend) SetMeta(name string, value []byte) error {
 func (b *Backend) Metas(prefix string) iter.Seq2[backend.Meta, error] {
 	return func(yield func(backend.Meta, error) bool) {
 		for _, name := range slices.Sorted(maps.Keys(b.metas)) {
-			if strings.HasPrefix(name, prefix) && !yield(backend.Meta{Name: name, Value: b.metas[name]}, nil) {
+			if strings.HasPrefix(name, prefix) && !yield(backend.Meta{Name: name, Value: slices.Clone(b.metas[name])}, nil) {
 				return
 			}
 		}
 	}
 }
 
+// undosKept is how much room for the changes of a transaction is kept for the next.
+const undosKept = 1 << 15
+
 // Commit ends a transaction. Everything is kept already.
 func (b *Backend) Commit() error {
+	if cap(b.undo) > undosKept {
+		b.undo = nil
+		return nil
+	}
 	clear(b.undo)
+	b.undo = b.undo[:0]
 	return nil
 }
 
 // Close forgets everything.
-func (b *Backend) Close() error { return b.Clear() }
-
-func (b *Backend) deadline(encoded string) backend.Deadline {
-	if d, ok := b.expiring[encoded]; ok {
-		return d
-	}
-	return backend.Never
+func (b *Backend) Close() error {
+	b.table, b.bytes, b.undo = newTable(), 0, nil
+	return nil
 }

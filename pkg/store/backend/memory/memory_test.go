@@ -30,3 +30,35 @@ func TestKeepsCopies(t *testing.T) {
 		t.Fatalf("found %v: %q", ok, got)
 	}
 }
+
+func value(i uint64) data.Value { return data.Vector(data.String("value"), data.Count(i)) }
+
+// BenchmarkPut stores new entries, a group at a time.
+func BenchmarkPut(b *testing.B) {
+	be := New()
+	for i := range uint64(b.N) {
+		if err := be.Put(backend.Entry{Key: data.Count(i), Value: value(i), Deadline: backend.Never}); err != nil {
+			b.Fatal(err)
+		}
+		if i%4096 == 0 {
+			be.Commit()
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	be := New()
+	const n = 1 << 18
+	for i := range uint64(n) {
+		if err := be.Put(backend.Entry{Key: data.Count(i), Value: value(i), Deadline: backend.Never}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	be.Commit()
+	b.ResetTimer()
+	for i := range uint64(b.N) {
+		if _, ok, err := be.Get(data.Count(i * 7919 % n)); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+}

@@ -3,7 +3,9 @@
 package memory
 
 import (
+	"hash/maphash"
 	"iter"
+	"slices"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
@@ -11,41 +13,84 @@ import (
 
 // snapshot is the content of a Backend at one moment.
 type snapshot struct {
-	entries  map[string]data.Value
-	expiring map[string]backend.Deadline
-	size     backend.Size
+	content
+	seed maphash.Seed
 }
 
+// Snapshot is the content as of the last Commit.
+func (b *Backend) Snapshot() (backend.Snapshot, error) {
+	s := &snapshot{content: content{b.table.share(), b.bytes}, seed: b.seed}
+	for _, u := range slices.Backward(b.undo) {
+		if err := s.takeBack(u); err != nil {
+			return nil, backend.Failure("memory", "take a snapshot", err)
+		}
+	}
+	return s, nil
+}
+
+// takeBack undoes one change.
+func (s *snapshot) takeBack(u undo) error {
+	if u.cleared != nil {
+		generation := s.table.generation
+		s.table = u.cleared.table
+		s.table.dir, s.table.generation = slices.Clone(s.table.dir), generation
+		s.bytes = u.cleared.bytes
+		return nil
+	}
+	key := []byte(u.record.key())
+	h := hash(maphash.Bytes(s.seed, key))
+	g, i := s.table.find(h, key)
+	switch {
+	case u.inserted:
+		old := s.table.remove(g, i, h)
+		s.bytes -= int64(len(old.data))
+		return nil
+	case i >= 0:
+		old := s.table.replace(g, i, u.record)
+		s.bytes += int64(len(u.record.data) - len(old.data))
+		return nil
+	default:
+		s.bytes += int64(len(u.record.data))
+		return s.table.insert(g, h, u.record)
+	}
+}
+
+// Entries are all entries in any order.
 func (s *snapshot) Entries() iter.Seq2[backend.Entry, error] {
 	return func(yield func(backend.Entry, error) bool) {
-		for encoded, value := range s.entries {
-			key, err := data.Decode([]byte(encoded))
-			if !yield(backend.Entry{Key: key, Value: value, Deadline: s.deadline(encoded)}, err) {
-				return
+		for g := range s.table.groups {
+			for i := range g.recs[:g.n] {
+				r := &g.recs[i]
+				key, err := data.ViewString(r.key())
+				if err != nil {
+					yield(backend.Entry{}, backend.Failure("memory", "read all", err))
+					return
+				}
+				if e, _, err := entry(key, r); !yield(e, err) || err != nil {
+					return
+				}
 			}
 		}
 	}
 }
 
+// Get answers what was stored under a key.
 func (s *snapshot) Get(key data.Value) (backend.Entry, bool, error) {
-	encoded := string(key.AppendBinary(nil))
-	value, ok := s.entries[encoded]
-	if !ok {
+	encoded := key.AppendBinary(nil)
+	g, i := s.table.find(hash(maphash.Bytes(s.seed, encoded)), encoded)
+	if i < 0 {
 		return backend.Entry{}, false, nil
 	}
-	return backend.Entry{Key: key, Value: value, Deadline: s.deadline(encoded)}, true, nil
+	return entry(key, &g.recs[i])
 }
 
-func (s *snapshot) Size() backend.Size { return s.size }
+// Size tells how much there was.
+func (s *snapshot) Size() backend.Size {
+	return backend.Size{Entries: int64(s.table.count), Bytes: s.bytes}
+}
 
+// Close lets go of the content.
 func (s *snapshot) Close() error {
-	s.entries, s.expiring = nil, nil
+	s.content = content{table: newTable()}
 	return nil
-}
-
-func (s *snapshot) deadline(encoded string) backend.Deadline {
-	if d, ok := s.expiring[encoded]; ok {
-		return d
-	}
-	return backend.Never
 }
