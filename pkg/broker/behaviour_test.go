@@ -58,6 +58,23 @@ func TestRefusedPublications(t *testing.T) {
 	}
 }
 
+// TestHasLocal: it looks at the endpoint's own subscribers, and at their topics.
+func TestHasLocal(t *testing.T) {
+	a, b := endpoint(t, Options{}), endpoint(t, Options{})
+	connect(t, a, b)
+	subscribe(t, b, "/1")
+	s, _ := a.Subscribe([]string{"/2"}, QueueLimit{})
+	for topic, want := range map[string]bool{"/1": false, "/2": true, "/2/3": true, "/": false} {
+		if got := a.HasLocal(topic); got != want {
+			t.Errorf("%s: %v", topic, got)
+		}
+	}
+	s.Close()
+	if a.HasLocal("/2") {
+		t.Error("nobody subscribes any more")
+	}
+}
+
 // TestVisibility has the rows of routing.md 3.1 that exist so far: what this endpoint publishes is not for its own subscribers.
 func TestVisibility(t *testing.T) {
 	a, b := endpoint(t, Options{}), endpoint(t, Options{})

@@ -191,7 +191,7 @@ func (e *engine) openStore(c nodeconfig.Store, log *slog.Logger) (handle, error)
 
 func (e *engine) openBackend(c nodeconfig.Store) (backend.Backend, error) {
 	if c.Backend == nodeconfig.BackendMemory {
-		return memory.New(), nil
+		return memory.Open(memory.Options{MaxBytes: c.MemoryBytes}), nil
 	}
 	path := storePath(e.o.DataDir, c)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -50,9 +50,12 @@ func (d *deadlines) set(key data.Value, at backend.Deadline) {
 // clear forgets all deadlines.
 func (d *deadlines) clear() { *d = *newDeadlines() }
 
+// due tells whether there is a key whose deadline is before now.
+func (d *deadlines) due(now time.Time) bool { return len(d.queue) > 0 && d.queue[0].at.Passed(now) }
+
 // pop takes out a key whose deadline is before now.
 func (d *deadlines) pop(now time.Time) (key data.Value, ok bool) {
-	if len(d.queue) == 0 || !d.queue[0].at.Passed(now) {
+	if !d.due(now) {
 		return data.Value{}, false
 	}
 	e := heap.Pop(&d.queue).(*deadline)

@@ -63,6 +63,8 @@ type Master struct {
 	dirty     bool
 	failed    error
 	deadlines *deadlines
+	// expireAt is the time of an expiry that was too much for one group; zero: there is none.
+	expireAt  time.Time
 	tick      uint64
 	status    Status
 	clones    *channel.Producer
@@ -174,6 +176,9 @@ func (m *Master) run() {
 		m.feed.begin()
 		if tick {
 			m.onTick()
+		} else if at := m.expireAt; !at.IsZero() && m.failed == nil {
+			m.expireAt = time.Time{}
+			m.expire(at)
 		}
 		items, m.status.Dropped = m.in.take(items)
 		for i := range items {

@@ -184,9 +184,16 @@ func (m *Master) announceClear(publisher data.EntityID) error {
 	return nil
 }
 
+// expiredAtOnce bounds the entries that expire in one group, so that others get their turn.
+const expiredAtOnce = 8192
+
 // expire removes what has lived long enough.
 func (m *Master) expire(now time.Time) {
-	for key, ok := m.deadlines.pop(now); ok; key, ok = m.deadlines.pop(now) {
+	for range expiredAtOnce {
+		key, ok := m.deadlines.pop(now)
+		if !ok {
+			return
+		}
 		present, err := m.remove(key, ChangeExpire, m.id)
 		if err != nil {
 			m.fail(err)
@@ -195,6 +202,10 @@ func (m *Master) expire(now time.Time) {
 		if present {
 			m.replay(&command.Expire{Key: key, Publisher: m.id})
 		}
+	}
+	if m.deadlines.due(now) {
+		m.expireAt = now // the next group goes on
+		signal(m.in.ready)
 	}
 }
 

@@ -56,9 +56,31 @@ type answer struct {
 	err      error
 }
 
+// answer tells the caller, if it still waits.
 func (r *request) answer(a answer) {
 	select {
 	case r.done <- a:
+	default:
+	}
+	if r.abandoned.Load() {
+		r.discard()
+	}
+}
+
+// abandon is what a caller does that waits no longer. Either it finds an answer that came meanwhile, or who answers finds that nobody
+// takes it.
+func (r *request) abandon() {
+	r.abandoned.Store(true)
+	r.discard()
+}
+
+// discard closes a snapshot that nobody takes.
+func (r *request) discard() {
+	select {
+	case a := <-r.done:
+		if a.snapshot != nil {
+			a.snapshot.Close()
+		}
 	default:
 	}
 }
@@ -92,22 +114,8 @@ func (o *operations) do(ctx context.Context, r read) (answer, error) {
 	case a := <-req.done:
 		return a, a.err
 	case <-ctx.Done():
-		req.abandoned.Store(true)
-		o.discard(req)
+		req.abandon()
 		return answer{}, ctx.Err()
-	}
-}
-
-// discard closes a snapshot that came too late.
-func (o *operations) discard(req *request) {
-	if req.kind == snapshotRequest {
-		select {
-		case a := <-req.done:
-			if a.snapshot != nil {
-				a.snapshot.Close()
-			}
-		default:
-		}
 	}
 }
 
