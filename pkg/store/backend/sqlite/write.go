@@ -57,7 +57,7 @@ func (b *Backend) prepare() error {
 			return err
 		}
 	}
-	f.insert = rows{columns: 4, before: "INSERT INTO store(rowid, key, value, expiry) VALUES", each: "(?,?,?,?)"}
+	f.insert = rows{columns: 4, before: "INSERT OR FAIL INTO store(rowid, key, value, expiry) VALUES", each: "(?,?,?,?)"}
 	f.update = f.insert
 	f.update.after = " ON CONFLICT(rowid) DO UPDATE SET value = excluded.value, expiry = excluded.expiry"
 	f.erase = rows{columns: 1, before: "DELETE FROM store WHERE rowid IN (", each: "?", after: ")"}
