@@ -38,6 +38,9 @@ func Run(t *testing.T, k Kind) {
 		{"Metas", testMetas},
 		{"Snapshot", testSnapshot},
 		{"SnapshotIsReadWhileWriting", testSnapshotIsReadWhileWriting},
+		{"SnapshotsInAHistory", testSnapshotsInAHistory},
+		{"OneTransaction", testOneTransaction},
+		{"LargeTransaction", testLargeTransaction},
 		{"Model", testModel},
 		{"ClosedTwice", testClosedTwice},
 	}
