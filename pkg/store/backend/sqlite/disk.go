@@ -15,22 +15,31 @@ const diskName = "brokermesh"
 
 func init() { vfs.Register(diskName, disk{vfs.Find("")}) }
 
-// disk is the system's file system, as the library has it, but for two things, without which a power cut can take what was acknowledged. The
-// name of a new file is brought to the disk with the file (the library syncs the file twice instead of its folder). And so is the removal
-// of a file: a rollback journal that comes back would undo what it was for.
+// disk is the system's file system, as the library has it, but for some things. Pages that change on the disk behind our back are noticed
+// (pagedFile). And a power cut does not take what was acknowledged: the name of a new file is brought to the disk with the file, where the
+// library syncs the file twice instead of its folder, and so is the removal of one, for a rollback journal that comes back undoes
+// everything since.
 type disk struct{ vfs.VFS }
 
 // OpenFilename opens a file.
 func (d disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	file, out, err := d.open(name, flags)
+	if err == nil && flags&(vfs.OPEN_MAIN_DB|vfs.OPEN_WAL) != 0 {
+		file = &pagedFile{File: file, log: flags&vfs.OPEN_WAL != 0}
+	}
+	return file, out, err
+}
+
+func (d disk) open(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	path := name.String()
 	inner, ok := d.VFS.(vfs.VFSFilename)
 	if !ok {
-		return d.Open(path, flags)
+		return d.VFS.Open(path, flags)
 	}
-	_, err := os.Lstat(path)
-	file, out, openErr := inner.OpenFilename(name, flags)
-	if openErr != nil || path == "" || flags&vfs.OPEN_CREATE == 0 || err == nil {
-		return file, out, openErr
+	_, statErr := os.Lstat(path)
+	file, out, err := inner.OpenFilename(name, flags)
+	if err != nil || path == "" || flags&vfs.OPEN_CREATE == 0 || statErr == nil {
+		return file, out, err
 	}
 	return &newFile{File: file, folder: filepath.Dir(path)}, out, nil
 }

@@ -293,3 +293,49 @@ func TestSecondOpenIsRefused(t *testing.T) {
 		mustOpen(t, path, Options{})
 	}
 }
+
+// TestChangedBehindOurBack changes all pages on the disk but the first while the file is open, with nothing of it in memory: whatever is
+// asked for then, nothing wrong is answered, also not that a key is missing.
+func TestChangedBehindOurBack(t *testing.T) {
+	for _, mode := range []JournalMode{Delete, WAL} {
+		path := filepath.Join(t.TempDir(), "x")
+		sample(t, path, Options{JournalMode: mode})
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(seed.For(t), 0))
+		missed := 0
+		for range 10 {
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b := mustOpen(t, path, Options{cacheKiB: 8})
+			changed := bytes.Clone(whole)
+			for page := 1; page < len(whole)/4096; page++ {
+				changed[page*4096+rng.IntN(4096)] ^= 1 << rng.IntN(8)
+			}
+			file, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err == nil {
+				_, err = file.WriteAt(changed, 0)
+				err = errors.Join(err, file.Close(), b.file.conn.ReleaseMemory())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := rng.Uint64N(400)
+			e, ok, err := b.Get(data.Vector(data.String("a key of some length, so that the index has inner nodes"), data.Count(i)))
+			if v, isCount := e.Value.AsCount(); err == nil && (!ok || !isCount || v != i) {
+				t.Errorf("%s: entry %d is %v, %v", mode, i, e.Value, ok)
+			}
+			if err != nil {
+				backendtest.Failure(t, path, err)
+				missed++
+			}
+			_ = b.Close()
+		}
+		if missed < 8 {
+			t.Errorf("%s: only %d of 10 reads met a changed page", mode, missed)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func withRemedy(err error) error {
 	var code sqlite3.ErrorCode
 	remedy := "see what the cause says, then start the store again"
 	switch errors.As(err, &code); {
-	case errors.Is(err, ErrDamaged), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB):
+	case errors.Is(err, ErrDamaged), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.IOERR_DATA):
 		remedy = "put a backup in its place, or keep a copy and save what is readable with `sqlite3 FILE .recover`"
 		if !errors.Is(err, ErrDamaged) {
 			err = fmt.Errorf("%w: %w", ErrDamaged, err)

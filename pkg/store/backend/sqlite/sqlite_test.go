@@ -39,6 +39,7 @@ func TestSQLite(t *testing.T) {
 		"default": {}, "WAL": {JournalMode: WAL, Synchronous: Normal}, "unsafe": {Synchronous: Off, IntegrityCheck: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			backendtest.Run(t, backendtest.Kind{Persistent: true, Open: func(t *testing.T, dir string) backend.Backend {
 				b, err := Open(filepath.Join(dir, "made", "on demand", "store.sqlite"), o)
 				if err != nil {
