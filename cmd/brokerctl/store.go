@@ -29,7 +29,7 @@ to it takes numbers of the store's history, so that clones get it later.
 --timeout bounds each answer.
 
 `+textForms)
-	cmd.AddCommand(newStoreList(), newStoreGet(), newStorePut(), newStoreRemove(), newStoreKeys(), newStoreStat())
+	cmd.AddCommand(newStoreList(), newStoreGet(), newStorePut(), newStoreRemove(), newStoreKeys(), newStoreWatch(), newStoreStat())
 	cmd.AddCommand(newStoreExport(), newStoreImport(), newStoreVerify(), newStoreDiff(), newStoreCompact())
 	return cmd
 }
@@ -166,5 +166,36 @@ func newStoreKeys() *cobra.Command {
 	}
 	s.add(cmd, true, true)
 	cmd.Flags().BoolVar(&unsorted, "unsorted", false, "print them as they come, without collecting them first")
+	return cmd
+}
+
+func newStoreWatch() *cobra.Command {
+	var s storeFlags
+	var w storetool.WatchOptions
+	cmd := &cobra.Command{
+		Use:   "watch NAME [KEY] " + reachUse,
+		Short: "Print every change of a store as it happens",
+		Long: `Print a line for each change: its number in the store's history, what happened, the key,
+and the value before and after, until Ctrl-C. Standard error says when it begins. With
+--after, begin with what came after that number, as far as the master still has it.`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			args, err := s.begin(cmd, args, 0, true)
+			if err != nil {
+				return err
+			}
+			if w.Count < 0 || len(args) > 1 {
+				return ctl.BadInput(fmt.Errorf("%d keys, --count %d: allowed: one key at most, 0 (no end) and more", len(args), w.Count))
+			}
+			if len(args) == 1 {
+				w.Key, w.HasKey = args[0], true
+			}
+			return storetool.Watch(cmd.Context(), s.Options, w)
+		}),
+	}
+	s.add(cmd, false, true)
+	fl := cmd.Flags()
+	fl.StringVar(&w.Prefix, "prefix", "", "only keys that are strings and begin with `TEXT`")
+	fl.Uint64Var(&w.After, "after", 0, "begin after the change with this `NUMBER`")
+	fl.IntVar(&w.Count, "count", 0, "end after so many")
 	return cmd
 }

@@ -157,7 +157,10 @@ func (a *asks) answer(msg *command.Message, ask *command.Ask) *command.Answer {
 		return a.write(msg.Sender, ask)
 	}
 	values, err := a.read(msg.Sender, op, ask)
-	if err != nil {
+	switch {
+	case err != nil && a.ctx.Err() != nil:
+		return failed(code.ShuttingDown)
+	case err != nil:
 		return failed(err)
 	}
 	return &command.Answer{Values: values}

@@ -27,7 +27,8 @@ const (
 	opScan      operation = 8  // what, buckets, bucket: counts (see scanWhat); cursor, number: counts
 	opPage      operation = 9  // cursor, page: counts; done: boolean, then keys, or key, value, deadline for each entry
 	opEndScan   operation = 10 // cursor: count; nothing
-	opChecksums operation = 11 // buckets: count; number: count, sums: string of 8 bytes each
+	opChecksums operation = 11 // buckets: count; number: count, sums: string of 8 bytes each, entries: count
+	opWatch     operation = 12 // see watchArgs; history: string, number: count, then changes
 )
 
 // Writes.

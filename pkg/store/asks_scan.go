@@ -70,6 +70,8 @@ func (a *asks) readMany(from askKey, op operation, in *args) ([]data.Value, erro
 		return []data.Value{data.Count(uint64(size.Entries)), data.Count(uint64(size.Bytes))}, nil
 	case opChecksums:
 		return a.checksums(in)
+	case opWatch:
+		return a.watch(in)
 	case opScan:
 		return a.scan(from, in)
 	case opPage, opEndScan:

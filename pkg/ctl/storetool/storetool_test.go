@@ -417,3 +417,56 @@ func TestDiff(t *testing.T) {
 		t.Errorf("notes: %s", &o.notes)
 	}
 }
+
+// TestWatch: changes are printed, by a remote and by a clone.
+func TestWatch(t *testing.T) {
+	ctx := t.Context()
+	e, address := newNode(t)
+	m := startMaster(t, e, "s")
+	must(t, m.Put(ctx, data.String("k"), data.Count(1), 0))
+	for _, asJSON := range []bool{false, true} {
+		o := newTool(address, "s")
+		o.JSON = asJSON
+		begun := make(chan struct{})
+		o.Notes = writerFunc(func(text []byte) { close(begun) })
+		done := make(chan error)
+		go func() { done <- Watch(ctx, o.Options, WatchOptions{Key: "k", HasKey: true, Count: 3}) }()
+		<-begun
+		again := time.NewTicker(20 * time.Millisecond)
+		defer again.Stop()
+		for stop := false; !stop; { // until it has seen enough
+			for _, err := range []error{
+				m.Erase(ctx, data.String("k")), m.Put(ctx, data.String("k"), data.Count(1), time.Hour), m.Increment(ctx, data.String("k"), data.Count(1), 0),
+			} {
+				must(t, err)
+			}
+			select {
+			case err := <-done:
+				must(t, err)
+				stop = true
+			case <-again.C:
+			}
+		}
+		lines := strings.Split(strings.TrimSpace(o.printed()), "\n")
+		kinds := map[string]bool{}
+		for _, line := range lines {
+			for _, kind := range []string{"insert k: 1, expires after 1h0m0s", "update k: 1 -> 2", "erase k: was 2", `"insert"`, `"update"`, `"erase"`} {
+				kinds[kind] = kinds[kind] || strings.Contains(line, kind)
+			}
+		}
+		if len(lines) != 3 || asJSON && !kinds[`"insert"`] || !asJSON && !(kinds["insert k: 1, expires after 1h0m0s"] && kinds["update k: 1 -> 2"]) {
+			t.Errorf("printed %q", lines)
+		}
+	}
+	o := newTool(address, "s")
+	if err := Watch(ctx, o.Options, WatchOptions{Key: "k", HasKey: true, Prefix: "k"}); ctl.Code(err) != ctl.ExitBadInput {
+		t.Errorf("a key and a prefix: %v", err)
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(b []byte) (int, error) {
+	f(b)
+	return len(b), nil
+}
