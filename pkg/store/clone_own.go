@@ -37,6 +37,9 @@ func (c *Clone) seekTrailer() *command.Trailer {
 	if c.adopting != (command.History{}) {
 		t.Flags |= command.FlagAdopt
 	}
+	if c.known.Volatile {
+		t.Flags |= command.FlagVolatile
+	}
 	return t
 }
 
@@ -124,7 +127,7 @@ func (c *Clone) acceptable(p command.Position) bool {
 	case c.known.History == command.History{} || p.History == c.known.History:
 		return p.Epoch >= c.known.Epoch
 	default:
-		return p.History == c.adopting
+		return c.known.Volatile || p.History == c.adopting
 	}
 }
 

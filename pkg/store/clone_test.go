@@ -14,6 +14,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/topic"
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
 	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
 	"github.com/brokermesh/brokermesh/pkg/store/command"
 )
@@ -292,7 +293,7 @@ func TestNewMaster(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := new(fabric)
 				mbus, cbus := f.join(), f.join()
-				first, err := NewMaster(mbus, "s", memory.New(), MasterOptions{})
+				first, err := NewMaster(mbus, "s", lasting{memory.New()}, MasterOptions{})
 				must(t, err)
 				c := startClone(t, cbus, "s", CloneOptions{})
 				ctx := t.Context()
@@ -335,6 +336,34 @@ func TestNewMaster(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lasting is a memory backend that claims to keep what it has, as far as others can see.
+type lasting struct{ backend.Backend }
+
+// TestNewVolatileMaster: what a master in memory had is gone with it, so that its clones take what the next one has.
+func TestNewVolatileMaster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := new(fabric)
+		mbus, cbus := f.join(), f.join()
+		first, err := NewMaster(mbus, "s", memory.New(), MasterOptions{})
+		must(t, err)
+		c := startClone(t, cbus, "s", CloneOptions{})
+		ctx := t.Context()
+		must(t, first.Put(ctx, str("old"), integer(1), 0))
+		must(t, c.AwaitIdle(ctx))
+		must(t, first.Close())
+		second := startMaster(t, mbus, "s")
+		must(t, second.Put(ctx, str("new"), integer(2), 0))
+		pass(5 * time.Second)
+		s := expectState(t, "another history", c, StateSynced)
+		if !s.NewHistory.IsZero() || s.History != second.Status().History || s.Entries != 1 {
+			t.Errorf("%+v", s)
+		}
+		if got := get(t, c, "new"); got != "2" {
+			t.Errorf("new is %s", got)
+		}
+	})
 }
 
 // TestTwoMasters: a clone stays with its master as long as that one speaks.

@@ -32,6 +32,9 @@
 // although something is known to be missing. Then it asks for a new snapshot under a new identity, because masters answer an
 // identity that they know with an old offset. Its content stays readable meanwhile, and Status says since when it may be stale.
 //
+// A master of this project says which history it has. If that is another one than the clone's, the clone keeps what it has, readable
+// and stale, until Adopt is called; but what a master in memory had is gone for good, so that its clones take the next history at once.
+//
 // Writes that were sent but not acknowledged when a channel is lost may or may not have been executed. They are not sent again, and
 // counted in Status.WritesUnknown; PutUnique answers ErrUnknown. Writes that were not sent yet wait and go to the next master.
 package store

@@ -37,6 +37,8 @@ type history struct {
 	epoch uint64
 	// sequence is the number of the last command, object that of the master at its endpoint.
 	sequence, object uint64
+	// volatile: the history ends with the process.
+	volatile bool
 }
 
 // openHistory reads what the backend says about itself, begins a history in one that says nothing, and raises the epoch if asked to.
@@ -46,9 +48,10 @@ func openHistory(be backend.Backend, newEpoch bool) (history, error) {
 		return history{}, err
 	}
 	var h history
+	_, h.volatile = be.(backend.Volatile)
 	switch len(id) {
 	case 0:
-		return beginHistory(be)
+		return h.begin(be)
 	case len(h.id):
 		copy(h.id[:], id)
 	default:
@@ -74,8 +77,9 @@ func openHistory(be backend.Backend, newEpoch bool) (history, error) {
 	return h, errors.Join(setNumber(be, metaEpoch, h.epoch), be.Commit())
 }
 
-func beginHistory(be backend.Backend) (history, error) {
-	h := history{epoch: 1, sequence: 1, object: newObject()}
+// begin begins a history in a backend.
+func (h history) begin(be backend.Backend) (history, error) {
+	h.epoch, h.sequence, h.object = 1, 1, newObject()
 	rand.Read(h.id[:]) // never fails
 	err := be.SetMeta(metaHistory, h.id[:])
 	for name, n := range map[string]uint64{metaEpoch: h.epoch, metaSequence: h.sequence, metaObject: h.object} {

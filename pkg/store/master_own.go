@@ -42,7 +42,7 @@ type run struct{ id, start uint64 }
 
 func newOwn(h history) own {
 	return own{
-		position: command.Position{History: command.History(h.id), Epoch: h.epoch},
+		position: command.Position{History: command.History(h.id), Epoch: h.epoch, Volatile: h.volatile},
 		clones:   map[data.EntityID]struct{}{}, transfers: map[data.EntityID]*transfer{},
 		touched: map[data.EntityID]struct{}{}, executed: map[data.EntityID]struct{}{},
 	}
@@ -96,7 +96,7 @@ func isOwn(msg command.Message, seqs []uint64) bool {
 func (m *Master) attachOwn(msg command.Message) {
 	o, t, clone := &m.own, msg.Trailer, msg.Sender
 	switch tr := o.transfers[clone]; {
-	case t.History != (command.History{}) && t.History != o.position.History && t.Flags&command.FlagAdopt == 0:
+	case t.History != (command.History{}) && t.History != o.position.History && t.Flags&(command.FlagAdopt|command.FlagVolatile) == 0:
 		m.sendTo(clone, &command.OtherHistory{Number: m.clones.Seq(), Position: o.position})
 		return
 	case tr != nil && !tr.over.Load():

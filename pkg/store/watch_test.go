@@ -240,7 +240,6 @@ func TestCloneWatch(t *testing.T) {
 		time.Sleep(time.Second)
 		startMasterWith(t, f.join(), "s", str("a"), integer(4))
 		time.Sleep(10 * time.Second)
-		must(t, c.Adopt(t.Context()))
 		if got, err := w.take(); got != "" || !errors.Is(err, ErrHistoryGone) {
 			t.Errorf("another history: %q, %v", got, err)
 		}

@@ -74,6 +74,12 @@ type Swapper interface {
 	Swap(e Entry) (old Entry, ok bool, err error)
 }
 
+// Volatile is a backend of which nothing is left when it is closed.
+type Volatile interface {
+	// Volatile marks the backend.
+	Volatile()
+}
+
 // Bounded is a backend that answers ErrFull.
 type Bounded interface {
 	// Room is how many bytes may come, counting the growth of encoded keys and values and 64 bytes for each new entry; false: any.

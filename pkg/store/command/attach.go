@@ -9,22 +9,31 @@ import (
 )
 
 // Position says which content a master has: the history, its epoch, and the run of the master that speaks. Numbers of one history mean
-// the same changes in all runs up to the number at which a run began. Fields: history [16], epoch u64, run u64.
+// the same changes in all runs up to the number at which a run began. Volatile: the history ends with the run, as its master keeps
+// nothing on a disk. Fields: history [16], epoch u64, run u64, flags u8 (1: volatile; others are ignored).
 type Position struct {
 	History    History
 	Epoch, Run uint64
+	Volatile   bool
 }
 
-const positionSize = 16 + 8 + 8
+const (
+	positionSize     = 16 + 8 + 8 + 1
+	positionVolatile = 1
+)
 
 func (p Position) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(append(dst, p.History[:]...), p.Epoch)
-	return binary.BigEndian.AppendUint64(dst, p.Run)
+	dst = binary.BigEndian.AppendUint64(dst, p.Run)
+	if p.Volatile {
+		return append(dst, positionVolatile)
+	}
+	return append(dst, 0)
 }
 
 func (r *reader) position() (p Position) {
 	copy(p.History[:], r.take(len(p.History), "history"))
-	p.Epoch, p.Run = r.u64("epoch"), r.u64("run")
+	p.Epoch, p.Run, p.Volatile = r.u64("epoch"), r.u64("run"), r.u8("flags")&positionVolatile != 0
 	return p
 }
 

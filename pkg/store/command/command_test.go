@@ -86,8 +86,8 @@ var layouts = []struct {
 }
 
 var (
-	here         = Position{History: History{0: 0xaa, 15: 0xbb}, Epoch: 2, Run: 3}
-	herePosition = "aa0000000000000000000000000000bb" + "0000000000000002" + "0000000000000003"
+	here         = Position{History: History{0: 0xaa, 15: 0xbb}, Epoch: 2, Run: 3, Volatile: true}
+	herePosition = "aa0000000000000000000000000000bb" + "0000000000000002" + "0000000000000003" + "01"
 )
 
 func entriesOf() (e Entries) {

@@ -45,6 +45,8 @@ const (
 	FlagFenced
 	// FlagClosing: the sender is a master that ends.
 	FlagClosing
+	// FlagVolatile, in a nack: the history named in the trailer was volatile, so that another one may take its place.
+	FlagVolatile
 )
 
 // Trailer is what frontends of this project append to nack, attach_writer, keepalive and cumulative_ack commands, so that others of

@@ -224,6 +224,9 @@ func (b *Backend) Commit() error {
 	return nil
 }
 
+// Volatile says that nothing is left after Close.
+func (b *Backend) Volatile() {}
+
 // Close forgets everything.
 func (b *Backend) Close() error {
 	b.table, b.bytes, b.undo = newTable(), 0, nil
