@@ -176,7 +176,7 @@ func (e *engine) openStore(c nodeconfig.Store, log *slog.Logger) (handle, error)
 		}
 		return clone, nil
 	}
-	be, err := e.openBackend(c)
+	be, err := e.openBackend(c, log)
 	if err != nil {
 		return nil, fmt.Errorf("open the backend: %w", err)
 	}
@@ -189,7 +189,7 @@ func (e *engine) openStore(c nodeconfig.Store, log *slog.Logger) (handle, error)
 	return master, nil
 }
 
-func (e *engine) openBackend(c nodeconfig.Store) (backend.Backend, error) {
+func (e *engine) openBackend(c nodeconfig.Store, log *slog.Logger) (backend.Backend, error) {
 	if c.Backend == nodeconfig.BackendMemory {
 		return memory.Open(memory.Options{MaxBytes: c.MemoryBytes}), nil
 	}
@@ -205,6 +205,7 @@ func (e *engine) openBackend(c nodeconfig.Store) (backend.Backend, error) {
 		JournalMode:     sqlite.JournalMode(c.JournalMode),
 		IntegrityCheck:  c.IntegrityCheck,
 		DeleteOnFailure: c.FailureMode == nodeconfig.FailureDelete,
+		Log:             log.With("store", c.StoreName),
 	}))
 }
 

@@ -198,9 +198,21 @@ func testLargeTransaction(t *testing.T, k Kind) {
 	s := snapshot(t, b)
 	after := fill("n", backend.Never)
 	expect(t, b, after...)
+	inside, err := b.Snapshot()
+	if err != nil && !errors.Is(err, backend.ErrSnapshotTooOld) {
+		t.Fatal(err)
+	}
 	commit(t, b)
-	if _, _, err := s.Get(data.Count(0)); !errors.Is(err, backend.ErrSnapshotTooOld) {
-		expectSnapshot(t, s, before...)
+	for _, s := range []backend.Snapshot{s, inside} {
+		if s == nil {
+			continue
+		}
+		if _, _, err := s.Get(data.Count(0)); !errors.Is(err, backend.ErrSnapshotTooOld) {
+			expectSnapshot(t, s, before...)
+		}
+	}
+	if inside != nil {
+		closeSnapshot(t, inside)
 	}
 	fill("x", backend.Never) // not committed
 	closeSnapshot(t, s)

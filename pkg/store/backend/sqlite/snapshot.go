@@ -49,7 +49,8 @@ type oldEntry struct {
 
 var _ backend.Snapshot = (*Snapshot)(nil)
 
-// Snapshot is the content as of the last Commit. A transaction that is larger than is kept in memory has to be committed before.
+// Snapshot is the content as of the last Commit. It is ErrSnapshotTooOld where the open transaction has already changed more of it than may
+// be kept in memory.
 func (b *Backend) Snapshot() (backend.Snapshot, error) {
 	b.file.Lock()
 	defer b.file.Unlock()
@@ -57,12 +58,32 @@ func (b *Backend) Snapshot() (backend.Snapshot, error) {
 	if f.failed != nil {
 		return nil, f.failed
 	}
-	if f.writing {
+	if f.base == nil {
+		return b.newSnapshot(), nil
+	}
+	if f.base.gone || f.aside+f.base.aside > asideLimit {
 		return nil, backend.ErrSnapshotTooOld
 	}
+	s := b.newSnapshot()
+	s.last = f.base.last
+	for _, old := range f.base.added {
+		s.keep(old)
+	}
+	return s, nil
+}
+
+// newSnapshot is a snapshot of what SQLite holds. It needs the lock, as what follows.
+func (b *Backend) newSnapshot() *Snapshot {
+	f := &b.file
 	s := &Snapshot{b: b, last: f.next - 1, size: f.committed, old: map[string]*oldEntry{}}
 	f.snapshots = append(f.snapshots, s)
-	return s, nil
+	return s
+}
+
+// removeSnapshot releases a snapshot.
+func (b *Backend) removeSnapshot(s *Snapshot) {
+	s.release()
+	b.file.snapshots = slices.DeleteFunc(b.file.snapshots, func(o *Snapshot) bool { return o == s })
 }
 
 // Size tells how much there was.
@@ -72,8 +93,7 @@ func (s *Snapshot) Size() backend.Size { return s.size }
 func (s *Snapshot) Close() error {
 	s.b.file.Lock()
 	defer s.b.file.Unlock()
-	s.release()
-	s.b.file.snapshots = slices.DeleteFunc(s.b.file.snapshots, func(o *Snapshot) bool { return o == s })
+	s.b.removeSnapshot(s)
 	return nil
 }
 

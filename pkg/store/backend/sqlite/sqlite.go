@@ -62,7 +62,9 @@ type Backend struct {
 		// snapshots are those that are not closed, aside what they keep in memory.
 		snapshots []*Snapshot
 		aside     int64
-		hash      hasher
+		// base is a snapshot of ours while SQLite has changes that are not committed: others that are taken then begin with it.
+		base *Snapshot
+		hash hasher
 	}
 }
 
@@ -186,6 +188,9 @@ func (b *Backend) spill() error {
 	}
 	b.file.Lock()
 	defer b.file.Unlock()
+	if b.file.base == nil {
+		b.file.base = b.newSnapshot()
+	}
 	return b.write()
 }
 
@@ -216,6 +221,10 @@ func (b *Backend) Commit() error {
 	}
 	b.file.writing = false
 	b.file.committed = b.size
+	if b.file.base != nil {
+		b.removeSnapshot(b.file.base)
+		b.file.base = nil
+	}
 	return nil
 }
 
