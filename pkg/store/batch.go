@@ -30,8 +30,8 @@ type planned struct {
 
 // apply carries out a batch whose values are canonical.
 func (m *Master) apply(b *Batch, publisher data.EntityID) error {
-	if m.failed != nil {
-		return m.failed
+	if err := m.refusal(); err != nil {
+		return err
 	}
 	p := &plan{be: m.be, values: map[string]planned{}}
 	for i := range b.If {

@@ -21,6 +21,8 @@ type CloneOptions struct {
 	// StaleAfter is how long the clone may be without knowing itself in sync before its state is StateStale; 0: for ever. Masters
 	// speak at least every 500 ms, so anything shorter than about two seconds tells of jitter rather than of trouble.
 	StaleAfter time.Duration
+	// StaleReads is what reads get while the state is StateStale because of StaleAfter.
+	StaleReads StaleReads
 	// Logger is where the clone tells what happens; nil: nowhere.
 	Logger *slog.Logger
 	// InboxBytes bounds the requests and commands that wait, 8 MiB.
@@ -266,7 +268,7 @@ func (c *Clone) showStatus() {
 		s.State = StateAttaching
 	case !s.NewHistory.IsZero():
 		s.State = StateStale
-	case c.opt.StaleAfter > 0 && c.now.Sub(c.reader.syncedAt) > c.opt.StaleAfter:
+	case c.stale():
 		s.State = StateStale
 	case c.reader.master.IsZero():
 		s.State = StateAttaching

@@ -116,6 +116,12 @@ func (c *Clone) answerRead(r read) answer {
 	if r.kind == watchRequest {
 		return c.feed.watch(c.number)
 	}
+	switch {
+	case r.kind == markedRequest:
+		return c.markedRead(r.key)
+	case c.opt.StaleReads == RefuseStale && c.stale():
+		return answer{err: ErrStale}
+	}
 	c.content.Commit()
 	a := readFrom(c.content, r)
 	if r.kind == snapshotRequest {

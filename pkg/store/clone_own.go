@@ -226,10 +226,13 @@ func (c *Clone) follow(master, own data.EntityID, p command.Position, offset uin
 
 // heardFrom looks at what a keepalive says of the master: one that was started anew has to be asked again.
 func (c *Clone) heardFrom(t *command.Trailer) {
-	if t == nil || !c.reader.extended || t.Run == c.known.Run {
-		return
+	switch {
+	case t == nil || !c.reader.extended:
+	case t.Flags&command.FlagFenced != 0:
+		c.resync("another master has taken over", true)
+	case t.Run != c.known.Run:
+		c.resync("the master was started anew", true)
 	}
-	c.resync("the master was started anew", true)
 }
 
 // meetHistory takes note of a master whose content is not the continuation of the clone's. The old content stays until somebody says

@@ -131,12 +131,17 @@ func TestStaleness(t *testing.T) {
 		f := new(fabric)
 		mbus := f.join()
 		m := startMaster(t, mbus, "s")
-		c := startClone(t, f.join(), "s", CloneOptions{StaleAfter: 3 * time.Second})
+		c := startClone(t, f.join(), "s", CloneOptions{StaleAfter: 3 * time.Second, StaleReads: ServeStale})
+		strict := startClone(t, f.join(), "s", CloneOptions{StaleAfter: 3 * time.Second})
 		forever := startClone(t, f.join(), "s", CloneOptions{})
 		ctx := t.Context()
 		must(t, m.Put(ctx, str("k"), integer(1), 0))
 		must(t, c.AwaitIdle(ctx))
 		must(t, forever.AwaitIdle(ctx))
+		must(t, strict.AwaitIdle(ctx))
+		if r, err := c.Read(ctx, str("k")); err != nil || r.Stale || r.Value.String() != "1" || r.Number != 2 || r.Age > time.Second {
+			t.Errorf("%+v, %v", r, err)
+		}
 		changed := c.Changed()
 		pass(time.Minute)
 		s := expectState(t, "while all is well", c, StateSynced)
@@ -166,6 +171,15 @@ func TestStaleness(t *testing.T) {
 		}
 		if got := get(t, c, "k"); got != "1" {
 			t.Errorf("a stale clone reads %s", got)
+		}
+		if _, err := strict.Get(ctx, str("k")); !errors.Is(err, ErrStale) || !errors.Is(err, code.StaleData) {
+			t.Errorf("a stale clone that refuses: %v", err)
+		}
+		for _, c := range []*Clone{c, strict, forever} {
+			r, err := c.Read(ctx, str("k"))
+			if err != nil || r.Stale != (c != forever) || r.Age < 3*time.Second || r.Age > 5*time.Second || c.Status().Age < r.Age {
+				t.Errorf("%+v, %v", r, err)
+			}
 		}
 		if s := expectState(t, "without a limit", forever, StateSynced); s.Lag != 0 {
 			t.Errorf("lag %d", s.Lag)
@@ -374,7 +388,7 @@ func TestTwoMasters(t *testing.T) {
 		c := startClone(t, f.join(), "s", CloneOptions{})
 		must(t, c.AwaitIdle(t.Context()))
 		second := startMaster(t, f.join(), "s")
-		must(t, second.Put(t.Context(), str("k"), integer(2), 0))
+		second.PutAsync(str("k"), integer(2), 0) // done or refused
 		pass(time.Minute)
 		if c.reader.master != first.ID() || c.Status().Entries != 0 {
 			t.Errorf("follows %v, %+v", c.reader.master, c.Status())

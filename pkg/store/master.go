@@ -70,6 +70,8 @@ type Master struct {
 	clones    *channel.Producer
 	handshake handshakes
 	own       own
+	rivals    rivals
+	foreign   foreign
 	writers   map[data.EntityID]*writer
 	waiting   []*request
 	out       effects
@@ -120,7 +122,9 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 		clones: channel.NewProducer(channel.ProducerOptions{
 			AddressEach: true, MaxBytes: o.HistoryBytes, MaxPaths: maxPeers, Start: h.sequence, Retain: o.HistoryBytes / 8,
 		}),
-		own: newOwn(h),
+		own:     newOwn(h),
+		rivals:  rivals{known: map[data.EntityID]rival{}},
+		foreign: foreign{stranded: map[data.EntityID]uint64{}},
 	}
 	m.direct = m.readNow
 	m.board = newBoard(m.status)
@@ -189,6 +193,9 @@ func (m *Master) run() {
 	}
 	m.answerWaiting(true)
 	m.endTransfers()
+	if m.failed == nil {
+		m.announce(command.FlagClosing)
+	}
 }
 
 // load reads the deadlines of what the backend holds.
@@ -200,10 +207,13 @@ func (m *Master) load() {
 		}
 		m.deadlines.set(e.Key, e.Deadline)
 	}
-	if err := errors.Join(m.loadRuns(), m.forgetWriters(time.Now())); err != nil {
+	if err := errors.Join(m.loadRuns(), m.forgetWriters(time.Now()), m.loadLog(), m.loadFence()); err != nil {
 		m.fail(err)
 	}
 	m.finish(nil)
+	if m.failed == nil {
+		m.announce(0)
+	}
 }
 
 // handle carries out what a caller or the bus asks, as far as that goes before the commit.
@@ -261,7 +271,7 @@ func (m *Master) commit() {
 		err = setNumber(m.be, metaSequence, seq)
 	}
 	if err == nil {
-		err = m.keepWriters()
+		err = errors.Join(m.keepWriters(), m.keepLog())
 	}
 	if m.dirty && err == nil {
 		err = m.be.Commit()
@@ -286,7 +296,12 @@ func (m *Master) onTick() {
 	}
 	m.tick++
 	m.feed.watchers.rest(time.Now())
-	m.expire(time.Now())
+	if m.rivals.refusing == nil {
+		m.expire(time.Now())
+	}
+	if m.tick%announceTicks == 0 {
+		m.announce(0)
+	}
 	m.clones.Tick(&m.out.toClones)
 	for id, w := range m.writers {
 		if m.tick-w.lastSeen >= channel.DefaultTimeout {
@@ -345,6 +360,7 @@ func (m *Master) showStatus() {
 		size := m.be.Size()
 		s.Entries, s.Bytes = size.Entries, size.Bytes
 	}
+	s.Stranded = m.strandedClones()
 	s.Sequence, s.Clones = m.clones.Seq(), m.clones.Established()
 	m.show(*s)
 }

@@ -32,6 +32,8 @@ func (m *Master) receive(payload []byte) {
 		if known, _ := m.clones.Has(msg.Sender); !known && msg.Trailer != nil {
 			m.tellStranger(msg)
 			return
+		} else if !known && !m.adoptClone(msg, body.Seq) {
+			return
 		}
 		if m.clones.Ack(msg.Sender, body.Seq) {
 			m.handshake.done(msg.Sender)
@@ -56,6 +58,9 @@ func (m *Master) receive(payload []byte) {
 
 // fromWriter takes what belongs to the channel of a clone's writes.
 func (m *Master) fromWriter(msg command.Message, size int) {
+	if m.meetMaster(msg) {
+		return
+	}
 	w := m.writers[msg.Sender]
 	if w == nil {
 		if w = m.admitWriter(msg); w == nil {
@@ -72,7 +77,8 @@ func (m *Master) fromWriter(msg command.Message, size int) {
 	case *command.RetransmitFailed:
 		w.consumer.RetransmitFailed(&m.out.input, body.Seq)
 	default:
-		if body.Kind().Class() == command.Action {
+		// A foreign writer can't be told of a refusal. It keeps what is not acknowledged, and sends it again.
+		if body.Kind().Class() == command.Action && (w.own || m.rivals.refusing == nil) {
 			w.consumer.Event(&m.out.input, msg.Seq, body, size)
 		}
 	}
@@ -90,6 +96,9 @@ func (m *Master) admitWriter(msg command.Message) *writer {
 	case *command.Keepalive:
 		if t := msg.Trailer; t != nil && t.Settled > 0 { // it was known before
 			return m.openWriter(msg.Sender, t.Settled, t)
+		}
+		if raw, err := m.be.Meta(writerName(msg.Sender)); err == nil && raw != nil && msg.Trailer == nil {
+			return m.openWriter(msg.Sender, body.Seq, nil)
 		}
 	}
 	return nil
@@ -164,7 +173,11 @@ func (m *Master) replay(c command.Command) {
 		return
 	}
 	msg := command.Message{Seq: m.clones.Next(), Sender: m.id, Body: c}
-	m.clones.Produce(&m.out.toClones, msg.Marshal())
+	payload := msg.Marshal()
+	m.clones.Produce(&m.out.toClones, payload)
+	if m.logs() {
+		m.foreign.entries = append(m.foreign.entries, logEntry{msg.Seq, payload})
+	}
 	m.forgetDropped()
 }
 

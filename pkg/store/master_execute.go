@@ -13,8 +13,8 @@ import (
 
 // execute carries out a write with canonical key and value. ok is the answer to a PutUnique. An error of the backend ends the service.
 func (m *Master) execute(c command.Command) (ok bool, err error) {
-	if m.failed != nil {
-		return false, m.failed
+	if err := m.refusal(); err != nil {
+		return false, err
 	}
 	switch c := c.(type) {
 	case *command.Put:
@@ -44,11 +44,19 @@ func (m *Master) write(w *Write) (ok bool, err error) {
 	if w.kind != command.KindPut {
 		return m.execute(w.command(m.id))
 	}
-	if m.failed != nil {
-		return false, m.failed
+	if err := m.refusal(); err != nil {
+		return false, err
 	}
 	expiry := command.After(w.expiry)
 	return true, m.failing(m.put(w.key, w.value, expiry, expiry, m.id))
+}
+
+// refusal is why the master executes nothing, nil if it does.
+func (m *Master) refusal() error {
+	if m.failed != nil {
+		return m.failed
+	}
+	return m.rivals.refusing
 }
 
 // put stores an entry. shown is the expiry that clones and events get to see.

@@ -95,7 +95,12 @@ func isOwn(msg command.Message, seqs []uint64) bool {
 // attachOwn answers a clone of our kind that wants to follow: it goes on where it was, or gets a snapshot.
 func (m *Master) attachOwn(msg command.Message) {
 	o, t, clone := &m.own, msg.Trailer, msg.Sender
+	if t.History == o.position.History {
+		m.fence(t.Epoch) // it has followed a later master
+	}
 	switch tr := o.transfers[clone]; {
+	case m.rivals.fenced > m.history.epoch:
+		return // there is a better one
 	case t.History != (command.History{}) && t.History != o.position.History && t.Flags&(command.FlagAdopt|command.FlagVolatile) == 0:
 		m.sendTo(clone, &command.OtherHistory{Number: m.clones.Seq(), Position: o.position})
 		return
@@ -133,7 +138,11 @@ func (m *Master) trailerFor(clone data.EntityID) *command.Trailer {
 		return nil
 	}
 	p := m.own.position
-	return &command.Trailer{Features: features, History: p.History, Epoch: p.Epoch, Run: p.Run, Number: m.clones.Seq()}
+	t := &command.Trailer{Features: features, History: p.History, Epoch: p.Epoch, Run: p.Run, Number: m.clones.Seq()}
+	if m.rivals.fenced > m.history.epoch {
+		t.Flags = command.FlagFenced
+	}
+	return t
 }
 
 // features are those of masters and clones of this package.

@@ -26,6 +26,7 @@ const (
 	batchRequest
 	idleRequest
 	adoptRequest
+	markedRequest
 )
 
 // read is what a caller wants to know.
@@ -44,9 +45,10 @@ type request struct {
 
 // answer is what comes back.
 type answer struct {
-	value data.Value
-	ok    bool
-	size  backend.Size
+	reading Reading
+	value   data.Value
+	ok      bool
+	size    backend.Size
 	// content is what snapshot reads.
 	content  backend.Snapshot
 	snapshot *Snapshot

@@ -5,6 +5,8 @@ package store
 import (
 	"sync"
 	"time"
+
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
 // Role tells masters and clones apart.
@@ -63,13 +65,18 @@ type Status struct {
 	// NewHistory is another history that a clone's master has by now, zero if there is none. The clone keeps the old content, as stale,
 	// until somebody calls Adopt.
 	NewHistory HistoryID
+	// Conflict says at a master which other master of the name there is, and which of them refuses writes; empty: none.
+	Conflict string
+	// Stranded are clones of another kind that follow the master and can't go on; they have to be attached anew.
+	Stranded []data.EntityID
 	// Sequence is the newest number of the channel to clones: at a master the last one used, at a clone the last one applied. Lag is
 	// how many more a clone knows to exist.
 	Sequence, Lag uint64
 	// Entries and Bytes are how much the store holds.
 	Entries, Bytes int64
-	// SyncedAt is when a clone last knew that it had everything.
+	// SyncedAt is when a clone last knew that it had everything, and Age how long ago that is by the monotonic clock.
 	SyncedAt time.Time
+	Age      time.Duration
 	// Clones is the number of clones attached to a master.
 	Clones int
 	// Err is why a master failed or a clone is broken.
@@ -120,7 +127,11 @@ func (b *board) show(s Status) {
 func (b *board) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.mu.status
+	s := b.mu.status
+	if !s.SyncedAt.IsZero() {
+		s.Age = time.Since(s.SyncedAt)
+	}
+	return s
 }
 
 // Changed is closed at the next change of the state, not by mere traffic. Get it before Status, so that no change is missed.

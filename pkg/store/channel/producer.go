@@ -206,6 +206,18 @@ func (p *Producer) Detach(consumer data.EntityID) {
 	}
 }
 
+// Restore gives a producer without consumers the newest events of an earlier life, for consumers that come back.
+func (p *Producer) Restore(payloads [][]byte) {
+	if len(p.paths) > 0 || len(p.buf) > 0 || p.opt.Retain == 0 || uint64(len(payloads)) >= p.seq {
+		return
+	}
+	p.buf, p.first, p.deserted = payloads, p.seq-uint64(len(payloads))+1, p.tick
+	for _, payload := range payloads {
+		p.bufBytes += len(payload)
+	}
+	p.prune()
+}
+
 // Seen takes note that a consumer lives.
 func (p *Producer) Seen(consumer data.EntityID) {
 	if i := p.index(consumer); i >= 0 {
