@@ -60,6 +60,7 @@ func Verify(ctx context.Context, o Options, keys, values bool) error {
 		if t.remote == nil {
 			return fmt.Errorf("verify: %w: it has no checksums", store.ErrForeignMaster)
 		}
+		t.askNames(ctx)
 		var master store.Report
 		if err := t.step(ctx, func(ctx context.Context) (err error) {
 			master, err = t.remote.Master(ctx)
@@ -227,12 +228,13 @@ func (t *target) showComparisons(master store.Report, list []comparison, keys, v
 		rows := [][]string{{"CLONE", "STATE", "ENTRIES", "NUMBER", "RESULT"}}
 		for i := range list {
 			c := &list[i]
-			rows = append(rows, []string{c.clone.ID.Endpoint.String(), c.clone.State, strconv.Itoa(c.entries), strconv.FormatUint(c.number, 10), c.result()})
+			rows = append(rows, []string{t.name(c.clone.ID.Endpoint), c.clone.State, strconv.Itoa(c.entries), strconv.FormatUint(c.number, 10), c.result()})
 		}
 		if len(list) > 0 {
 			printTable(o.Out, rows)
 		}
-		fmt.Fprintf(o.Out, " %s: master at %s with %d entries, number %d\n", o.Name, master.ID.Endpoint, master.Entries, master.Number)
+		fmt.Fprintf(o.Out, " %s: master at %s with %s, number %d\n", o.Name, t.name(master.ID.Endpoint),
+			table.Count(int(master.Entries), "entry", "entries"), master.Number)
 		if keys {
 			for i := range list {
 				t.showDiffs(&list[i], values)
@@ -244,7 +246,7 @@ func (t *target) showComparisons(master store.Report, list []comparison, keys, v
 	}
 	for i := range list {
 		if c := &list[i]; c.err != nil {
-			return o.failure(context.Background(), fmt.Errorf("compare %s: %w", c.clone.ID.Endpoint, c.err))
+			return o.failure(context.Background(), fmt.Errorf("compare %s: %w", t.name(c.clone.ID.Endpoint), c.err))
 		}
 	}
 	if slices.ContainsFunc(list, func(c comparison) bool { return len(c.diffs) > 0 }) {

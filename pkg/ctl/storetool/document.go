@@ -34,6 +34,7 @@ type comparisonDocument struct {
 
 type cloneDocument struct {
 	ID       string         `json:"id"`
+	Node     string         `json:"node,omitempty"`
 	Entries  int            `json:"entries"`
 	Number   uint64         `json:"number"`
 	Equal    bool           `json:"equal"`
@@ -52,12 +53,12 @@ type diffDocument struct {
 
 func (t *target) comparisonDocument(master store.Report, list []comparison, keys, values bool) comparisonDocument {
 	doc := comparisonDocument{
-		Store: t.o.Name, Equal: true, Master: reportDocument{ID: master.ID.String(), Report: master}, Clones: []cloneDocument{},
+		Store: t.o.Name, Equal: true, Master: reportDocument{ID: master.ID.String(), Node: t.names[master.ID.Endpoint], Report: master}, Clones: []cloneDocument{},
 	}
 	for i := range list {
 		c := &list[i]
 		d := cloneDocument{
-			ID: c.clone.ID.String(), Entries: c.entries, Number: c.number,
+			ID: c.clone.ID.String(), Node: t.names[c.clone.ID.Endpoint], Entries: c.entries, Number: c.number,
 			Equal: c.err == nil && len(c.diffs) == 0 && c.unstable == 0, Differ: len(c.diffs), Unstable: c.unstable,
 		}
 		if c.err != nil {

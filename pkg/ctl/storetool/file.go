@@ -35,7 +35,7 @@ func (o Options) openFile() (be backend.Backend, kind string, err error) {
 		be, err = asBackend(sqlite.Open(o.File, sqlite.Options{}))
 	}
 	if err != nil {
-		return nil, kind, fmt.Errorf("--file %s: open as %s (a node that runs has its files for itself): %w", o.File, kind, err)
+		return nil, kind, fmt.Errorf("--file: open as %s: %w", kind, err)
 	}
 	return be, kind, nil
 }

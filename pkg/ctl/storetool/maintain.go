@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
@@ -70,7 +71,7 @@ func (o Options) verifyFile(ctx context.Context) error {
 		if o.JSON {
 			return writeJSON(o.Out, fileDocument{File: o.File, Backend: kind, Entries: size.Entries, Bytes: size.Bytes, Sound: true})
 		}
-		_, err = fmt.Fprintf(o.Out, "%s: sound: %d entries\n", o.File, size.Entries)
+		_, err = fmt.Fprintf(o.Out, "%s: sound: %s\n", o.File, table.Count(int(size.Entries), "entry", "entries"))
 		return err
 	})
 }

@@ -27,10 +27,11 @@ func Stat(ctx context.Context, o Options) error {
 	return o.with(ctx, func(t *target) error {
 		doc := statDocument{Store: o.Name, File: o.File, Clones: []reportDocument{}}
 		add := func(to *[]reportDocument, r store.Report) {
-			*to = append(*to, reportDocument{ID: r.ID.String(), Report: r})
+			*to = append(*to, reportDocument{ID: r.ID.String(), Node: t.names[r.ID.Endpoint], Report: r})
 		}
 		switch {
 		case t.remote != nil:
+			t.askNames(ctx)
 			masters, err := t.remote.Masters(ctx, min(o.Timeout, time.Second), 0)
 			if err != nil {
 				return fmt.Errorf("stat: %w", err)
@@ -50,7 +51,9 @@ func Stat(ctx context.Context, o Options) error {
 		case t.clone != nil:
 			add(&doc.Clones, store.ReportOf(t.clone.Status(), data.EntityID{}))
 		default:
-			doc.Store = ""
+			if _, err := t.Size(ctx); err != nil { // and it has read what it needs to know
+				return fmt.Errorf("stat: %w", err)
+			}
 			add(&doc.Masters, store.ReportOf(t.master.Status(), data.EntityID{}))
 		}
 		if o.JSON {
@@ -89,6 +92,9 @@ func (d *statDocument) print(out io.Writer) {
 func at(r reportDocument) string {
 	if r.Report.ID.IsZero() {
 		return "here"
+	}
+	if r.Node != "" {
+		return r.Node
 	}
 	return r.Report.ID.Endpoint.String()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/ctl/client"
+	"github.com/brokermesh/brokermesh/pkg/ctl/look"
 	"github.com/brokermesh/brokermesh/pkg/store"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
@@ -57,6 +58,9 @@ type target struct {
 	// clone is what is used instead of a remote, master that of a file.
 	clone  *store.Clone
 	master *store.Master
+	// session is the way to the mesh, names those of nodes once they were asked.
+	session client.Session
+	names   map[data.EndpointID]string
 	// entries reads everything; keysOnly may leave the values out.
 	entries func(ctx context.Context, keysOnly bool) iter.Seq2[backend.Entry, error]
 }
@@ -87,7 +91,7 @@ func (o Options) online(ctx context.Context, s client.Session, do func(*target) 
 	case err != nil:
 		return o.failure(asking, fmt.Errorf("ask the master of store %s: %w", o.Name, err))
 	}
-	t := &target{frontend: remote, o: o, what: "store " + o.Name, remote: remote}
+	t := &target{frontend: remote, o: o, what: "store " + o.Name, remote: remote, session: s}
 	t.entries = func(ctx context.Context, keysOnly bool) iter.Seq2[backend.Entry, error] {
 		return func(yield func(backend.Entry, error) bool) {
 			scan, err := remote.Scan(ctx, store.ScanOptions{KeysOnly: keysOnly})
@@ -165,4 +169,28 @@ func (t *target) step(ctx context.Context, do func(context.Context) error) error
 	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	return t.o.failure(ctx, do(ctx))
+}
+
+// askNames asks the nodes of the mesh for their names. That they don't answer
+// doesn't matter.
+func (t *target) askNames(ctx context.Context) {
+	p, err := look.Around(ctx, t.session, min(t.o.Timeout, 2*time.Second))
+	if err != nil {
+		return
+	}
+	t.names = map[data.EndpointID]string{}
+	for i := range p.Reports {
+		id := p.Reports[i].ID
+		if name := p.Name(id); name != look.Short(id) {
+			t.names[id] = name
+		}
+	}
+}
+
+// name is that of a node, else its ID.
+func (t *target) name(id data.EndpointID) string {
+	if name := t.names[id]; name != "" {
+		return name
+	}
+	return id.String()
 }
