@@ -64,9 +64,15 @@ func TestMetrics(t *testing.T) {
 	await(t, b, "peered and serving", func(s statusapi.Status) bool {
 		return peered(s) && s.Stores[0].State == statusapi.StoreServing
 	})
+	cloned := config("a")
+	cloned.Peers = ca.Peers
+	cloned.Stores = []nodeconfig.Store{{Object: "known", StoreName: "known", Role: nodeconfig.RoleClone, StaleAfterSeconds: 60}}
+	apply(t, a, cloned)
+	await(t, a, "a clone in sync", func(s statusapi.Status) bool { return s.Stores[0].State == statusapi.StoreSynced })
 	_, body := get(t, a, "/metrics")
 	for _, want := range []string{
-		"broker_connections 1",
+		"broker_connections 1", `broker_store_age_seconds{name="known"} `, `broker_store_waiting_writes{name="known"} 0`,
+		`broker_store_unknown_writes_total{name="known"} 0`, `broker_store_new_history{name="known"} 0`,
 		`broker_processed_messages_total{type="data"} 0`,
 		`broker_processed_messages_total{type="routing-update"}`,
 		`broker_peer_up{peer="` + port(t, b, "broker") + `",peering="a-b"} 1`,
@@ -80,7 +86,8 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	_, body = get(t, b, "/metrics")
-	for _, want := range []string{`broker_store_entries{name="known"} 0`, `broker_store_up{name="known",role="Master"} 1`, "broker_store_output_channels{"} {
+	for _, want := range []string{`broker_store_entries{name="known"} 0`, `broker_store_up{name="known",role="Master"} 1`, "broker_store_output_channels{",
+		`broker_store_conflict{name="known"} 0`, `broker_store_epoch{name="known",role="Master"} 1`, `broker_store_stranded_clones{name="known"} 0`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in:\n%s", want, body)
 		}

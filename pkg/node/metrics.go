@@ -37,6 +37,13 @@ var (
 	storeSequence     = family("store_sequence", "Number of the newest change that the store has seen.", "name", "role")
 	storeLag          = family("store_lag", "Changes that the store knows of and hasn't applied, or that clones haven't acknowledged.", "name", "role")
 	storeBytes        = family("store_bytes", "Bytes of the store's keys and values.", "name", "role")
+	storeAge          = family("store_age_seconds", "How long ago a clone last knew that it had everything that its master had.", "name")
+	storeWaiting      = family("store_waiting_writes", "Writes of a clone that its master has not answered yet.", "name")
+	storeUnknown      = family("store_unknown_writes_total", "Writes of a clone of which nobody knows whether they were executed.", "name")
+	storeEpoch        = family("store_epoch", "Epoch of the store's history.", "name", "role")
+	storeConflict     = family("store_conflict", "1 while there is another master of the store's name.", "name")
+	storeNewHistory   = family("store_new_history", "1 while a clone keeps its content because its master began a new history.", "name")
+	storeStranded     = family("store_stranded_clones", "Clones of other implementations that can't go on with the master.", "name")
 	droppedTotal      = family("dropped_messages_total", "Messages that were discarded.", "cause")
 	bytesIn           = family("received_bytes_total", "Bytes received from peers.")
 	bytesOut          = family("sent_bytes_total", "Bytes sent to peers.")
@@ -143,6 +150,16 @@ func collectStore(out chan<- prometheus.Metric, t statusapi.Store) {
 	send(out, entries, prometheus.GaugeValue, float64(t.Entries), t.Name)
 	if t.Role == statusapi.RoleMaster {
 		send(out, outputs, prometheus.GaugeValue, float64(t.Clones), t.Name)
+		send(out, storeConflict, prometheus.GaugeValue, truth(t.Conflict != ""), t.Name)
+		send(out, storeStranded, prometheus.GaugeValue, float64(len(t.Stranded)), t.Name)
+	} else {
+		send(out, storeAge, prometheus.GaugeValue, t.AgeSeconds, t.Name)
+		send(out, storeWaiting, prometheus.GaugeValue, float64(t.WritesWaiting), t.Name)
+		send(out, storeUnknown, prometheus.CounterValue, float64(t.WritesUnknown), t.Name)
+		send(out, storeNewHistory, prometheus.GaugeValue, truth(t.NewHistory), t.Name)
+	}
+	if t.Epoch > 0 {
+		send(out, storeEpoch, prometheus.GaugeValue, float64(t.Epoch), t.Name, t.Role)
 	}
 	up := t.State == statusapi.StoreServing || t.State == statusapi.StoreSynced
 	send(out, storeUp, prometheus.GaugeValue, truth(up), t.Name, t.Role)

@@ -73,6 +73,7 @@ func fingerprint(s statusapi.Status) string {
 	for i := range s.Stores {
 		t := &s.Stores[i]
 		t.Sequence, t.Lag, t.SyncedAt, t.Entries, t.Bytes, t.Clones = 0, 0, nil, 0, 0, 0
+		t.AgeSeconds, t.WritesWaiting, t.WritesUnknown = 0, 0, 0
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -235,12 +236,20 @@ func (r *runningStore) status() statusapi.Store {
 	return t
 }
 
+// maxStranded is how many stranded clones the status names.
+const maxStranded = 20
+
 func fillStore(t *statusapi.Store, st store.Status) {
 	t.State, t.Since = storeState(st.State), st.Since
 	t.Sequence, t.Lag, t.Entries, t.Bytes, t.Clones = st.Sequence, st.Lag, st.Entries, st.Bytes, st.Clones
 	if st.Epoch != 0 {
 		t.History, t.Epoch = st.History.String(), st.Epoch
 	}
+	t.Conflict, t.NewHistory = st.Conflict, !st.NewHistory.IsZero()
+	for _, id := range st.Stranded[:min(len(st.Stranded), maxStranded)] {
+		t.Stranded = append(t.Stranded, id.String())
+	}
+	t.AgeSeconds, t.WritesWaiting, t.WritesUnknown = st.Age.Seconds(), st.WritesWaiting, st.WritesUnknown
 	if st.Err != nil {
 		t.Error = st.Err.Error()
 	}

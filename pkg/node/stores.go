@@ -166,8 +166,13 @@ func (r *runningStore) follow(ctx context.Context, h handle, wake func()) {
 // interface on every error.
 func (e *engine) openStore(c nodeconfig.Store, log *slog.Logger) (handle, error) {
 	if c.Role == nodeconfig.RoleClone {
+		stale := store.RefuseStale
+		if c.StaleReads == nodeconfig.StaleServe {
+			stale = store.ServeStale
+		}
 		clone, err := store.NewClone(e.endpoint, c.StoreName, store.CloneOptions{
 			StaleAfter: time.Duration(c.StaleAfterSeconds * float64(time.Second)),
+			StaleReads: stale,
 			QueueBytes: int(c.WriteQueueBytes),
 			Logger:     log,
 		})

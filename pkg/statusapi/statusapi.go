@@ -126,6 +126,11 @@ type Store struct {
 	Entries  int64      `json:"entries"`
 	Bytes    int64      `json:"bytes"`
 	Clones   int        `json:"clones,omitempty"`
+	// AgeSeconds is how long ago a clone last knew that it had everything. WritesWaiting are those of a clone that its master has not
+	// answered yet, WritesUnknown counts those of which nobody knows whether they were executed.
+	AgeSeconds    float64 `json:"ageSeconds,omitempty"`
+	WritesWaiting int     `json:"writesWaiting,omitempty"`
+	WritesUnknown uint64  `json:"writesUnknown,omitempty"`
 }
 
 // Problem is the answer to a document that was refused.
