@@ -41,6 +41,9 @@ type row struct {
 	deadline backend.Deadline
 }
 
+// keptChanges is for how many changes memory is kept: to clear a map takes as long as it is large.
+const keptChanges = 16 << 10
+
 // span is a part of the arena.
 type span struct{ from, to int }
 
@@ -86,7 +89,7 @@ func (b *batch) sorted() []int32 {
 
 // forget empties it, and keeps its memory as far as it is not much.
 func (b *batch) forget() {
-	if cap(b.arena) > keptBuffer || cap(b.changes) > keptBuffer/64 {
+	if cap(b.arena) > keptBuffer || cap(b.changes) > keptChanges {
 		*b = newBatch()
 		return
 	}

@@ -61,7 +61,7 @@ func open(path string, o Options) (*Backend, error) {
 	}
 	b.file.Lock()
 	defer b.file.Unlock()
-	b.file.conn, b.file.sums = conn, newSums()
+	b.file.conn, b.file.sums = conn, newSums(o.chunks)
 	if err := b.setUp(); err != nil {
 		_ = b.shut() // the first error says it
 		return nil, err

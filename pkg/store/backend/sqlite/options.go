@@ -40,9 +40,11 @@ type Options struct {
 	// Log gets a line when the file was changed by another program, or was migrated. Nil: none.
 	Log *slog.Logger
 
-	// vfs names another file system than the package's own, cacheKiB is what SQLite keeps of the file in memory; for tests.
+	// vfs names another file system than the package's own, cacheKiB is what SQLite keeps of the file in memory, and
+	// chunks how many chunks of checksums; for tests.
 	vfs      string
 	cacheKiB int
+	chunks   int
 }
 
 func (o *Options) validate() error {
@@ -66,6 +68,9 @@ func (o *Options) validate() error {
 	}
 	if o.cacheKiB == 0 {
 		o.cacheKiB = cacheKiB
+	}
+	if o.chunks == 0 {
+		o.chunks = keptChunks
 	}
 	return nil
 }

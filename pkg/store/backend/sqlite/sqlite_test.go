@@ -106,6 +106,81 @@ func TestModeOfTheFileStays(t *testing.T) {
 	}
 }
 
+// TestNothingIsLeftBeside makes sure that a closed database is one file.
+func TestNothingIsLeftBeside(t *testing.T) {
+	for _, mode := range []JournalMode{Delete, WAL} {
+		path := filepath.Join(t.TempDir(), "x")
+		b := mustOpen(t, path, Options{JournalMode: mode})
+		if err := errors.Join(putCounts(b, 0, 10, 10, 0), b.Commit(), putCounts(b, 5, 20, 10, 0), b.Commit(), b.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if left, _ := filepath.Glob(path + "?*"); len(left) > 0 {
+			t.Errorf("%s: left behind: %v", mode, left)
+		}
+	}
+}
+
+// TestDeletedWithWhatIsBeside damages a file that has its last changes in the write-ahead log: the new file doesn't get them.
+func TestDeletedWithWhatIsBeside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	first := mustOpen(t, path, Options{JournalMode: WAL})
+	if err := errors.Join(putCounts(first, 0, 10, 10, 0), first.Commit(), first.exec("PRAGMA wal_checkpoint(TRUNCATE)"),
+		putCounts(first, 5, 6, 10, 0), first.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for from, to := range map[string]string{path: "wal.sqlite", path + "-wal": "wal.sqlite-wal"} {
+		content, err := os.ReadFile(from)
+		if err != nil || len(content) == 0 {
+			t.Fatalf("%s: %d bytes, %v", from, len(content), err)
+		}
+		if to == "wal.sqlite" {
+			copy(content, "this is no database")
+		}
+		if err := os.WriteFile(filepath.Join(dir, to), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, lines := logged()
+	b := mustOpen(t, filepath.Join(dir, "wal.sqlite"), Options{DeleteOnFailure: true, Log: log})
+	if got, err := content(b); err != nil || len(got) > 0 || !strings.Contains(lines.String(), "is deleted") {
+		t.Errorf("%d entries, %v, log: %s", len(got), err, lines)
+	}
+}
+
+// TestManyRows changes more rows, all over the file, than have their checksums in memory.
+func TestManyRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	b := mustOpen(t, path, Options{Synchronous: Off, chunks: 64})
+	const n = 4 * 64 * chunkRows
+	for i := range uint64(2 * n) {
+		key := data.Count(mix(i%n) % n) // the second half again, and so that not all numbers come
+		if err := b.Put(backend.Entry{Key: key, Value: data.Count(i), Deadline: backend.Never}); err != nil {
+			t.Fatal(err)
+		}
+		if i == n {
+			if err := b.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	size := b.Size()
+	if err := errors.Join(b.Commit(), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b = mustOpen(t, path, Options{})
+	if size.Entries < n/2 || b.Size() != size {
+		t.Fatalf("%+v, %+v opened again", size, b.Size())
+	}
+	for i := range uint64(1000) {
+		want := n + i*17%n
+		key := data.Count(mix(want%n) % n)
+		if e, ok, err := b.Get(key); !ok || err != nil || e.Value.Kind() != data.KindCount {
+			t.Fatalf("key %v: %v, %v, %v", key, e.Value, ok, err)
+		}
+	}
+}
+
 func TestSchema(t *testing.T) {
 	b := mustOpen(t, filepath.Join(t.TempDir(), "x"), Options{})
 	var tables []string

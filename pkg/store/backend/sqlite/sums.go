@@ -15,7 +15,7 @@ const (
 	// chunkRows is how many rows have their checksums in one row of brokermesh_sums: those whose IDs have all but the low bits in common.
 	chunkRows = 64
 	chunkSize = 8 * chunkRows
-	// keptChunks is how many stay in memory.
+	// keptChunks is how many stay in memory. Half of them at most are there to be written.
 	keptChunks = 2048
 )
 
@@ -23,6 +23,7 @@ const (
 type sums struct {
 	chunks map[int64]*chunk
 	dirty  []*chunk
+	limit  int
 }
 
 type chunk struct {
@@ -31,7 +32,7 @@ type chunk struct {
 	sums  [chunkSize]byte
 }
 
-func newSums() sums { return sums{chunks: map[int64]*chunk{}} }
+func newSums(limit int) sums { return sums{chunks: map[int64]*chunk{}, limit: limit} }
 
 // sumAt is the checksum of a row in a chunk, 0 if it has none.
 func sumAt(chunk []byte, row int64) uint64 {
@@ -63,7 +64,7 @@ func (b *Backend) chunkOf(id int64, fetched []byte) (*chunk, error) {
 		}
 	}
 	copy(c.sums[:], fetched)
-	if len(s.chunks) >= keptChunks {
+	if len(s.chunks) >= s.limit {
 		for id, old := range s.chunks { // any of them
 			if !old.dirty {
 				delete(s.chunks, id)
@@ -105,7 +106,7 @@ func (b *Backend) writeSums() error {
 		c.dirty = false
 	}
 	s.dirty = s.dirty[:0]
-	if len(s.chunks) > keptChunks {
+	if len(s.chunks) > s.limit {
 		s.chunks = map[int64]*chunk{}
 	}
 	return nil

@@ -206,7 +206,7 @@ func (b *Backend) rebuild() error {
 		return err
 	}
 	f := &b.file
-	f.filter, f.sums, f.metas = newFilter(count), newSums(), map[string]uint64{}
+	f.filter, f.sums, f.metas = newFilter(count), newSums(b.o.chunks), map[string]uint64{}
 	if err := b.prepare(); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (b *Backend) rebuild() error {
 		sum := f.hash.entry(key, value, d)
 		t.add(id, key, value, d, sum)
 		f.filter.add(xxhash.Sum64(key))
-		if len(f.sums.dirty) >= keptChunks && f.sums.chunks[id>>6] == nil {
+		if len(f.sums.dirty) >= f.sums.limit/2 && f.sums.chunks[id>>6] == nil {
 			if err := b.writeSums(); err != nil {
 				return err
 			}

@@ -160,7 +160,7 @@ func (b *Backend) writeClear() error {
 	}
 	f := &b.file
 	f.state.entries, f.state.bytes, f.state.sum = 0, 0, 0
-	f.filter, f.sums = newFilter(0), newSums()
+	f.filter, f.sums = newFilter(0), newSums(b.o.chunks)
 	return nil
 }
 
@@ -245,6 +245,11 @@ func (b *Backend) account(c *change) error {
 		s.entries++
 		s.bytes += key + int64(c.value.to-c.value.from)
 		s.sum += sum
+	}
+	if len(b.file.sums.dirty) >= b.file.sums.limit/2 {
+		if err := b.writeSums(); err != nil {
+			return err
+		}
 	}
 	return b.setSum(c.old.id, sum)
 }
