@@ -73,20 +73,27 @@ var (
 var sentinels = map[code.Code]error{
 	codeNoSession: errNoSession, codeUnknown: ErrUnknown, codeFull: ErrFull, codeBusy: errBusy,
 	codeBadQuestion: errBadQuestion, codeNoCursor: errNoCursor, codeTooLarge: ErrTooLarge, codeNotSupported: ErrNotSupported,
-	codeConditionFailed: ErrConditionFailed, codeHistoryGone: ErrHistoryGone, codeSnapshotTooOld: backend.ErrSnapshotTooOld,
+	codeConditionFailed: ErrConditionFailed, codeHistoryGone: ErrHistoryGone, codeFenced: ErrFenced,
+	codeStale: ErrStale, codeSnapshotTooOld: backend.ErrSnapshotTooOld,
 }
 
-// failed is the answer that tells an error.
+// failed is the answer that tells an error. That the outcome is not known goes before everything else that the error may match.
 func failed(err error) *command.Answer {
-	c := code.Unspecified
-	if !errors.As(err, &c) {
-		for known, sentinel := range sentinels {
-			if errors.Is(err, sentinel) {
-				c = known
-			}
+	return &command.Answer{Code: codeOf(err), Values: []data.Value{data.String(err.Error())}}
+}
+
+func codeOf(err error) code.Code {
+	if errors.Is(err, ErrUnknown) {
+		return codeUnknown
+	}
+	for c, sentinel := range sentinels {
+		if errors.Is(err, sentinel) {
+			return c
 		}
 	}
-	return &command.Answer{Code: c, Values: []data.Value{data.String(err.Error())}}
+	c := code.Unspecified
+	errors.As(err, &c)
+	return c
 }
 
 // RemoteError is an error that a frontend elsewhere has answered. It matches the error that it stands for: a code, or one of this

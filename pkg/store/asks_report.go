@@ -51,8 +51,9 @@ func ReportOf(s Status, id data.EntityID) Report {
 		Number: s.Sequence, Lag: s.Lag, Entries: s.Entries, Bytes: s.Bytes, Clones: s.Clones,
 		WritesWaiting: s.WritesWaiting, WritesUnknown: s.WritesUnknown, Wraps: s.Wraps, Dropped: s.Dropped, Malformed: s.Malformed,
 	}
-	if s.Role == RoleClone && !s.SyncedAt.IsZero() {
-		r.Age = time.Since(s.SyncedAt)
+	r.Age, r.Conflict = s.Age, s.Conflict
+	for _, id := range s.Stranded {
+		r.Stranded = append(r.Stranded, id.String())
 	}
 	if !s.History.IsZero() {
 		r.History, r.Epoch = s.History.String(), s.Epoch

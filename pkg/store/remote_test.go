@@ -450,3 +450,27 @@ func TestHostileAsks(t *testing.T) {
 		}
 	})
 }
+
+// TestErrorsTravel: what is answered to others matches the same error there, and an outcome that is not known never looks like a refusal.
+func TestErrorsTravel(t *testing.T) {
+	from := data.EntityID{Object: 1}
+	for c, sentinel := range sentinels {
+		answer := failed(fmt.Errorf("here: %w", sentinel))
+		if err := errorOf(from, answer); !errors.Is(err, sentinel) || answer.Code != c || err.Error() != "here: "+sentinel.Error() {
+			t.Errorf("%v became %v, code %d", sentinel, err, answer.Code)
+		}
+	}
+	err := errorOf(from, failed(fmt.Errorf("%w: %w", ErrUnknown, code.ShuttingDown)))
+	if !errors.Is(err, ErrUnknown) || errors.Is(err, code.ShuttingDown) {
+		t.Errorf("unknown became %v", err)
+	}
+	if err := errorOf(from, failed(fmt.Errorf("here: %w", code.TypeClash))); !errors.Is(err, code.TypeClash) {
+		t.Errorf("a code became %v", err)
+	}
+	if err := errorOf(from, failed(errors.New("odd"))); !errors.Is(err, code.Unspecified) || err.Error() != "odd" {
+		t.Errorf("another error became %v", err)
+	}
+	if err := errorOf(from, &command.Answer{Code: 250}); err == nil || err.Error() == "" {
+		t.Errorf("a code that nobody knows: %v", err)
+	}
+}
