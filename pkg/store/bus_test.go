@@ -20,6 +20,8 @@ type fabric struct {
 	buses []*fakeBus
 	// lose decides which deliveries don't happen; nil: all happen.
 	lose func(from, to *fakeBus, payload []byte) bool
+	// twist decides when and how often a delivery happens; nil: once, at once.
+	twist func(deliver func())
 }
 
 // fakeBus is an endpoint of a fabric.
@@ -64,19 +66,27 @@ func (b *fakeBus) AttachStore(topic string, handle func([]byte)) (func(), error)
 
 func (b *fakeBus) SendCommand(topic string, receiver data.EndpointID, payload []byte) error {
 	b.fabric.mu.Lock()
-	buses, lose := slices.Clone(b.fabric.buses), b.fabric.lose
+	buses, lose, twist := slices.Clone(b.fabric.buses), b.fabric.lose, b.fabric.twist
 	b.fabric.mu.Unlock()
 	for _, to := range buses {
 		if !receiver.IsZero() && receiver != to.id || lose != nil && to != b && lose(b, to, payload) {
 			continue
 		}
-		to.mu.Lock()
-		handle := to.handlers[topic]
-		to.mu.Unlock()
-		if handle != nil {
-			transient := bytes.Clone(payload)
-			handle(transient)
-			clear(transient) // the payload is valid during the call only
+		kept := bytes.Clone(payload)
+		deliver := func() {
+			to.mu.Lock()
+			handle := to.handlers[topic]
+			to.mu.Unlock()
+			if handle != nil {
+				transient := bytes.Clone(kept)
+				handle(transient)
+				clear(transient) // the payload is valid during the call only
+			}
+		}
+		if twist != nil && to != b {
+			twist(deliver)
+		} else {
+			deliver()
 		}
 	}
 	return nil
