@@ -144,6 +144,9 @@ func (c *Clone) fromMaster(msg command.Message, size int) {
 				return
 			}
 			r.consumer.Heartbeat(body.Seq)
+			if r.extended && msg.Trailer != nil && r.consumer.Idle() { // somebody at the master may be waiting for it
+				out.Messages = append(out.Messages, channel.Message{Kind: channel.Ack, Seq: r.consumer.Applied()})
+			}
 			c.watchNumber(body.Seq)
 		}
 	case *command.RetransmitFailed:

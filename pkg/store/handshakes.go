@@ -17,6 +17,8 @@ type handshakes struct {
 	pending map[data.EntityID]*pendingHandshake
 	// snapshot is the current content, if somebody needed it since the last change. Clones that attach together share it.
 	snapshot *command.Snapshot
+	// failed is a clone whose snapshot could not be sent.
+	failed data.EntityID
 }
 
 // pendingHandshake is kept until the clone's first ack: it gets the same answer for as long as it asks.

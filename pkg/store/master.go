@@ -227,6 +227,7 @@ func (m *Master) handle(it *item) {
 		it.err = m.apply(it.batch, m.id)
 	case idleRequest:
 		m.waiting = append(m.waiting, it.req)
+		m.own.ask = true
 	default:
 		m.out.reads = append(m.out.reads, it.req)
 	}

@@ -4,6 +4,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -37,6 +38,9 @@ func (m *Master) receive(payload []byte) {
 		}
 		if m.clones.Ack(msg.Sender, body.Seq) {
 			m.handshake.done(msg.Sender)
+			if m.handshake.failed == msg.Sender {
+				m.handshake.failed, m.status.CantAttach = data.EntityID{}, ""
+			}
 			m.log.Info("clone attached", "clone", msg.Sender.String())
 		}
 	case *command.Nack:
@@ -214,6 +218,10 @@ func (m *Master) publish() {
 		m.sendTo(msg.to, c)
 	}
 	m.tellWriters()
+	if m.own.ask {
+		m.own.ask = false
+		m.askOwn()
+	}
 }
 
 // sendToClones sends a message of the channel. Events and handshakes have their payload with them.
@@ -238,6 +246,10 @@ func (m *Master) sendSnapshot(msg channel.Message) {
 		return
 	}
 	err := m.bus.SendCommand(m.topic, msg.To.Endpoint, msg.Payload)
+	if err != nil {
+		m.handshake.failed = msg.To
+		m.status.CantAttach = fmt.Sprintf("%s: a snapshot of %d bytes in one message: %v", msg.To, len(msg.Payload), err)
+	}
 	if err != nil && (m.warnedAt == 0 || m.tick-m.warnedAt >= ticksPerMinute) {
 		m.warnedAt = max(m.tick, 1)
 		m.log.Warn("a clone can't attach: its snapshot was not sent", "clone", msg.To.String(), "bytes", len(msg.Payload), "error", err)

@@ -34,6 +34,8 @@ type own struct {
 	// touched are the writers to be told of outcomes after the commit, executed those whose writes are in the transaction.
 	touched, executed map[data.EntityID]struct{}
 	bundle            [][]byte
+	// ask tells that somebody waits for acks.
+	ask bool
 }
 
 // run is one start of a master: its ID and the number that the history had reached then. What an earlier run said beyond that number
@@ -143,6 +145,13 @@ func (m *Master) trailerFor(clone data.EntityID) *command.Trailer {
 		t.Flags = command.FlagFenced
 	}
 	return t
+}
+
+// askOwn sends a heartbeat to all clones of our kind, which answer with an ack if they have everything.
+func (m *Master) askOwn() {
+	for clone := range m.own.clones {
+		m.sendToClones(channel.Message{Kind: channel.Heartbeat, To: clone, Seq: m.clones.Seq()})
+	}
 }
 
 // features are those of masters and clones of this package.

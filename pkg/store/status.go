@@ -69,6 +69,8 @@ type Status struct {
 	Conflict string
 	// Stranded are clones of another kind that follow the master and can't go on; they have to be attached anew.
 	Stranded []data.EntityID
+	// CantAttach names a clone whose snapshot the master could not send, and why: all of it goes to a foreign clone in one message.
+	CantAttach string
 	// Sequence is the newest number of the channel to clones: at a master the last one used, at a clone the last one applied. Lag is
 	// how many more a clone knows to exist.
 	Sequence, Lag uint64
