@@ -34,6 +34,9 @@ func newFeed(bus Bus, name string, ringBytes int) *feed {
 func (f *feed) begin() {
 	f.events = f.audience == nil || f.audience.HasLocal(f.topic)
 	f.watched = f.watchers.recording
+	if !f.wanted() {
+		f.changes = nil
+	}
 }
 
 // wanted tells whether anybody wants to know of changes, so that it's worth finding out what was there before.
@@ -42,8 +45,18 @@ func (f *feed) wanted() bool { return f.events || f.watched }
 // add takes a change of the group.
 func (f *feed) add(c Change) {
 	if f.wanted() {
-		f.changes = append(f.changes, c)
+		*f.next() = c
 	}
+}
+
+// next is a place for a change of the group, which is empty. Only for who has asked wanted.
+func (f *feed) next() *Change {
+	if n := len(f.changes); n < cap(f.changes) {
+		f.changes = f.changes[:n+1]
+	} else {
+		f.changes = append(f.changes, Change{})
+	}
+	return &f.changes[len(f.changes)-1]
 }
 
 // publish ends a group whose changes may be seen, and which ends at a number of the history.
@@ -59,8 +72,15 @@ func (f *feed) publish(number uint64) {
 	f.drop()
 }
 
+// changesKept is for how many changes room is kept from group to group.
+const changesKept = 1 << 16
+
 // drop forgets the changes of a group.
 func (f *feed) drop() {
+	if cap(f.changes) > changesKept {
+		f.changes = nil
+		return
+	}
 	clear(f.changes)
 	f.changes = f.changes[:0]
 }

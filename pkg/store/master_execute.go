@@ -87,11 +87,11 @@ func (m *Master) store(e backend.Entry, shown command.Expiry, publisher data.Ent
 	if err != nil {
 		return err
 	}
-	c := Change{Number: m.clones.Next(), Kind: ChangeInsert, Key: e.Key, New: e.Value, Expiry: shown, Publisher: publisher}
+	c := m.feed.next()
+	c.Number, c.Key, c.New, c.Expiry, c.Publisher = m.clones.Next(), e.Key, e.Value, shown, publisher
 	if present {
 		c.Kind, c.Old = ChangeUpdate, old.Value
 	}
-	m.feed.add(c)
 	return nil
 }
 

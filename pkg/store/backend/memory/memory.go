@@ -211,7 +211,7 @@ func (b *Backend) Metas(prefix string) iter.Seq2[backend.Meta, error] {
 }
 
 // undosKept is how much room for the changes of a transaction is kept for the next.
-const undosKept = 1 << 15
+const undosKept = 1 << 16
 
 // Commit ends a transaction. Everything is kept already.
 func (b *Backend) Commit() error {
