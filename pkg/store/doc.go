@@ -6,18 +6,39 @@
 //
 // Each frontend is one goroutine that owns all of its state. What arrives, from the bus or from callers, waits in an inbox that is
 // bounded in bytes: callers wait while it is full, commands from the bus are dropped (the channel repairs that). The goroutine takes
-// everything that waits as one batch.
+// everything that waits as one group: while one is on its way to the disk the next one gathers, so no timer is needed. A read at a
+// master that finds it at rest, with nothing in front, is answered in the caller's goroutine.
 //
-// # Order of a batch at a master
+// # Order of a group at a master
 //
-//  1. every request and command is applied to the backend's transaction;
-//  2. the transaction is committed;
-//  3. callers get their answers;
-//  4. store events are raised;
+//  1. every write and command is applied to the backend's transaction, each with the next number of the history;
+//  2. the number is put beside it, and the transaction is committed;
+//  3. writes are answered (Pending), then reads, from what is committed;
+//  4. store events are raised, and watchers get the changes;
 //  5. changes are replayed to clones, and acks go out.
 //
-// So whoever gets an answer, an event or an ack may rely on what is on disk. If the backend fails, the whole batch is answered with
-// the failure and nothing of it is replayed; the master serves nothing from then on, and is silent, so that clones notice.
+// So whoever gets an answer, an event or an ack may rely on what is on disk. If the backend fails, the whole group is answered with
+// the failure and nothing of it is told to anybody; the master serves nothing from then on, and is silent, so that clones notice. The
+// failure (backend.Error) names the file and what can be done.
+//
+// # Writes
+//
+// Each write is there in two forms: Put, Erase, .. wait until it is done, PutAsync, WriteAsync, .. answer a Pending. Writes of one
+// goroutine keep their order, and its reads come after them. An entry that would be larger than MaxEntryBytes is refused with
+// ErrTooLarge, one that a bounded backend has no room for with backend.ErrFull. A Batch is carried out whole or not at all, if its
+// conditions hold; clones see it as ordinary changes, one after the other. CompareAndSet is a batch of one.
+//
+// # Seeing changes
+//
+// A Snapshot is the content between two groups, and knows its number; it holds nobody up. Watch goes on after a number: with that of a
+// snapshot, the two make up the whole story. Changes are recorded from the first Watch or Snapshot on, in a ring of WatchBytes, until
+// nobody has watched for a minute; a watcher that falls out of the ring gets ErrHistoryGone. Nobody ever waits for a watcher. Store
+// events are the reference's way to tell changes (spec/stores.md 9); they are made only while somebody subscribes to them.
+//
+// # Expiry
+//
+// The master removes entries whose time has come, at most one tick (100 ms) late, also those that came due while it was closed. It
+// looks at the next deadline only; a clone removes nothing by itself.
 //
 // # Numbers
 //

@@ -267,8 +267,9 @@ func (m *Master) commit() {
 		return
 	}
 	var err error
-	if seq := m.clones.Seq(); seq != m.history.sequence {
-		m.dirty, m.history.sequence = true, seq
+	seq := m.clones.Seq()
+	if seq != m.history.sequence {
+		m.dirty = true
 		err = setNumber(m.be, metaSequence, seq)
 	}
 	if err == nil {
@@ -280,7 +281,9 @@ func (m *Master) commit() {
 	m.dirty = false
 	if err != nil {
 		m.fail(err)
+		return
 	}
+	m.history.sequence = seq
 }
 
 // fail ends the service: the storage can't be trusted any more.
@@ -362,7 +365,7 @@ func (m *Master) showStatus() {
 		s.Entries, s.Bytes = size.Entries, size.Bytes
 	}
 	s.Stranded = m.strandedClones()
-	s.Sequence, s.Clones = m.clones.Seq(), m.clones.Established()
+	s.Sequence, s.Clones = m.history.sequence, m.clones.Established()
 	m.show(*s)
 }
 

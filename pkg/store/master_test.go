@@ -237,7 +237,7 @@ type failingBackend struct {
 }
 
 func (b *failingBackend) Commit() error {
-	if !b.begun {
+	if !b.begun || b.commit == nil {
 		b.begun = true
 		return b.Backend.Commit()
 	}
