@@ -46,13 +46,13 @@ func (h *held) check(t *testing.T, keys uint64) {
 // TestManyKeysAndSnapshots compares with a map: enough keys for many groups, and snapshots that stay open, many of them taken in the
 // middle of a transaction.
 func TestManyKeysAndSnapshots(t *testing.T) {
-	for _, s := range seed.Several(t, 4) {
+	for _, s := range seed.Several(t, 2) {
 		rng := rand.New(rand.NewPCG(s, 0))
 		const keys = 3000
 		b := New()
 		now, committed := map[uint64]uint64{}, map[uint64]uint64{}
 		var open []*held
-		for step := range 40_000 {
+		for step := range 20_000 {
 			key := rng.Uint64N(keys)
 			switch action := rng.IntN(10_000); {
 			case action < 6500:
@@ -81,7 +81,7 @@ func TestManyKeysAndSnapshots(t *testing.T) {
 				must(t, open[i].s.Close())
 				open = append(open[:i], open[i+1:]...)
 			}
-			if step%10_000 == 0 {
+			if step%5_000 == 0 {
 				must(t, b.Commit())
 				committed = maps.Clone(now)
 				taken, err := b.Snapshot()
