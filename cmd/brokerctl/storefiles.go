@@ -125,6 +125,26 @@ has it, > if only the clone, and ! if the values differ.`,
 	return cmd
 }
 
+func newStoreAdopt() *cobra.Command {
+	var s storeFlags
+	cmd := &cobra.Command{
+		Use:   "adopt NAME " + reachUse,
+		Short: "Let clones take the new history of their master",
+		Long: `A clone whose master comes back with another history, because its database was lost or
+replaced, keeps what it has, stale, until somebody confirms that the new content is
+wanted. This does, for all clones that wait for it. What they have is gone then.`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if _, err := s.begin(cmd, args, 0, false); err != nil {
+				return err
+			}
+			return storetool.Adopt(cmd.Context(), s.Options)
+		}),
+	}
+	s.format = "text"
+	reach(cmd, &s.Options.Options)
+	return cmd
+}
+
 func newStoreCompact() *cobra.Command {
 	var s storeFlags
 	cmd := &cobra.Command{

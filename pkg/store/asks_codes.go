@@ -29,6 +29,7 @@ const (
 	opEndScan   operation = 10 // cursor: count; nothing
 	opChecksums operation = 11 // buckets: count; number: count, sums: string of 8 bytes each, entries: count
 	opWatch     operation = 12 // see watchArgs; history: string, number: count, then changes
+	opAdopt     operation = 13 // history: string; nothing
 )
 
 // Writes.
@@ -55,6 +56,7 @@ const (
 	codeStale
 	codeHistoryGone
 	codeSnapshotTooOld
+	codeNoNewHistory
 )
 
 // Errors of asking.
@@ -74,7 +76,7 @@ var sentinels = map[code.Code]error{
 	codeNoSession: errNoSession, codeUnknown: ErrUnknown, codeFull: ErrFull, codeBusy: errBusy,
 	codeBadQuestion: errBadQuestion, codeNoCursor: errNoCursor, codeTooLarge: ErrTooLarge, codeNotSupported: ErrNotSupported,
 	codeConditionFailed: ErrConditionFailed, codeHistoryGone: ErrHistoryGone, codeFenced: ErrFenced,
-	codeStale: ErrStale, codeSnapshotTooOld: backend.ErrSnapshotTooOld,
+	codeStale: ErrStale, codeSnapshotTooOld: backend.ErrSnapshotTooOld, codeNoNewHistory: ErrNoNewHistory,
 }
 
 // failed is the answer that tells an error. That the outcome is not known goes before everything else that the error may match.

@@ -147,9 +147,30 @@ func (a *asks) read(asker data.EntityID, op operation, ask *command.Ask) ([]data
 	case opIndex:
 		key, index := in.value(), in.value()
 		return one(in, func() (data.Value, error) { return a.ops.GetIndex(a.ctx, key, index) })
+	case opAdopt:
+		history := in.string()
+		if in.err != nil {
+			return nil, in.err
+		}
+		return nil, a.adopt(history)
 	default:
 		return a.readMany(askKey{asker, ask.Number}, op, in)
 	}
+}
+
+// adopt confirms a history that a clone has met.
+func (a *asks) adopt(history string) error {
+	if a.role != RoleClone {
+		return fmt.Errorf("%w: a master has its own history", errBadQuestion)
+	}
+	switch s := a.board.Status(); {
+	case s.History.String() == history:
+		return nil // by somebody who was quicker
+	case s.NewHistory.IsZero() || s.NewHistory.String() != history:
+		return ErrNoNewHistory
+	}
+	_, err := a.ops.do(a.ctx, read{kind: adoptRequest})
+	return err
 }
 
 // one asks for a value if the arguments are right.

@@ -135,6 +135,13 @@ func (s *Source) Get(ctx context.Context, key data.Value) (data.Value, error) {
 	return in.value(), in.err
 }
 
+// Adopt tells a clone that the new history which it has met is wanted (Report.NewHistory, Clone.Adopt). It returns when the clone has the
+// content, and is bounded by the context alone. Error: ErrNoNewHistory.
+func (s *Source) Adopt(ctx context.Context, history string) error {
+	_, err := s.asked(ctx, opAdopt, data.String(history))
+	return err
+}
+
 // Scan begins to read the frontend's whole content, or one bucket of it.
 func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Scan, error) {
 	what := scanEntries

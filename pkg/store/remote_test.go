@@ -474,3 +474,43 @@ func TestErrorsTravel(t *testing.T) {
 		t.Errorf("a code that nobody knows: %v", err)
 	}
 }
+
+// TestRemoteAdopts: a history that a clone has met is confirmed from elsewhere, by its name.
+func TestRemoteAdopts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := new(fabric)
+		bus := f.join()
+		first, err := NewMaster(bus, "s", lasting{memory.New()}, MasterOptions{})
+		must(t, err)
+		ctx := t.Context()
+		must(t, first.Put(ctx, str("k"), integer(1), 0))
+		c := startClone(t, f.join(), "s", CloneOptions{})
+		must(t, c.AwaitIdle(ctx))
+		must(t, first.Close())
+		second := startMaster(t, bus, "s")
+		must(t, second.Put(ctx, str("k"), integer(2), 0))
+		pass(10 * time.Second)
+		r := startRemote(t, f.join(), "s", RemoteOptions{})
+		reports, err := r.Clones(ctx, time.Minute, 1)
+		must(t, err)
+		want := second.Status().History.String()
+		if len(reports) != 1 || reports[0].NewHistory != want {
+			t.Fatalf("%+v", reports)
+		}
+		clone := r.At(reports[0])
+		if err := clone.Adopt(ctx, first.Status().History.String()+"0"); !errors.Is(err, ErrNoNewHistory) {
+			t.Errorf("a history that nobody has: %v", err)
+		}
+		for range 2 {
+			must(t, clone.Adopt(ctx, want))
+		}
+		if got := get(t, c, "k"); got != "2" {
+			t.Errorf("k is %s", got)
+		}
+		master, err := r.Master(ctx)
+		must(t, err)
+		if err := r.At(master).Adopt(ctx, want); err == nil {
+			t.Error("a master adopts a history")
+		}
+	})
+}

@@ -82,6 +82,36 @@ func Verify(ctx context.Context, o Options, keys, values bool) error {
 	})
 }
 
+// Adopt tells the clones of a store that have met a new history to take it, and ends with ErrNoNewHistory if there is none.
+func Adopt(ctx context.Context, o Options) error {
+	return o.with(ctx, func(t *target) error {
+		if t.remote == nil {
+			return fmt.Errorf("adopt: %w: it has no history", store.ErrForeignMaster)
+		}
+		t.askNames(ctx)
+		clones, err := t.remote.Clones(ctx, gatherTime(o), 0)
+		if err != nil {
+			return fmt.Errorf("adopt: %w", err)
+		}
+		adopted := 0
+		for _, r := range clones {
+			if r.NewHistory == "" {
+				continue
+			}
+			where := at(reportDocument{Node: t.names[r.ID.Endpoint], Report: r})
+			if err := t.step(ctx, func(ctx context.Context) error { return t.remote.At(r).Adopt(ctx, r.NewHistory) }); err != nil {
+				return fmt.Errorf("adopt: the clone at %s: %w", where, err)
+			}
+			adopted++
+			fmt.Fprintf(o.Out, "the clone at %s has taken history %s\n", where, r.NewHistory)
+		}
+		if adopted == 0 {
+			return fmt.Errorf("adopt: %w", store.ErrNoNewHistory)
+		}
+		return nil
+	})
+}
+
 // gatherTime is how long to wait for reports of clones.
 func gatherTime(o Options) time.Duration { return min(o.Timeout, 2*time.Second) }
 
