@@ -101,5 +101,8 @@ func copyFile(from, to string) error {
 	if err == nil {
 		err = syncFolder(filepath.Dir(to))
 	}
+	if err != nil {
+		_ = os.Remove(to) // what there is of it is of no use
+	}
 	return err
 }

@@ -3,10 +3,12 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -189,4 +191,63 @@ func testFault(t *testing.T, path string, o Options, f fault, rng *rand.Rand, st
 		}
 	}
 	t.Fatalf("%s: %d transactions were acknowledged; found is what none of them left, %d things", what, acknowledged, len(got))
+}
+
+// TestEveryWriteOfAnAdoptionFails lets everything go wrong while a file of the reference, and one of ours that the reference has changed,
+// is made ours. Afterwards it holds what it held.
+func TestEveryWriteOfAnAdoptionFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	asTheReference(t, path, "INSERT INTO store VALUES(x'0503666F6F', x'020000000000000001', 5), (x'0503626172', x'00', NULL)")
+	fresh := fileOnDisk(t, path)
+	if err := mustOpen(t, path, Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	asTheReference(t, path, "UPDATE store SET value = x'020000000000000001', expiry = 5 WHERE key = x'0503626172'",
+		"UPDATE store SET value = x'00', expiry = NULL WHERE key = x'0503666F6F'")
+	for name, tt := range map[string]struct {
+		file *simFile
+		want map[string]string
+	}{
+		"fresh": {fresh, map[string]string{"\x05\x03foo": "020000000000000001 until 5", "\x05\x03bar": fmt.Sprint("00 until ", backend.Never)}},
+		"again": {fileOnDisk(t, path), map[string]string{"\x05\x03bar": "020000000000000001 until 5", "\x05\x03foo": fmt.Sprint("00 until ", backend.Never)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := seed.For(t)
+			for at := 1; ; at++ {
+				ops := 0
+				for i, f := range faults(at) {
+					d := newSimDisk(t, map[string]*simFile{path: {now: bytes.Clone(tt.file.now), synced: tt.file.now, made: true}})
+					d.fault = f
+					b, err := Open(path, Options{vfs: d.name})
+					if err == nil {
+						err = b.Close()
+					}
+					if ops = d.ops; err != nil {
+						checkStopped(t, path, nil, err)
+					}
+					again := newSimDisk(t, d.afterwards(rand.New(rand.NewPCG(s, uint64(at*100+i)))))
+					b, err = Open(path, Options{vfs: again.name})
+					if err != nil {
+						t.Fatalf("operation %d %v: opened again: %v", at, f.kind, err)
+					}
+					got, err := content(b)
+					if err = errors.Join(err, b.Close()); err != nil || !maps.Equal(got, tt.want) {
+						t.Fatalf("operation %d %v: %v, %v", at, f.kind, got, err)
+					}
+				}
+				if ops < at {
+					return
+				}
+			}
+		})
+	}
+}
+
+func fileOnDisk(t *testing.T, path string) *simFile {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &simFile{now: content, synced: content, made: true}
 }
