@@ -93,6 +93,7 @@ func (c *Clone) bundle(msg command.Message, body *command.Bundle, size int) {
 		if c.reader.master.IsZero() {
 			c.beforeHandshake(event, each)
 		} else if msg.Sender == c.reader.master {
+			c.newest(event.Seq)
 			c.reader.consumer.Event(&out, event.Seq, e, each)
 		}
 	}
@@ -102,11 +103,11 @@ func (c *Clone) bundle(msg command.Message, body *command.Bundle, size int) {
 	}
 }
 
-// applied carries out what the channel delivered, and takes note if that is all there is.
+// applied carries out what the channel delivered, and takes note if that is all that the master had when it last said so.
 func (c *Clone) applied(out channel.Output[command.Command]) {
 	c.apply(out)
-	if r := &c.reader; !r.master.IsZero() && r.consumer.Idle() {
-		r.syncedAt = c.now
+	if r := &c.reader; !r.master.IsZero() && r.consumer.Applied() >= r.said.number {
+		r.syncedAt = r.said.at
 	}
 }
 
@@ -116,7 +117,8 @@ func (c *Clone) resume(msg command.Message, body *command.Resume) {
 		return
 	}
 	c.log.Info("attached without a snapshot", "master", msg.Sender.String(), "number", body.Offset)
-	c.follow(msg.Sender, msg.Receiver, body.Position, body.Offset, body.Interval)
+	// The master may be further than the offset: its next keepalive tells.
+	c.follow(msg.Sender, msg.Receiver, body.Position, body.Offset, body.Interval, c.reader.syncedAt, true)
 }
 
 // acceptable tells whether the clone may take the content of a history.
@@ -204,15 +206,15 @@ func (c *Clone) endTransfer(in *incoming, body *command.SnapshotEnd) {
 	}
 	c.log.Info("attached", "master", in.master.String(), "entries", in.entries, "offset", in.begin.Offset)
 	c.swap(in.content, in.master, in.begin.Offset, in.begin.History != c.known.History)
-	c.follow(in.master, r.id, in.begin.Position, in.begin.Offset, in.begin.Interval)
+	c.follow(in.master, r.id, in.begin.Position, in.begin.Offset, in.begin.Interval, r.asked, true)
 }
 
 func (c *Clone) ackPart(master, own data.EntityID, transfer, next uint64) {
 	c.send(command.Message{Sender: own, Receiver: master, Body: &command.SnapshotAck{Transfer: transfer, Next: next}}, master.Endpoint)
 }
 
-// follow begins to follow a master of our kind from a number on; the content is that of the number.
-func (c *Clone) follow(master, own data.EntityID, p command.Position, offset uint64, interval uint16) {
+// follow begins to follow a master of our kind from a number on; the content is that of the number, which the master was at at a time.
+func (c *Clone) follow(master, own data.EntityID, p command.Position, offset uint64, interval uint16, asOf time.Time, resumed bool) {
 	c.known = p
 	c.adopting = command.History{}
 	c.status.NewHistory = HistoryID{}
@@ -221,7 +223,7 @@ func (c *Clone) follow(master, own data.EntityID, p command.Position, offset uin
 	}
 	c.adopters = nil
 	c.reader.extended = true
-	c.attached(master, own, offset, interval)
+	c.attached(master, own, offset, interval, asOf, resumed)
 }
 
 // heardFrom looks at what a keepalive says of the master: one that was started anew has to be asked again.

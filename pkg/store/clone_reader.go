@@ -36,15 +36,24 @@ type reader struct {
 	extended bool
 	incoming *incoming
 	// heard is when the master last spoke, progressed when something of it was applied or nothing was missing, syncedAt when the
-	// clone last knew that it has everything.
+	// clone last knew that it has everything: when the master last said which number it is at, and the clone has applied that by now.
+	// Masters say so in keepalives and, while they have events to send, by these: one with a number above all known ones is new. What
+	// comes after a Resume is old, so events say nothing before the first keepalive.
 	heard, progressed, syncedAt time.Time
-	applied                     uint64
-	backwards                   int
-	broken                      error
+	// asked is when the clone began to look for a master: a snapshot is as of then at the earliest.
+	asked time.Time
+	said  struct {
+		at     time.Time
+		number uint64
+		sure   bool
+	}
+	applied   uint64
+	backwards int
+	broken    error
 }
 
 func newReader(id data.EntityID) reader {
-	return reader{id: id, consumer: channel.NewConsumer[command.Command](channel.ConsumerOptions{})}
+	return reader{id: id, asked: time.Now(), consumer: channel.NewConsumer[command.Command](channel.ConsumerOptions{})}
 }
 
 // receive takes a command from the bus.
@@ -112,17 +121,18 @@ func (c *Clone) attach(msg command.Message, body *command.AckClone) {
 	c.log.Info("attached", "master", msg.Sender.String(), "entries", body.State.Len(), "offset", body.Offset)
 	c.known, c.reader.extended = command.Position{}, false
 	c.replace(body.State, msg.Sender, body.Offset)
-	c.attached(msg.Sender, msg.Receiver, body.Offset, body.Interval)
+	c.attached(msg.Sender, msg.Receiver, body.Offset, body.Interval, c.now, false)
 }
 
-// attached begins to follow a master whose content is there: first the events that came early, then the writes.
-func (c *Clone) attached(master, own data.EntityID, offset uint64, interval uint16) {
+// attached begins to follow a master whose content is there, as it was at a time: first the events that came early, then the writes.
+func (c *Clone) attached(master, own data.EntityID, offset uint64, interval uint16, asOf time.Time, resumed bool) {
 	r := &c.reader
 	if r.early != master {
 		r.consumer = channel.NewConsumer[command.Command](channel.ConsumerOptions{})
 	}
 	r.id, r.former, r.early, r.master, r.broken, r.incoming = own, data.EntityID{}, data.EntityID{}, master, nil, nil
-	r.heard, r.progressed, r.syncedAt, r.backwards = c.now, c.now, c.now, 0
+	r.heard, r.progressed, r.syncedAt, r.backwards = c.now, c.now, asOf, 0
+	r.said.at, r.said.number, r.said.sure = asOf, offset, !resumed
 	c.readable = true
 	var out channel.Output[command.Command]
 	r.consumer.Handshake(&out, offset, interval)
@@ -147,6 +157,7 @@ func (c *Clone) fromMaster(msg command.Message, size int) {
 			if r.extended && msg.Trailer != nil && r.consumer.Idle() { // somebody at the master may be waiting for it
 				out.Messages = append(out.Messages, channel.Message{Kind: channel.Ack, Seq: r.consumer.Applied()})
 			}
+			r.said.at, r.said.number, r.said.sure = c.now, body.Seq, true
 			c.watchNumber(body.Seq)
 		}
 	case *command.RetransmitFailed:
@@ -155,10 +166,18 @@ func (c *Clone) fromMaster(msg command.Message, size int) {
 		}
 	default:
 		if body.Kind().Class() == command.Action {
+			c.newest(msg.Seq)
 			r.consumer.Event(&out, msg.Seq, body, size)
 		}
 	}
 	c.applied(out)
+}
+
+// newest takes an event of the master as its word that it is at that number, unless it is one of those that were sent again.
+func (c *Clone) newest(seq uint64) {
+	if r := &c.reader; r.said.sure && seq > r.said.number {
+		r.said.at, r.said.number = c.now, seq
+	}
 }
 
 // watchNumber notices a master that keeps its identity but began to count anew: its numbers are below what the clone has.
@@ -217,6 +236,9 @@ func (c *Clone) resync(why string, keepWrites bool) {
 	}
 	next := newReader(c.newID())
 	next.former, next.syncedAt = r.id, r.syncedAt
+	if r.master.IsZero() { // what comes may be the answer to the question before
+		next.asked = r.asked
+	}
 	*r = next
 }
 

@@ -116,6 +116,7 @@ func (m *Master) attachOwn(msg command.Message) {
 	if o.continues(t) && m.clones.AttachAt(clone, t.Number) {
 		o.clones[clone] = struct{}{}
 		m.sendTo(clone, &command.Resume{Offset: t.Number, Interval: channel.DefaultHeartbeat, Position: o.position})
+		m.sendToClones(channel.Message{Kind: channel.Heartbeat, To: clone, Seq: m.clones.Seq()}) // so that it knows what it lacks
 		return
 	}
 	m.startTransfer(clone)

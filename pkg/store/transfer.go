@@ -114,6 +114,7 @@ func (m *Master) snapshotAck(clone data.EntityID, body *command.SnapshotAck) {
 		return
 	}
 	m.clones.Seen(clone)
+	m.sendToClones(channel.Message{Kind: channel.Heartbeat, To: clone, Seq: m.clones.Seq()}) // so that it knows what it lacks
 	if body.Next == unwanted {
 		tr.cancel()
 		return

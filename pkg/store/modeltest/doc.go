@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package modeltest tries masters and clones against a model, with random histories of writes, crashes, restarts, partitions, loss and
+// delay. It consists of tests alone, which use nothing but what package store shows to everybody.
+//
+// A history is a list of actions, made from a seed. It runs in a bubble of testing/synctest, so that minutes of it take milliseconds,
+// on a simulated network and, as far as the backends can, on simulated disks. What is checked in the end:
+//
+//   - a clone's content at number n is that of the master after its change n: a prefix of the history;
+//   - an acknowledged write is there, over all crashes; none was executed twice, and those of one writer are in their order;
+//   - a key was won by one PutUnique at most, and nobody was told otherwise;
+//   - no entry expires before its time, or lives on after it;
+//   - a clone never claims to have been in sync at a time when the master had more than the clone has;
+//   - once everything works again, all clones have what the master has, and nobody waits any more.
+//
+// A history that fails is made shorter for as long as it still fails, and printed with the line that runs it again. Goroutines are
+// scheduled as they please, so a rare failure may take several runs.
+package modeltest
