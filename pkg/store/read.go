@@ -34,6 +34,9 @@ func (m *Master) read(r read) answer {
 	if r.kind == watchRequest {
 		return m.feed.watch(m.clones.Seq())
 	}
+	if r.kind == keysRequest && !r.whole {
+		return m.keys()
+	}
 	a := readFrom(m.be, r)
 	if r.kind == snapshotRequest && a.err == nil {
 		a.snapshot = m.snapshots.add(a.content, m.clones.Seq())
@@ -43,6 +46,15 @@ func (m *Master) read(r read) answer {
 		m.fail(a.err)
 	}
 	return a
+}
+
+// keys answers a snapshot, from which the caller reads the keys himself.
+func (m *Master) keys() answer {
+	content, err := m.be.Snapshot()
+	if err != nil {
+		return answer{err: m.failing(err)}
+	}
+	return answer{ok: true, snapshot: m.snapshots.add(content, m.clones.Seq())}
 }
 
 // readFrom answers a read from a backend whose changes are committed.

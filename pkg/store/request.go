@@ -33,6 +33,8 @@ const (
 type read struct {
 	kind       requestKind
 	key, index data.Value
+	// whole makes a master read all keys itself, which holds up writers.
+	whole bool
 }
 
 // request is a read, or the wish to be told when all is quiet, that waits for the frontend's goroutine.
@@ -139,7 +141,19 @@ func (o *operations) Exists(ctx context.Context, key data.Value) (bool, error) {
 // Keys is the set of all keys.
 func (o *operations) Keys(ctx context.Context) (data.Value, error) {
 	a, err := o.do(ctx, read{kind: keysRequest})
-	return a.value, err
+	if err != nil || a.snapshot == nil {
+		return a.value, err
+	}
+	defer a.snapshot.Close()
+	keys := make([]data.Value, 0, a.snapshot.Size().Entries)
+	for e, err := range a.snapshot.Entries() {
+		if err != nil { // the snapshot was given up, or the backend has to be told
+			a, err = o.do(ctx, read{kind: keysRequest, whole: true})
+			return a.value, err
+		}
+		keys = append(keys, e.Key)
+	}
+	return data.Set(keys...), ctx.Err()
 }
 
 // GetIndex looks into the value of a key: an element of a vector, the value of a table's entry, whether a set has an element; of any

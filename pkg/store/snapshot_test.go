@@ -4,9 +4,12 @@ package store
 
 import (
 	"errors"
+	"iter"
+	"sync/atomic"
 	"testing"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
+	"github.com/brokermesh/brokermesh/pkg/store/backend"
 	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
 )
 
@@ -77,5 +80,57 @@ func TestSnapshotEndsWithTheStore(t *testing.T) {
 		if !errors.Is(err, errSnapshotClosed) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// givenUp is a backend whose first snapshot can't be kept.
+type givenUp struct {
+	*memory.Backend
+	once *atomic.Bool
+}
+
+type givenUpSnapshot struct {
+	backend.Snapshot
+	once *atomic.Bool
+}
+
+func (b givenUp) Snapshot() (backend.Snapshot, error) {
+	s, err := b.Backend.Snapshot()
+	return givenUpSnapshot{s, b.once}, err
+}
+
+// Entries fails in the first snapshot's middle.
+func (s givenUpSnapshot) Entries() iter.Seq2[backend.Entry, error] {
+	return func(yield func(backend.Entry, error) bool) {
+		read := 0
+		for e := range s.Snapshot.Entries() {
+			if read++; read == 50 && s.once.CompareAndSwap(false, true) {
+				yield(backend.Entry{}, backend.ErrSnapshotTooOld)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestKeysOfAGivenUpSnapshot: if keys can't be read beside the writers they are read in front of them.
+func TestKeysOfAGivenUpSnapshot(t *testing.T) {
+	be := givenUp{memory.New(), new(atomic.Bool)}
+	m, err := NewMaster(new(fabric).join(), "s", be, MasterOptions{})
+	must(t, err)
+	defer m.Close()
+	for i := range int64(100) {
+		m.PutAsync(integer(i), integer(i), 0)
+	}
+	keys, err := m.Keys(t.Context())
+	if err != nil || keys.Len() != 100 || !be.once.Load() {
+		t.Errorf("%d keys, %v, given up: %v", keys.Len(), err, be.once.Load())
+	}
+	m.snapshots.mu.Lock()
+	defer m.snapshots.mu.Unlock()
+	if n := len(m.snapshots.mu.open); n != 0 {
+		t.Errorf("%d snapshots are left open", n)
 	}
 }
