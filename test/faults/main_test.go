@@ -34,6 +34,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(workerEnv) != "" {
 		os.Exit(work(os.Stdin, os.Stdout))
 	}
+	if os.Getenv(storeKindEnv) != "" {
+		fmt.Fprintln(os.Stderr, "faults: store:", writeStore(os.Stdout))
+		os.Exit(1)
+	}
 	if err := lab.Missing(); err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		os.Exit(1)
