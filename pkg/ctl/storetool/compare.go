@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -135,31 +136,39 @@ func (t *target) compare(ctx context.Context, master store.Report, c *comparison
 	return t.settleKeys(ctx, at, there, want.Differ(got), c)
 }
 
-// settleKeys looks at the buckets that differ until nothing changes there any
-// more: what was on its way to the clone has arrived by then.
+// settleKeys looks at the buckets that differ until what is left is a
+// difference for certain: the same values on both sides as the time before,
+// while the clone has everything by now that the master had then.
 func (t *target) settleKeys(ctx context.Context, at, there *store.Source, buckets []int, c *comparison) error {
-	var before []keyDiff
+	var before sighting
 	for round := 0; len(buckets) > 0; round++ {
-		diffs, err := t.diffBuckets(ctx, at, there, buckets, c.buckets)
+		now, err := t.diffBuckets(ctx, at, there, buckets, c.buckets)
 		if err != nil {
 			return err
 		}
-		stable := slices.DeleteFunc(slices.Clone(diffs), func(d keyDiff) bool {
-			return !slices.ContainsFunc(before, func(b keyDiff) bool { return sameDiff(b, d) })
+		stable := slices.DeleteFunc(slices.Clone(now.diffs), func(d keyDiff) bool {
+			return now.clone < before.master || !slices.ContainsFunc(before.diffs, func(b keyDiff) bool { return sameDiff(b, d) })
 		})
-		if len(stable) == len(diffs) || round == rounds {
-			c.diffs, c.unstable = stable, len(diffs)-len(stable)
+		if len(stable) == len(now.diffs) || round == rounds {
+			c.diffs, c.unstable = stable, len(now.diffs)-len(stable)
 			return nil
 		}
-		before = diffs
+		before = now
 		select {
 		case <-time.After(settle):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		buckets = bucketsOf(buckets, diffs, c.buckets)
+		buckets = bucketsOf(buckets, now.diffs, c.buckets)
 	}
 	return nil
+}
+
+// sighting is what one look at both sides has shown: the differences, how far the
+// master was at most, and the clone at least.
+type sighting struct {
+	diffs         []keyDiff
+	master, clone uint64
 }
 
 // bucketsOf are the buckets that still have differences.
@@ -183,17 +192,20 @@ func sameValue(a, b *data.Value) bool {
 }
 
 // diffBuckets reads buckets on both sides and compares them.
-func (t *target) diffBuckets(ctx context.Context, at, there *store.Source, buckets []int, of int) ([]keyDiff, error) {
+func (t *target) diffBuckets(ctx context.Context, at, there *store.Source, buckets []int, of int) (sighting, error) {
 	var diffs []keyDiff
+	seen := sighting{clone: math.MaxUint64}
 	for _, bucket := range buckets {
-		want, err := readBucket(ctx, at, bucket, of)
+		want, number, err := readBucket(ctx, at, bucket, of)
 		if err != nil {
-			return nil, err
+			return seen, err
 		}
-		got, err := readBucket(ctx, there, bucket, of)
+		seen.master = max(seen.master, number)
+		got, number, err := readBucket(ctx, there, bucket, of)
 		if err != nil {
-			return nil, err
+			return seen, err
 		}
+		seen.clone = min(seen.clone, number)
 		for k, e := range want {
 			if g, ok := got[k]; !ok || !sameBytes(g.value, e.value) {
 				d := keyDiff{key: e.key, master: &e.value}
@@ -209,7 +221,8 @@ func (t *target) diffBuckets(ctx context.Context, at, there *store.Source, bucke
 		}
 	}
 	slices.SortFunc(diffs, func(a, b keyDiff) int { return data.Compare(a.key, b.key) })
-	return diffs, nil
+	seen.diffs = diffs
+	return seen, nil
 }
 
 type pair struct{ key, value data.Value }
@@ -218,20 +231,21 @@ func sameBytes(a, b data.Value) bool {
 	return string(a.AppendBinary(nil)) == string(b.AppendBinary(nil))
 }
 
-func readBucket(ctx context.Context, s *store.Source, bucket, of int) (map[string]pair, error) {
+// readBucket is what is in a bucket, and how far the frontend was.
+func readBucket(ctx context.Context, s *store.Source, bucket, of int) (entries map[string]pair, number uint64, err error) {
 	scan, err := s.Scan(ctx, store.ScanOptions{Buckets: of, Bucket: bucket})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer scan.Close()
-	entries := map[string]pair{}
+	entries = map[string]pair{}
 	for e, err := range scan.Entries(ctx) {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		entries[string(e.Key.AppendBinary(nil))] = pair{e.Key, e.Value}
 	}
-	return entries, nil
+	return entries, scan.Number(), nil
 }
 
 // result is what came of a comparison, in a word or two.
