@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -193,35 +192,30 @@ func sameValue(a, b *data.Value) bool {
 
 // diffBuckets reads buckets on both sides and compares them.
 func (t *target) diffBuckets(ctx context.Context, at, there *store.Source, buckets []int, of int) (sighting, error) {
-	var diffs []keyDiff
-	seen := sighting{clone: math.MaxUint64}
-	for _, bucket := range buckets {
-		want, number, err := readBucket(ctx, at, bucket, of)
-		if err != nil {
-			return seen, err
-		}
-		seen.master = max(seen.master, number)
-		got, number, err := readBucket(ctx, there, bucket, of)
-		if err != nil {
-			return seen, err
-		}
-		seen.clone = min(seen.clone, number)
-		for k, e := range want {
-			if g, ok := got[k]; !ok || !sameBytes(g.value, e.value) {
-				d := keyDiff{key: e.key, master: &e.value}
-				if ok {
-					d.clone = &g.value
-				}
-				diffs = append(diffs, d)
-			}
-			delete(got, k)
-		}
-		for _, g := range got {
-			diffs = append(diffs, keyDiff{key: g.key, clone: &g.value})
-		}
+	var seen sighting
+	want, master, err := readBuckets(ctx, at, buckets, of)
+	if err != nil {
+		return seen, err
 	}
-	slices.SortFunc(diffs, func(a, b keyDiff) int { return data.Compare(a.key, b.key) })
-	seen.diffs = diffs
+	got, clone, err := readBuckets(ctx, there, buckets, of)
+	if err != nil {
+		return seen, err
+	}
+	seen.master, seen.clone = slices.Max(master), slices.Min(clone)
+	for k, e := range want {
+		if g, ok := got[k]; !ok || !sameBytes(g.value, e.value) {
+			d := keyDiff{key: e.key, master: &e.value}
+			if ok {
+				d.clone = &g.value
+			}
+			seen.diffs = append(seen.diffs, d)
+		}
+		delete(got, k)
+	}
+	for _, g := range got {
+		seen.diffs = append(seen.diffs, keyDiff{key: g.key, clone: &g.value})
+	}
+	slices.SortFunc(seen.diffs, func(a, b keyDiff) int { return data.Compare(a.key, b.key) })
 	return seen, nil
 }
 
@@ -231,21 +225,43 @@ func sameBytes(a, b data.Value) bool {
 	return string(a.AppendBinary(nil)) == string(b.AppendBinary(nil))
 }
 
-// readBucket is what is in a bucket, and how far the frontend was.
-func readBucket(ctx context.Context, s *store.Source, bucket, of int) (entries map[string]pair, number uint64, err error) {
-	scan, err := s.Scan(ctx, store.ScanOptions{Buckets: of, Bucket: bucket})
-	if err != nil {
-		return nil, 0, err
-	}
-	defer scan.Close()
-	entries = map[string]pair{}
-	for e, err := range scan.Entries(ctx) {
-		if err != nil {
-			return nil, 0, err
+// fewBuckets is up to how many are asked for one by one. The frontend looks at
+// all of its entries each time, so more of them are picked here out of one scan.
+const fewBuckets = 4
+
+// readBuckets is what is in some buckets, and how far the frontend was at each
+// scan.
+func readBuckets(ctx context.Context, s *store.Source, buckets []int, of int) (map[string]pair, []uint64, error) {
+	scans := make([]store.ScanOptions, 1, fewBuckets)
+	if len(buckets) <= fewBuckets {
+		scans = scans[:0]
+		for _, b := range buckets {
+			scans = append(scans, store.ScanOptions{Buckets: of, Bucket: b})
 		}
-		entries[string(e.Key.AppendBinary(nil))] = pair{e.Key, e.Value}
 	}
-	return entries, scan.Number(), nil
+	wanted := map[int]bool{}
+	for _, b := range buckets {
+		wanted[b] = true
+	}
+	entries := map[string]pair{}
+	var numbers []uint64
+	for _, o := range scans {
+		scan, err := s.Scan(ctx, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer scan.Close()
+		numbers = append(numbers, scan.Number())
+		for e, err := range scan.Entries(ctx) {
+			if err != nil {
+				return nil, nil, err
+			}
+			if wanted[store.BucketOf(e.Key, of)] {
+				entries[string(e.Key.AppendBinary(nil))] = pair{e.Key, e.Value}
+			}
+		}
+	}
+	return entries, numbers, nil
 }
 
 // result is what came of a comparison, in a word or two.
