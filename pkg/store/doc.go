@@ -56,6 +56,30 @@
 // A master of this project says which history it has. If that is another one than the clone's, the clone keeps what it has, readable
 // and stale, until Adopt is called; but what a master in memory had is gone for good, so that its clones take the next history at once.
 //
-// Writes that were sent but not acknowledged when a channel is lost may or may not have been executed. They are not sent again, and
-// counted in Status.WritesUnknown; PutUnique answers ErrUnknown. Writes that were not sent yet wait and go to the next master.
+// # Writes of clones
+//
+// Every write has an outcome. A master of this project says of each whether it executed it or why not, and keeps how far each writer
+// has come in the transaction of the data: so the writes of a clone that was cut off, or whose master was started anew, are executed
+// once, and answered when the clone has applied them. Only a promoted master that does not have the memory of the one before leaves
+// them unknown. A foreign master says no more than that it has a write. When its channel is lost, writes that were sent and not
+// acknowledged answer ErrUnknown, are not sent again, and are counted in Status.WritesUnknown. Writes that were not sent yet wait,
+// bounded by QueueBytes, and go to the next master.
+//
+// # The extension
+//
+// Frontends of this project know each other by a trailer behind nack, attach_writer, keepalive and cumulative_ack commands (package
+// command), which the reference ignores; commands beyond those of the reference go only to who showed itself. With them a clone goes
+// on where it was if the master still has what it lacks, or gets the content in parts, with the time that entries have left, at most
+// 1 MiB under way for each of at most eight clones at a time. What is said to frontends of C++ Broker is what the reference would say.
+//
+// # Two masters of one name
+//
+// Masters announce themselves to each other once a second. Of two epochs of one history the later one counts, and the other master
+// refuses writes for ever, unless it is promoted itself (NewEpoch). At equal epochs both refuse until one is closed or promoted.
+//
+// # Clones of C++ Broker
+//
+// They follow one identity for ever and never ask for a second snapshot. The database keeps the identity of a master and, while such a
+// clone is attached, the last 4,096 commands; so a clone goes on after a restart if the endpoint kept its ID as well, or is named in
+// Status.Stranded. One that is so far behind that the history grows beyond HistoryBytes is cut, and named there too.
 package store

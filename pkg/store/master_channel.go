@@ -189,6 +189,10 @@ func (m *Master) replay(c command.Command) {
 func (m *Master) forgetDropped() {
 	for _, d := range m.clones.Drops() {
 		m.handshake.done(d.Consumer)
+		if _, own := m.own.clones[d.Consumer]; !own && d.Reason == channel.FellBehind && len(m.foreign.stranded) < maxPeers {
+			m.log.Error("a clone of another kind fell too far behind and was cut; it has to be attached anew", "clone", d.Consumer.String())
+			m.foreign.stranded[d.Consumer] = m.tick
+		}
 		m.forgetOwn(d.Consumer)
 		m.dropWriter(d.Consumer)
 		m.log.Info("clone dropped", "clone", d.Consumer.String(), "reason", d.Reason.String())

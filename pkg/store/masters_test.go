@@ -126,6 +126,28 @@ func TestForeignCloneOverRestart(t *testing.T) {
 	}
 }
 
+// TestForeignCloneFallsBehind: a clone that acknowledges nothing is cut when the history is full, and named.
+func TestForeignCloneFallsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := new(fabric)
+		m := begin(t, f.join(), memory.New(), MasterOptions{HistoryBytes: 10_000})
+		own := startClone(t, f.join(), "s", CloneOptions{})
+		p := play(t, f, topic.Clone("s"), topic.Master("s"))
+		p.send(0, data.EntityID{}, &command.Nack{Seqs: []uint64{0}})
+		p.send(0, m.id, &command.CumulativeAck{Seq: 1})
+		must(t, own.AwaitIdle(t.Context()))
+		for i := range 200 {
+			must(t, m.Put(t.Context(), str("k"), integer(int64(i)), 0))
+		}
+		synctest.Wait()
+		if s := m.Status(); len(s.Stranded) != 1 || s.Stranded[0] != p.id {
+			t.Errorf("%+v", s)
+		}
+		pass(5 * time.Second)
+		same(t, m, own)
+	})
+}
+
 func foreignOverRestart(t *testing.T, missed int, stranded bool) {
 	f := new(fabric)
 	bus, be := f.join(), memory.New()

@@ -25,8 +25,8 @@ type Bus interface {
 	PublishLocal(topic string, v data.Value)
 }
 
-// ErrUnknown is the answer to a PutUnique of which nobody can tell any more whether it was executed: it had been sent when the
-// channel to the master was lost.
+// ErrUnknown is the answer to a write of a clone of which nobody can tell any more whether it was executed: it had been sent when the
+// channel to the master was lost for good.
 var ErrUnknown = errors.New("store: the channel to the master was lost, the outcome of the write is unknown")
 
 // ErrFull is the answer to a write of a clone when too many bytes of writes wait for the master already.
