@@ -339,3 +339,27 @@ func TestChangedBehindOurBack(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyOfAnotherType changes the type of a key in an index from blob to text, which a single bit does: all bytes of it stay the same.
+func TestKeyOfAnotherType(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	want := sample(t, path, Options{})
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := []byte{0x04, 0x81, 0x14, 0x01, 0x0e} // of a record in the index of keys: sizes of itself, the key and the row ID, then the key
+	at := bytes.Index(whole, head)
+	if at < 0 {
+		t.Fatal("there is no such record")
+	}
+	n := 0
+	for ; at >= 0 && n < 5; n++ {
+		flipped(t, path, whole, (at+2)*8, want)
+		next := bytes.Index(whole[at+1:], head)
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+}

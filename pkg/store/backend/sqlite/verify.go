@@ -143,6 +143,9 @@ func (t *totals) add(id int64, key, value []byte, d backend.Deadline, sum uint64
 func (b *Backend) eachEntry(show func(id int64, key, value []byte, d backend.Deadline) error) error {
 	var failed error
 	err := b.query("SELECT rowid, key, expiry, value FROM store NOT INDEXED ORDER BY rowid", func(stmt *sqlite3.Stmt) error {
+		if stmt.ColumnType(1) != sqlite3.BLOB {
+			return fmt.Errorf("the key of row %d has another type: %w", stmt.ColumnInt64(0), ErrDamaged)
+		}
 		failed = show(stmt.ColumnInt64(0), stmt.ColumnRawBlob(1), stmt.ColumnRawBlob(3), deadlineAt(stmt, 2))
 		return failed
 	})
@@ -157,7 +160,7 @@ func (b *Backend) verifyIndices(want totals) error {
 	var rows, deadlines uint64
 	err := b.query("SELECT key, rowid FROM store INDEXED BY sqlite_autoindex_store_1 ORDER BY key", func(stmt *sqlite3.Stmt) error {
 		rows += link(xxhash.Sum64(stmt.ColumnRawBlob(0)), stmt.ColumnInt64(1))
-		return nil
+		return typed(stmt, sqlite3.BLOB)
 	})
 	if err != nil {
 		return err
@@ -166,7 +169,7 @@ func (b *Backend) verifyIndices(want totals) error {
 		if d := backend.Deadline(stmt.ColumnInt64(1)); d != backend.Never {
 			deadlines += link(xxhash.Sum64(stmt.ColumnRawBlob(0)), int64(d))
 		}
-		return nil
+		return typed(stmt, sqlite3.BLOB)
 	})
 	switch {
 	case err != nil:
@@ -175,6 +178,15 @@ func (b *Backend) verifyIndices(want totals) error {
 		return b.damaged("the index of keys differs from the entries")
 	case deadlines != want.deadlines:
 		return b.damaged("the index of deadlines differs from the entries")
+	}
+	return nil
+}
+
+// typed makes sure that the key of an index has its type. With another one the same bytes have another place in the order, where nobody
+// finds them.
+func typed(stmt *sqlite3.Stmt, want sqlite3.Datatype) error {
+	if got := stmt.ColumnType(0); got != want {
+		return fmt.Errorf("a key in an index is of type %v, not %v: %w", got, want, ErrDamaged)
 	}
 	return nil
 }
@@ -189,7 +201,7 @@ func (b *Backend) verifyMetas() (count int64, sum uint64, err error) {
 		b.file.metas[name] = want
 		count++
 		sum += want
-		return nil
+		return typed(stmt, sqlite3.TEXT)
 	})
 	return count, sum, err
 }
