@@ -178,10 +178,10 @@ func TestSlowWatcher(t *testing.T) {
 			}
 			stop()
 		}
+		must(t, m.Close())
 		if r := &m.feed.watchers.mu.ring; r.count != 10 || r.bytes > m.opt.WatchBytes {
 			t.Errorf("%d changes, %d bytes are kept", r.count, r.bytes)
 		}
-		must(t, m.Close())
 	})
 }
 
