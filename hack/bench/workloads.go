@@ -36,6 +36,7 @@ const (
 	pubsubCount = 3_000_000
 	pingCount   = 20_000
 	storeCount  = 200_000
+	putCount    = 1_000_000
 )
 
 func workloads() []workload {
@@ -64,10 +65,10 @@ func workloads() []workload {
 		relay("relay in a mesh", "--mesh"),
 		fanOut(1), fanOut(10),
 		{"ping", pingCount, []half{listening("pong", "pong"), dialing("ping", "ping", "{pong}", count...)}},
-		store("store put, memory", "memory", "full", storeCount),
-		store("store put, sqlite full", "sqlite", "full", storeCount/4),
-		store("store put, sqlite normal", "sqlite", "normal", storeCount/4),
-		store("store put, pebble", "pebble", "full", storeCount/4),
+		store("store put, memory", "memory", "full", 2*putCount),
+		store("store put, sqlite full", "sqlite", "full", putCount),
+		store("store put, sqlite normal", "sqlite", "normal", putCount),
+		store("store put, pebble", "pebble", "full", putCount),
 		{"sync and replicate", storeCount, []half{listening("master", "master", count...), dialing("clone", "clone", "{master}")}},
 	}
 }
