@@ -218,12 +218,15 @@ func (c *Clone) follow(master, own data.EntityID, p command.Position, offset uin
 	c.known = p
 	c.adopting = command.History{}
 	c.status.NewHistory = HistoryID{}
+	c.reader.extended = true
+	c.attached(master, own, offset, interval, asOf, resumed)
+	if len(c.adopters) > 0 {
+		c.showStatus() // whoever waited finds the new history there
+	}
 	for _, req := range c.adopters {
 		req.answer(answer{ok: true})
 	}
 	c.adopters = nil
-	c.reader.extended = true
-	c.attached(master, own, offset, interval, asOf, resumed)
 }
 
 // heardFrom looks at what a keepalive says of the master: one that was started anew has to be asked again.
