@@ -77,6 +77,17 @@ func (s *storeFlags) begin(cmd *cobra.Command, args []string, operands int, most
 	return args, nil
 }
 
+// work makes the RunE of a command that takes NAME and so many operands, or with most no more than those that it checks itself.
+func (s *storeFlags) work(operands int, most bool, do func(cmd *cobra.Command, operands []string) error) func(*cobra.Command, []string) error {
+	return work(func(cmd *cobra.Command, args []string) error {
+		rest, err := s.begin(cmd, args, operands, most)
+		if err != nil {
+			return err
+		}
+		return do(cmd, rest)
+	})
+}
+
 func newStoreList() *cobra.Command {
 	var s storeFlags
 	cmd := &cobra.Command{
@@ -99,11 +110,7 @@ func newStoreGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [NAME] KEY " + storeReach,
 		Short: "Print the value of a key",
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			args, err := s.begin(cmd, args, 1, false)
-			if err != nil {
-				return err
-			}
+		RunE: s.work(1, false, func(cmd *cobra.Command, args []string) error {
 			return storetool.Get(cmd.Context(), s.Options, args[0])
 		}),
 	}
@@ -120,11 +127,7 @@ func newStorePut() *cobra.Command {
 		Long: `Set the value of a key, and end when the master has it on disk, or in memory if it is
 one without. If the answer is lost on the way, the command says that the outcome is
 unknown; nothing is done twice.`,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			args, err := s.begin(cmd, args, 2, false)
-			if err != nil {
-				return err
-			}
+		RunE: s.work(2, false, func(cmd *cobra.Command, args []string) error {
 			return storetool.Put(cmd.Context(), s.Options, args[0], args[1], p)
 		}),
 	}
@@ -139,11 +142,7 @@ func newStoreRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm [NAME] KEY... " + storeReach,
 		Short: "Remove keys",
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			args, err := s.begin(cmd, args, 1, true)
-			if err != nil {
-				return err
-			}
+		RunE: s.work(1, true, func(cmd *cobra.Command, args []string) error {
 			return storetool.Remove(cmd.Context(), s.Options, args)
 		}),
 	}
@@ -157,10 +156,7 @@ func newStoreKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys [NAME] " + storeReach,
 		Short: "Print all keys, one a line",
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			if _, err := s.begin(cmd, args, 0, false); err != nil {
-				return err
-			}
+		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
 			return storetool.Keys(cmd.Context(), s.Options, unsorted)
 		}),
 	}
@@ -178,11 +174,7 @@ func newStoreWatch() *cobra.Command {
 		Long: `Print a line for each change: its number in the store's history, what happened, the key,
 and the value before and after, until Ctrl-C. Standard error says when it begins. With
 --after, begin with what came after that number, as far as the master still has it.`,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			args, err := s.begin(cmd, args, 0, true)
-			if err != nil {
-				return err
-			}
+		RunE: s.work(0, true, func(cmd *cobra.Command, args []string) error {
 			if w.Count < 0 || len(args) > 1 {
 				return ctl.BadInput(fmt.Errorf("%d keys, --count %d: allowed: one key at most, 0 (no end) and more", len(args), w.Count))
 			}

@@ -20,10 +20,7 @@ func newStoreStat() *cobra.Command {
 		Long: `Ask the master of a store and its clones, and show their states, how far they are in
 the store's history, by how much each clone lags and how old its content may be. Clones
 of C++ Broker answer nothing: CLONES of the master counts them.`,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			if _, err := s.begin(cmd, args, 0, false); err != nil {
-				return err
-			}
+		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
 			return storetool.Stat(cmd.Context(), s.Options)
 		}),
 	}
@@ -42,10 +39,7 @@ func newStoreExport() *cobra.Command {
 ` + exportLines,
 		Example: `  brokerctl store export known --to known.jsonl --peer 127.0.0.1:9999 --plain
   brokerctl store export --file known.sqlite > known.jsonl`,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			if _, err := s.begin(cmd, args, 0, false); err != nil {
-				return err
-			}
+		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
 			return storetool.Export(cmd.Context(), s.Options, x)
 		}),
 	}
@@ -69,10 +63,7 @@ line that it names.
 ` + exportLines,
 		Example: `  brokerctl store import known --from known.jsonl --peer 127.0.0.1:9999 --plain
   brokerctl store import --file known.db --backend pebble < known.jsonl`,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			if _, err := s.begin(cmd, args, 0, false); err != nil {
-				return err
-			}
+		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
 			m.In = cmd.InOrStdin()
 			return storetool.Import(cmd.Context(), s.Options, m)
 		}),
@@ -94,10 +85,7 @@ func newStoreVerify() *cobra.Command {
 not equal. Nobody is held up, and what is on its way to a clone is no difference: ranges
 that differ are looked at again. With --file, read everything in a database, whose
 checksums are verified on the way.`,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			if _, err := s.begin(cmd, args, 0, false); err != nil {
-				return err
-			}
+		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
 			return storetool.Verify(cmd.Context(), s.Options, false, false)
 		}),
 	}
@@ -113,10 +101,7 @@ func newStoreDiff() *cobra.Command {
 		Short: "Name the keys in which clones differ from their master",
 		Long: `Compare as verify does, and print a line for each key that differs: < if only the master
 has it, > if only the clone, and ! if the values differ.`,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			if _, err := s.begin(cmd, args, 0, false); err != nil {
-				return err
-			}
+		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
 			return storetool.Verify(cmd.Context(), s.Options, true, verbose)
 		}),
 	}
@@ -133,10 +118,7 @@ func newStoreAdopt() *cobra.Command {
 		Long: `A clone whose master comes back with another history, because its database was lost or
 replaced, keeps what it has, stale, until somebody confirms that the new content is
 wanted. This does, for all clones that wait for it. What they have is gone then.`,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			if _, err := s.begin(cmd, args, 0, false); err != nil {
-				return err
-			}
+		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
 			return storetool.Adopt(cmd.Context(), s.Options)
 		}),
 	}

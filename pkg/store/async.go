@@ -47,11 +47,6 @@ func (o *operations) Write(ctx context.Context, w Write) error {
 	return p.Wait(ctx)
 }
 
-// Put stores a value under a key; after expiry it goes away again, unless expiry is 0.
-func (o *operations) Put(ctx context.Context, key, value data.Value, expiry time.Duration) error {
-	return o.Write(ctx, WritePut(key, value, expiry))
-}
-
 // PutUnique stores a value under a key that holds none, and answers whether it did.
 func (o *operations) PutUnique(ctx context.Context, key, value data.Value, expiry time.Duration) (bool, error) {
 	p, err := o.begin(ctx, WritePutUnique(key, value, expiry))
@@ -62,26 +57,6 @@ func (o *operations) PutUnique(ctx context.Context, key, value data.Value, expir
 	return p.Inserted(), err
 }
 
-// Erase removes a key; that it is missing is no error.
-func (o *operations) Erase(ctx context.Context, key data.Value) error {
-	return o.Write(ctx, WriteErase(key))
-}
-
-// Clear removes all keys.
-func (o *operations) Clear(ctx context.Context) error { return o.Write(ctx, WriteClear()) }
-
-// Add adds an operand to the value of a key, or to the zero value of init if the key is missing (backend.Add). Like every change it
-// replaces the expiry. Errors: code.TypeClash, code.InvalidData; at a clone of a foreign master nobody tells.
-func (o *operations) Add(ctx context.Context, key, operand data.Value, init data.Kind, expiry time.Duration) error {
-	return o.Write(ctx, WriteAdd(key, operand, init, expiry))
-}
-
-// Subtract takes an operand from the value of a key (backend.Subtract). Errors: code.NoSuchKey, code.TypeClash; at a clone of a foreign
-// master nobody tells.
-func (o *operations) Subtract(ctx context.Context, key, operand data.Value, expiry time.Duration) error {
-	return o.Write(ctx, WriteSubtract(key, operand, expiry))
-}
-
 // Apply carries out a batch: all of it or nothing. ErrConditionFailed: a condition did not hold. Any other error is that of the first
 // write that could not be carried out.
 func (o *operations) Apply(ctx context.Context, b Batch) error {
@@ -90,23 +65,6 @@ func (o *operations) Apply(ctx context.Context, b Batch) error {
 		return err
 	}
 	return p.Wait(ctx)
-}
-
-// CompareAndSet stores a value under a key if what is there equals old, or, with present false, if nothing is there. It answers whether
-// it did.
-func (o *operations) CompareAndSet(ctx context.Context, key, old data.Value, present bool, value data.Value, expiry time.Duration) (bool, error) {
-	p, err := o.beginBatch(ctx, Batch{If: []Condition{{key, present, old}}, Writes: []Write{WritePut(key, value, expiry)}})
-	if err != nil {
-		return false, err
-	}
-	switch err := p.Wait(ctx); err {
-	case nil:
-		return true, nil
-	case ErrConditionFailed:
-		return false, nil
-	default:
-		return false, err
-	}
 }
 
 // begin takes in a write.

@@ -88,7 +88,7 @@ func NewClone(bus Bus, name string, o CloneOptions) (*Clone, error) {
 		o.QueueBytes = defaultQueueBytes
 	}
 	c := &Clone{
-		operations: &operations{name: name, in: newInbox(o.InboxBytes)},
+		operations: newOperations(name, newInbox(o.InboxBytes), 0),
 		opt:        o, bus: bus, log: loggerFor(o.Logger, name).With("role", "clone"),
 		topic: topic.Master(name), feed: newFeed(bus, name, o.WatchBytes), done: make(chan struct{}),
 		status: Status{Name: name, Role: RoleClone, State: StateAttaching}, content: memory.New(),

@@ -114,7 +114,7 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 		return nil, errors.Join(fmt.Errorf("store %s: open the history: %w", name, err), be.Close())
 	}
 	m := &Master{
-		operations: &operations{name: name, in: newInbox(o.InboxBytes), maxEntry: o.MaxEntryBytes},
+		operations: newOperations(name, newInbox(o.InboxBytes), o.MaxEntryBytes),
 		opt:        o, bus: bus, log: loggerFor(o.Logger, name).With("role", "master"), history: h,
 		id: data.EntityID{Endpoint: bus.ID(), Object: h.object}, topic: topic.Clone(name), feed: newFeed(bus, name, o.WatchBytes),
 		done: make(chan struct{}), be: be, deadlines: newDeadlines(), writers: map[data.EntityID]*writer{},

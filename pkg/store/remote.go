@@ -54,6 +54,7 @@ type RemoteOptions struct {
 // Every write is executed once. If it was sent and no answer came in time, or the master that may have executed it is gone, the answer
 // is ErrUnknown. Its methods may be called from any goroutine; operations of different goroutines have no order among each other.
 type Remote struct {
+	changes
 	name   string
 	bus    Bus
 	opt    RemoteOptions
@@ -103,6 +104,7 @@ func NewRemote(bus Bus, name string, o RemoteOptions) (*Remote, error) {
 		id:    data.EntityID{Endpoint: bus.ID(), Object: newObject()},
 		slots: make(chan struct{}, maxRemoteAsks), finding: make(chan struct{}, 1),
 	}
+	r.changes = changes{r}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	r.mu.waiting = map[uint64]*inquiry{}
 	detach, err := bus.AttachStore(topic.Remote(name), r.receive)

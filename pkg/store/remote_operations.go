@@ -4,7 +4,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -68,32 +67,9 @@ func (r *Remote) Write(ctx context.Context, w Write) error {
 	return err
 }
 
-// Put stores a value under a key; after expiry it goes away again, unless expiry is 0.
-func (r *Remote) Put(ctx context.Context, key, value data.Value, expiry time.Duration) error {
-	return r.Write(ctx, WritePut(key, value, expiry))
-}
-
 // PutUnique stores a value under a key that holds none, and answers whether it did.
 func (r *Remote) PutUnique(ctx context.Context, key, value data.Value, expiry time.Duration) (bool, error) {
 	return r.write(ctx, WritePutUnique(key, value, expiry))
-}
-
-// Erase removes a key; that it is missing is no error.
-func (r *Remote) Erase(ctx context.Context, key data.Value) error {
-	return r.Write(ctx, WriteErase(key))
-}
-
-// Clear removes all keys.
-func (r *Remote) Clear(ctx context.Context) error { return r.Write(ctx, WriteClear()) }
-
-// Add adds an operand to the value of a key, as Master.Add does.
-func (r *Remote) Add(ctx context.Context, key, operand data.Value, init data.Kind, expiry time.Duration) error {
-	return r.Write(ctx, WriteAdd(key, operand, init, expiry))
-}
-
-// Subtract takes an operand from the value of a key, as Master.Subtract does.
-func (r *Remote) Subtract(ctx context.Context, key, operand data.Value, expiry time.Duration) error {
-	return r.Write(ctx, WriteSubtract(key, operand, expiry))
 }
 
 // Apply carries out a batch: all of it or nothing. ErrConditionFailed: a condition did not hold. It takes about 10,000 writes at a time;
@@ -109,56 +85,6 @@ func (r *Remote) Apply(ctx context.Context, b Batch) error {
 	}
 	_, err := r.change(ctx, opBatch, list...)
 	return err
-}
-
-// CompareAndSet stores a value under a key if what is there equals old, or, with present false, if nothing is there. It answers whether
-// it did.
-func (r *Remote) CompareAndSet(ctx context.Context, key, old data.Value, present bool, value data.Value, expiry time.Duration) (bool, error) {
-	err := r.Apply(ctx, Batch{If: []Condition{{key, present, old}}, Writes: []Write{WritePut(key, value, expiry)}})
-	if errors.Is(err, ErrConditionFailed) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// Increment adds an amount; a missing key starts from zero of the amount's kind (a timespan from the epoch).
-func (r *Remote) Increment(ctx context.Context, key, amount data.Value, expiry time.Duration) error {
-	return r.Add(ctx, key, amount, backend.InitFor(amount.Kind()), expiry)
-}
-
-// Decrement subtracts an amount.
-func (r *Remote) Decrement(ctx context.Context, key, amount data.Value, expiry time.Duration) error {
-	return r.Subtract(ctx, key, amount, expiry)
-}
-
-// Append extends a string.
-func (r *Remote) Append(ctx context.Context, key data.Value, text string, expiry time.Duration) error {
-	return r.Add(ctx, key, data.String(text), data.KindString, expiry)
-}
-
-// InsertInto adds an element to a set.
-func (r *Remote) InsertInto(ctx context.Context, key, element data.Value, expiry time.Duration) error {
-	return r.Add(ctx, key, element, data.KindSet, expiry)
-}
-
-// InsertIntoTable sets an entry of a table.
-func (r *Remote) InsertIntoTable(ctx context.Context, key, index, value data.Value, expiry time.Duration) error {
-	return r.Add(ctx, key, data.Vector(index, value), data.KindTable, expiry)
-}
-
-// RemoveFrom removes an element from a set or an entry from a table.
-func (r *Remote) RemoveFrom(ctx context.Context, key, index data.Value, expiry time.Duration) error {
-	return r.Subtract(ctx, key, index, expiry)
-}
-
-// Push appends an element to a vector.
-func (r *Remote) Push(ctx context.Context, key, element data.Value, expiry time.Duration) error {
-	return r.Add(ctx, key, element, data.KindVector, expiry)
-}
-
-// Pop removes the last element of a vector.
-func (r *Remote) Pop(ctx context.Context, key data.Value, expiry time.Duration) error {
-	return r.Subtract(ctx, key, key, expiry)
 }
 
 // value asks for one value.

@@ -92,12 +92,19 @@ func (r *request) discard() {
 // operations are the methods that masters and clones have in common. All of them may be called from any goroutine. They end with the
 // context's error when the context ends; a write that was taken in by then is executed all the same.
 type operations struct {
+	changes
 	name string
 	in   *inbox
 	// direct answers a read in the caller's goroutine if nothing waits in front of it; nil: never.
 	direct func(read) (a answer, ok bool)
 	// maxEntry bounds the size of entries; 0: not at all.
 	maxEntry int
+}
+
+func newOperations(name string, in *inbox, maxEntry int) *operations {
+	o := &operations{name: name, in: in, maxEntry: maxEntry}
+	o.changes = changes{o}
+	return o
 }
 
 func (o *operations) do(ctx context.Context, r read) (answer, error) {

@@ -120,9 +120,8 @@ func putAtMaster(ctx context.Context, t *testing.T, cfg *envconf.Config) context
 			return err
 		})
 	}
-	// brokerctl attaches a clone of its own to read.
 	if got := mustBrokerctl(ctx, t, "store", "get", "zeek/known/hosts", "e2e", "--text", "--peer", manager, "--tls-dir", dir); got != "seen" {
-		t.Errorf("the clone has %q", got)
+		t.Errorf("the master has %q", got)
 	}
 	return ctx
 }
