@@ -60,6 +60,7 @@ const (
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || has(self.storage)`,fieldPath=".storage",message="can't be removed once it is set: the volume stays with its node"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || (has(self.storage.class) == has(oldSelf.storage.class) && (!has(self.storage.class) || self.storage.class == oldSelf.storage.class))`,fieldPath=".storage.class",messageExpression=`(has(self.storage.class) ? '"' + self.storage.class + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.storage.class) ? '"' + oldSelf.storage.class + '"' : 'unset') + '): the class of a volume can\'t change'`
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || string(self.storage.size).size() > 32 || string(self.storage.size).matches('[eE]...') || !isQuantity(string(self.storage.size)) || quantity(string(self.storage.size)).compareTo(quantity(string(oldSelf.storage.size))) >= 0`,fieldPath=".storage.size",messageExpression=`string(self.storage.size) + ' is less than before (' + string(oldSelf.storage.size) + '): a volume can grow, not shrink'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.queues) || !has(self.queues.memoryLimit) || !has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || string(self.queues.memoryLimit).size() > 32 || string(self.queues.memoryLimit).matches('[eE]...') || !isQuantity(string(self.queues.memoryLimit)) || string(self.resources.limits['memory']).size() > 32 || string(self.resources.limits['memory']).matches('[eE]...') || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.queues.memoryLimit)).isLessThan(quantity(string(self.resources.limits['memory'])))`,fieldPath=".queues.memoryLimit",messageExpression=`string(self.queues.memoryLimit) + ' does not fit into resources.limits.memory, ' + string(self.resources.limits['memory']) + '; allowed: less, at best half of it'`
 type BrokerNodeSpec struct {
 	// Container image of the node's program. Unset means the image that belongs to the operator that makes the pod;
 	// status.image shows which one that is.
@@ -122,6 +123,10 @@ type BrokerNodeSpec struct {
 	// later, but it can't shrink, change its class or be removed.
 	// +optional
 	Storage *StorageSpec `json:"storage,omitempty"`
+
+	// What may wait in the node for peers and subscribers that are slow, and what happens when more would.
+	// +optional
+	Queues *QueuesSpec `json:"queues,omitempty"`
 
 	// The least severe level that the node logs.
 	// +optional

@@ -29,7 +29,7 @@ func wsClient(name, content string, want ...string) testCase {
 var webSocketCases = []testCase{
 	webSocket("everything", fmt.Sprintf(`{port: 7, dialect: Zeek, allowedOrigins: ["*", "https://*.example.org:8443", "localhost:*", "a?.b"], clientCertificates: Optional,
 		clients: [{name: a-1, tokenSHA256: %q, certificate: "brokermesh://default/client", publish: [zeek/, ""], subscribe: [a, "<$>/local/"]}, {name: b, certificate: "urn:x"}],
-		others: {subscribe: [public/]}, limits: {messageSize: 1Mi, subscriptions: 1, connections: 10000, messagesPerSecond: 1000000, bytesPerSecond: 1Ki, queueMessages: 7, overflow: DropOldest}}`, hash)),
+		others: {subscribe: [public/]}, limits: {messageSize: 1Mi, subscriptions: 1, connections: 10000, connectionsPerAddress: 10000, messagesPerSecond: 1000000, bytesPerSecond: 1Ki, queueMessages: 7, overflow: DropOldest}}`, hash)),
 	webSocket("nothing for others", `{others: {}}`),
 	webSocket("unknown field", `{client: []}`, `.client: unknown field`),
 	webSocket("another dialect", `{dialect: zeek}`, `.dialect: "zeek": allowed: Auto, Broker, Zeek`),
@@ -70,6 +70,7 @@ var webSocketCases = []testCase{
 	webSocket("many bytes", `{limits: {bytesPerSecond: 2Ti}}`, `.limits.bytesPerSecond: "2Ti": allowed: a quantity from 1Ki to 1Ti, such as 1Mi`),
 	webSocket("no subscriptions", `{limits: {subscriptions: 0}}`, `.limits.subscriptions: 0: should be greater than or equal to 1`),
 	webSocket("many connections", `{limits: {connections: 10001}}`, `.limits.connections: 10001: should be less than or equal to 10000`),
+	webSocket("no connections of an address", `{limits: {connectionsPerAddress: 0}}`, `.limits.connectionsPerAddress: 0: should be greater than or equal to 1`),
 	webSocket("no messages", `{limits: {messagesPerSecond: 0}}`, `.limits.messagesPerSecond: 0: should be greater than or equal to 1`),
 	webSocket("long queue", `{limits: {queueMessages: 1000001}}`, `.limits.queueMessages: 1000001: should be less than or equal to 1000000`),
 	webSocket("another overflow", `{limits: {overflow: Wait}}`, `.limits.overflow: "Wait": allowed: Disconnect, DropOldest, DropNewest`),

@@ -32,13 +32,13 @@ const (
 	ClientCertificatesNone ClientCertificates = "None"
 )
 
-// Overflow says what happens to a WebSocket client whose queue is full.
+// Overflow says what happens to a peer or a WebSocket client whose queue is full.
 // +kubebuilder:validation:Enum=Disconnect;DropOldest;DropNewest
 type Overflow string
 
-// The values of spec.webSocket.limits.overflow.
+// The values of spec.webSocket.limits.overflow and spec.queues.peerOverflow.
 const (
-	// OverflowDisconnect lets the client go; a burst of a second is borne with.
+	// OverflowDisconnect lets the peer or the client go; with a client, a burst of a second is borne with.
 	OverflowDisconnect Overflow = "Disconnect"
 	// OverflowDropOldest drops what has waited longest.
 	OverflowDropOldest Overflow = "DropOldest"
@@ -164,6 +164,13 @@ type WebSocketLimits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Connections int32 `json:"connections,omitempty"`
+
+	// Clients at a time from one address, or with IPv6 from one network of 64 bits. Raise it where clients come through a proxy or an
+	// address translation. Unset means half of connections.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	ConnectionsPerAddress int32 `json:"connectionsPerAddress,omitempty"`
 
 	// Messages that a client may send in a second; one that sends more has to wait. Unset means no limit.
 	// +optional

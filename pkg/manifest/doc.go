@@ -7,6 +7,6 @@
 // The package is pure: no client, no clock, no I/O. Equal input gives equal objects, byte for byte, so that the controllers can tell
 // whether there is anything to send. Every object carries an ownerReference to the BrokerNode and dies with it.
 //
-// What stands in the pod template is exactly what a new pod is needed for: image, resources, storage, ports, TLS mode. Neither a hash
+// What stands in the pod template is exactly what a new pod is needed for: image, resources, storage, ports, TLS mode, queues. Neither a hash
 // nor a version of config or certificates appears there; both reach a running pod through its mounts and its control port.
 package manifest

@@ -41,6 +41,7 @@ func everything(n *v1alpha1.BrokerNode) {
 	n.Spec.Listen = &v1alpha1.ListenSpec{Port: 4000}
 	n.Spec.WebSocket = &v1alpha1.WebSocketSpec{Port: 4001}
 	n.Spec.TLS = &v1alpha1.TLSSpec{Mode: v1alpha1.TLSDisabled}
+	n.Spec.Queues = &v1alpha1.QueuesSpec{PeerMessages: 100, PeerSize: new(resource.MustParse("1Mi")), PeerOverflow: v1alpha1.OverflowDisconnect}
 	n.Spec.Resources = &corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1000m")},
 		Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("100Mi")},

@@ -18,6 +18,8 @@ const (
 	AdoptAnnotation = "brokermesh.dev/adopt"
 	// TLSModeAnnotation stands on the pods of a node whose TLS mode is not the default, so that a change of mode makes new pods.
 	TLSModeAnnotation = "brokermesh.dev/tls-mode"
+	// QueuesAnnotation stands on the pods of a node whose queues are not the default, so that a change of them makes new pods.
+	QueuesAnnotation = "brokermesh.dev/queues"
 )
 
 // Ports and their names.

@@ -3,6 +3,7 @@
 package manifest
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/topology"
 )
 
 const (
@@ -47,11 +49,23 @@ func statefulSet(node *v1alpha1.BrokerNode, image string) *appsv1.StatefulSet {
 	}
 }
 
+// podAnnotations are what a new pod is needed for though nothing else in the template tells of it; nil if all of that is the default.
 func podAnnotations(node *v1alpha1.BrokerNode) map[string]string {
-	if tls := node.Spec.TLS; tls != nil && tls.Mode != "" && tls.Mode != v1alpha1.TLSMesh {
-		return map[string]string{TLSModeAnnotation: string(tls.Mode)}
+	var out map[string]string
+	set := func(name, value string) {
+		if out == nil {
+			out = make(map[string]string)
+		}
+		out[name] = value
 	}
-	return nil
+	if tls := node.Spec.TLS; tls != nil && tls.Mode != "" && tls.Mode != v1alpha1.TLSMesh {
+		set(TLSModeAnnotation, string(tls.Mode))
+	}
+	if q := topology.Queues(node); q != nil {
+		text, _ := json.Marshal(q) // plain numbers and words
+		set(QueuesAnnotation, string(text))
+	}
+	return out
 }
 
 func podSpec(node *v1alpha1.BrokerNode, image string) corev1.PodSpec {

@@ -70,6 +70,7 @@ func (n *Node) start(ctx context.Context, c nodeconfig.Config, at map[string]str
 		PeerQueue:       broker.QueueLimit{Messages: q.PeerMessages, Bytes: int(q.PeerBytes), Overflow: overflowOf(q.PeerOverflow)},
 		SubscriberQueue: broker.QueueLimit{Messages: q.SubscriberMessages, Bytes: int(q.SubscriberBytes)},
 		MemoryLimit:     int(q.MemoryLimitBytes),
+		NoFlowControl:   q.FlowControl == nodeconfig.FlowControlIgnore,
 		// Who comes in at a door without a name takes no part in the mesh behind it.
 		ForeignGuests: isDoor(c),
 		Logger:        e.log,

@@ -117,7 +117,7 @@ func (e *engine) gatewayOptions(c nodeconfig.Config) gateway.Options {
 	o.Access = accessOf(w)
 	if l := w.Limits; l != nil {
 		o.Limits = gateway.Limits{
-			Clients: l.Connections, Message: int(l.MessageBytes), Subscriptions: l.Subscriptions,
+			Clients: l.Connections, PerAddress: l.ConnectionsPerAddress, Message: int(l.MessageBytes), Subscriptions: l.Subscriptions,
 			Queue: broker.QueueLimit{Messages: l.QueueMessages, Overflow: overflowOf(l.Overflow)},
 			Rate:  gateway.Rate{Messages: float64(l.MessagesPerSecond), Bytes: float64(l.BytesPerSecond)},
 		}

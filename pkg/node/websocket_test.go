@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/gateway"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
@@ -241,5 +243,21 @@ func TestLastingListener(t *testing.T) {
 		t.Error(err)
 	} else {
 		c.Close()
+	}
+}
+
+// TestGatewayLimits: what the config says of limits is the gateway's.
+func TestGatewayLimits(t *testing.T) {
+	e := engine{log: slog.New(slog.DiscardHandler)}
+	c := nodeconfig.Config{TLS: nodeconfig.TLSDisabled, WebSocket: &nodeconfig.WebSocket{Limits: &nodeconfig.Limits{
+		MessageBytes: 1 << 20, Subscriptions: 2, Connections: 3, ConnectionsPerAddress: 1, MessagesPerSecond: 4, BytesPerSecond: 5000,
+		QueueMessages: 6, Overflow: nodeconfig.OverflowDropNewest,
+	}}}
+	want := gateway.Limits{
+		Clients: 3, PerAddress: 1, Message: 1 << 20, Subscriptions: 2, Rate: gateway.Rate{Messages: 4, Bytes: 5000},
+		Queue: broker.QueueLimit{Messages: 6, Overflow: broker.OverflowDropNewest},
+	}
+	if got := e.gatewayOptions(c).Limits; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

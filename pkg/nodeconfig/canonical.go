@@ -44,7 +44,7 @@ func (c Config) WithDefaults() Config {
 func (c Config) Canonical() []byte {
 	c = c.sorted()
 	c.WebSocket = c.WebSocket.canonical()
-	c.Queues = c.Queues.canonical()
+	c.Queues = c.Queues.Canonical()
 	dropDefault(&c.ListenPort, DefaultListenPort)
 	dropDefault(&c.TLS, DefaultTLS)
 	dropDefault(&c.Forward, DefaultForward)

@@ -14,13 +14,17 @@ const (
 	FeaturePeerTLS = "PeerTLS"
 	// FeatureQueues is Config.Queues.
 	FeatureQueues = "Queues"
+	// FeatureFlowControl is Queues.FlowControl.
+	FeatureFlowControl = "FlowControl"
+	// FeatureConnectionsPerAddress is Limits.ConnectionsPerAddress.
+	FeatureConnectionsPerAddress = "ConnectionsPerAddress"
 	// FeatureStoreOptions are the fields of Store besides the backend, SQLite's synchronous and journal mode, and the stale limit.
 	FeatureStoreOptions = "StoreOptions"
 )
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAnonymousTLS, FeaturePeerTLS, FeatureQueues, FeatureStoreOptions, FeatureWebSocket}
+	return []string{FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerTLS, FeatureQueues, FeatureStoreOptions, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -36,16 +40,24 @@ func (c Config) Features() []string {
 	if anonymous {
 		need = append(need, FeatureAnonymousTLS)
 	}
+	w := c.WebSocket.canonical()
+	if w != nil && w.Limits != nil && w.Limits.ConnectionsPerAddress != 0 {
+		need = append(need, FeatureConnectionsPerAddress)
+	}
+	q := c.Queues.Canonical()
+	if q != nil && q.FlowControl != "" {
+		need = append(need, FeatureFlowControl)
+	}
 	if peers {
 		need = append(need, FeaturePeerTLS)
 	}
-	if c.Queues.canonical() != nil {
+	if q != nil {
 		need = append(need, FeatureQueues)
 	}
 	if slices.ContainsFunc(c.Stores, Store.hasOptions) {
 		need = append(need, FeatureStoreOptions)
 	}
-	if c.WebSocket.canonical() != nil {
+	if w != nil {
 		need = append(need, FeatureWebSocket)
 	}
 	return need

@@ -11,6 +11,12 @@ const (
 	leastQueueBytes  = 64 << 10
 )
 
+// Values of Queues.FlowControl.
+const (
+	FlowControlHonor  = "Honor"
+	FlowControlIgnore = "Ignore"
+)
+
 // Queues bounds what waits in a node for those who are slow. Zero fields mean the defaults.
 type Queues struct {
 	// PeerMessages and PeerBytes are how much may wait for each peer: 8192 messages and 32 MiB.
@@ -24,6 +30,8 @@ type Queues struct {
 	SubscriberBytes    int64 `json:"subscriberBytes,omitempty"`
 	// MemoryLimitBytes is how much all queues may hold together: 256 MiB.
 	MemoryLimitBytes int64 `json:"memoryLimitBytes,omitempty"`
+	// FlowControl is "Honor" (default) or "Ignore": then what the node publishes for its clients doesn't wait for subscribers elsewhere.
+	FlowControl string `json:"flowControl,omitempty"`
 }
 
 // The defaults of Queues.
@@ -46,11 +54,12 @@ func (q *Queues) WithDefaults() Queues {
 	setDefault(&c.SubscriberMessages, DefaultSubscriberMessages)
 	setDefault(&c.SubscriberBytes, DefaultQueueBytes)
 	setDefault(&c.MemoryLimitBytes, DefaultMemoryLimitBytes)
+	setDefault(&c.FlowControl, FlowControlHonor)
 	return c
 }
 
-// canonical is a copy without what is at its default; nil if nothing is left.
-func (q *Queues) canonical() *Queues {
+// Canonical is a copy without what is at its default; nil if nothing is left.
+func (q *Queues) Canonical() *Queues {
 	if q == nil {
 		return nil
 	}
@@ -61,6 +70,7 @@ func (q *Queues) canonical() *Queues {
 	dropDefault(&c.SubscriberMessages, DefaultSubscriberMessages)
 	dropDefault(&c.SubscriberBytes, DefaultQueueBytes)
 	dropDefault(&c.MemoryLimitBytes, DefaultMemoryLimitBytes)
+	dropDefault(&c.FlowControl, FlowControlHonor)
 	if reflect.ValueOf(c).IsZero() {
 		return nil
 	}
@@ -77,4 +87,5 @@ func (v *validation) queues(q *Queues) {
 	v.between("queues.subscriberMessages", int64(q.SubscriberMessages), 1, MaxQueueMessages)
 	v.between("queues.subscriberBytes", q.SubscriberBytes, leastQueueBytes, MaxQueueBytes)
 	v.between("queues.memoryLimitBytes", q.MemoryLimitBytes, leastQueueBytes, MaxQueueBytes)
+	v.oneOf("queues.flowControl", q.FlowControl, "", FlowControlHonor, FlowControlIgnore)
 }

@@ -12,7 +12,9 @@ func TestQueues(t *testing.T) {
 	head := `{"version":1,"namespace":"a","node":"b","pod":"b-0"`
 	for _, c := range []struct{ queues, canonical, problem string }{
 		{`{}`, ``, ``},
-		{`{"peerMessages":8192,"peerBytes":33554432,"peerOverflow":"Disconnect","subscriberMessages":65536,"memoryLimitBytes":268435456}`, ``, ``},
+		{`{"peerMessages":8192,"peerBytes":33554432,"peerOverflow":"Disconnect","subscriberMessages":65536,"memoryLimitBytes":268435456,"flowControl":"Honor"}`, ``, ``},
+		{`{"flowControl":"Ignore"}`, `,"queues":{"flowControl":"Ignore"}`, ``},
+		{`{"flowControl":"No"}`, ``, `queues.flowControl: "No": allowed: Honor, Ignore`},
 		{`{"memoryLimitBytes":1048576,"peerMessages":7,"peerOverflow":"DropOldest"}`, `,"queues":{"peerMessages":7,"peerOverflow":"DropOldest","memoryLimitBytes":1048576}`, ``},
 		{`{"peerMessages":-1}`, ``, `queues.peerMessages: -1: allowed: 0, or 1 to 100000000`},
 		{`{"peerBytes":1}`, ``, `queues.peerBytes: 1: allowed: 0, or 65536 to 1099511627776`},

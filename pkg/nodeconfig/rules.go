@@ -100,6 +100,7 @@ func (v *validation) limits(l Limits) {
 	v.between("webSocket.limits.messageBytes", l.MessageBytes, leastMessageSize, MaxMessageBytes)
 	v.between("webSocket.limits.subscriptions", int64(l.Subscriptions), 1, MaxCount)
 	v.between("webSocket.limits.connections", int64(l.Connections), 1, MaxCount)
+	v.between("webSocket.limits.connectionsPerAddress", int64(l.ConnectionsPerAddress), 1, MaxCount)
 	v.between("webSocket.limits.messagesPerSecond", int64(l.MessagesPerSecond), 1, MaxCount)
 	v.between("webSocket.limits.bytesPerSecond", l.BytesPerSecond, leastMessageSize, MaxBytesASecond)
 	v.between("webSocket.limits.queueMessages", int64(l.QueueMessages), 1, MaxCount)

@@ -63,9 +63,12 @@ type Rights struct {
 
 // Limits bound what clients can ask of the node; 0 means the gateway's own limit, for rates that there is none.
 type Limits struct {
-	MessageBytes      int64 `json:"messageBytes,omitempty"`
-	Subscriptions     int   `json:"subscriptions,omitempty"`
-	Connections       int   `json:"connections,omitempty"`
+	MessageBytes  int64 `json:"messageBytes,omitempty"`
+	Subscriptions int   `json:"subscriptions,omitempty"`
+	Connections   int   `json:"connections,omitempty"`
+	// ConnectionsPerAddress are those from one address, or from one IPv6 network of 64 bits; 0 means half of Connections.
+	ConnectionsPerAddress int `json:"connectionsPerAddress,omitempty"`
+
 	MessagesPerSecond int   `json:"messagesPerSecond,omitempty"`
 	BytesPerSecond    int64 `json:"bytesPerSecond,omitempty"`
 	QueueMessages     int   `json:"queueMessages,omitempty"`

@@ -23,7 +23,7 @@ func door() Config {
 				{Name: "a", TokenSHA256: digits, Rights: Rights{Publish: []string{"y", "", "y"}, Subscribe: []string{"x"}}},
 			},
 			Others: &Rights{Subscribe: []string{"public/"}},
-			Limits: &Limits{1 << 20, 1, 2, 3, 1 << 30, 4, OverflowDropOldest},
+			Limits: &Limits{1 << 20, 1, 2, 1, 3, 1 << 30, 4, OverflowDropOldest},
 		},
 		Peers: []Peer{
 			{Name: "door-core", Address: "core:9999", Node: "core", Pod: "core-0", TLS: TLSMesh},
@@ -42,7 +42,7 @@ func TestWebSocketCanonical(t *testing.T) {
 		"everything": {func(*Config) {},
 			head + `,"tls":"Anonymous","webSocket":{"dialect":"Zeek","allowedOrigins":["*","*.example.org"],"clientCertificates":"None",` +
 				`"clients":[{"name":"a","tokenSHA256":"` + digits + `","publish":["","y"],"subscribe":["x"]},{"name":"b","certificate":"brokermesh://default/client"}],` +
-				`"others":{"subscribe":["public/"]},"limits":{"messageBytes":1048576,"subscriptions":1,"connections":2,"messagesPerSecond":3,"bytesPerSecond":1073741824,` +
+				`"others":{"subscribe":["public/"]},"limits":{"messageBytes":1048576,"subscriptions":1,"connections":2,"connectionsPerAddress":1,"messagesPerSecond":3,"bytesPerSecond":1073741824,` +
 				`"queueMessages":4,"overflow":"DropOldest"}},"peers":[{"name":"door-core","address":"core:9999","node":"core","pod":"core-0","tls":"Mesh"},` +
 				`{"name":"door-lab","address":"lab:9999","tls":"Disabled"},{"name":"door-zeek","address":"zeek:9999"}]}`},
 		"defaults": {func(c *Config) {
@@ -111,7 +111,7 @@ func TestFeatures(t *testing.T) {
 	old := sample()
 	old.WebSocketPort, old.WebSocket, old.Peers[0].TLS = 1, &WebSocket{Dialect: DialectAuto}, TLSMesh
 	all := door()
-	all.Queues = &Queues{PeerMessages: 1}
+	all.Queues = &Queues{PeerMessages: 1, FlowControl: FlowControlIgnore}
 	all.Stores = []Store{{Role: RoleMaster, HistoryBytes: 1 << 20}}
 	for name, test := range map[string]struct {
 		c    Config
@@ -120,13 +120,14 @@ func TestFeatures(t *testing.T) {
 		"first step": {old, nil},
 		"all":        {all, KnownFeatures()},
 		"dialed":     {Config{Peers: []Peer{{TLS: TLSAnonymous}}}, []string{FeatureAnonymousTLS, FeaturePeerTLS}},
+		"flow":       {Config{Queues: &Queues{FlowControl: FlowControlIgnore}}, []string{FeatureFlowControl, FeatureQueues}},
 		"clients":    {Config{WebSocket: &WebSocket{Others: &Rights{}}}, []string{FeatureWebSocket}},
 	} {
 		if got := test.c.Features(); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if got := door().Missing([]string{FeaturePeerTLS, "Other"}); !slices.Equal(got, []string{FeatureAnonymousTLS, FeatureWebSocket}) {
+	if got := door().Missing([]string{FeaturePeerTLS, "Other"}); !slices.Equal(got, []string{FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureWebSocket}) {
 		t.Errorf("missing: %v", got)
 	}
 }

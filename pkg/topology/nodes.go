@@ -73,6 +73,7 @@ func (c *compiler) config(n *v1alpha1.BrokerNode, pod string) *nodeconfig.Config
 		TLS:           string(tlsMode(n)),
 		Forward:       string(n.Spec.Forward),
 		LogLevel:      string(n.Spec.LogLevel),
+		Queues:        Queues(n),
 		Subscriptions: slices.Clone(n.Spec.Subscriptions),
 	}
 	if c.opt.Plain {

@@ -32,7 +32,7 @@ func webSocket(n *v1alpha1.BrokerNode) *nodeconfig.WebSocket {
 	if l := s.Limits; l != nil {
 		w.Limits = &nodeconfig.Limits{
 			MessageBytes: bytesOf(l.MessageSize), Subscriptions: int(l.Subscriptions), Connections: int(l.Connections),
-			MessagesPerSecond: int(l.MessagesPerSecond), BytesPerSecond: bytesOf(l.BytesPerSecond),
+			ConnectionsPerAddress: int(l.ConnectionsPerAddress), MessagesPerSecond: int(l.MessagesPerSecond), BytesPerSecond: bytesOf(l.BytesPerSecond),
 			QueueMessages: int(l.QueueMessages), Overflow: string(l.Overflow),
 		}
 	}
