@@ -129,11 +129,11 @@ var configKeys = keys{
 			below: map[string]keys{
 				"clients": {names: []string{"name", "tokenSHA256", "certificate", "publish", "subscribe"}},
 				"others":  {names: []string{"publish", "subscribe"}},
-				"limits": {names: []string{"messageBytes", "subscriptions", "connections", "messagesPerSecond", "bytesPerSecond",
+				"limits": {names: []string{"messageBytes", "subscriptions", "connections", "connectionsPerAddress", "messagesPerSecond", "bytesPerSecond",
 					"queueMessages", "overflow"}},
 			},
 		},
-		"queues": {names: []string{"peerMessages", "peerBytes", "peerOverflow", "subscriberMessages", "subscriberBytes", "memoryLimitBytes"}},
+		"queues": {names: []string{"peerMessages", "peerBytes", "peerOverflow", "subscriberMessages", "subscriberBytes", "memoryLimitBytes", "flowControl"}},
 		"peers":  {names: []string{"name", "address", "node", "pod", "retrySeconds", "tls"}},
 		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode", "integrityCheck", "failureMode",
 			"memoryBytes", "cacheBytes", "entryBytes", "historyBytes", "staleAfterSeconds", "staleReads", "writeQueueBytes"}},
