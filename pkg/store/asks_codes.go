@@ -30,6 +30,7 @@ const (
 	opChecksums operation = 11 // buckets: count; number: count, sums: string of 8 bytes each, entries: count
 	opWatch     operation = 12 // see watchArgs; history: string, number: count, then changes
 	opAdopt     operation = 13 // history: string; nothing
+	opPromote   operation = 14 // epoch that the master had: count; nothing
 )
 
 // Writes.
@@ -57,6 +58,7 @@ const (
 	codeHistoryGone
 	codeSnapshotTooOld
 	codeNoNewHistory
+	codeNoLease
 )
 
 // Errors of asking.
@@ -76,7 +78,7 @@ var sentinels = map[code.Code]error{
 	codeNoSession: errNoSession, codeUnknown: ErrUnknown, codeFull: ErrFull, codeBusy: errBusy,
 	codeBadQuestion: errBadQuestion, codeNoCursor: errNoCursor, codeTooLarge: ErrTooLarge, codeNotSupported: ErrNotSupported,
 	codeConditionFailed: ErrConditionFailed, codeHistoryGone: ErrHistoryGone, codeFenced: ErrFenced,
-	codeStale: ErrStale, codeSnapshotTooOld: backend.ErrSnapshotTooOld, codeNoNewHistory: ErrNoNewHistory,
+	codeStale: ErrStale, codeSnapshotTooOld: backend.ErrSnapshotTooOld, codeNoNewHistory: ErrNoNewHistory, codeNoLease: ErrNoLease,
 }
 
 // failed is the answer that tells an error. That the outcome is not known goes before everything else that the error may match.

@@ -153,6 +153,12 @@ func (a *asks) read(asker data.EntityID, op operation, ask *command.Ask) ([]data
 			return nil, in.err
 		}
 		return nil, a.adopt(history)
+	case opPromote:
+		epoch := in.count()
+		if in.err != nil {
+			return nil, in.err
+		}
+		return nil, a.promote(epoch)
 	default:
 		return a.readMany(askKey{asker, ask.Number}, op, in)
 	}
@@ -170,6 +176,15 @@ func (a *asks) adopt(history string) error {
 		return ErrNoNewHistory
 	}
 	_, err := a.ops.do(a.ctx, read{kind: adoptRequest})
+	return err
+}
+
+// promote has a master take a later epoch than one that somebody has seen.
+func (a *asks) promote(seen uint64) error {
+	if a.role != RoleMaster {
+		return fmt.Errorf("%w: only a master can be promoted; a clone takes over", errBadQuestion)
+	}
+	_, err := a.ops.do(a.ctx, read{kind: promoteRequest, epoch: seen})
 	return err
 }
 

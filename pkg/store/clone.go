@@ -5,6 +5,7 @@ package store
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +69,9 @@ type Clone struct {
 	// adopting is the other history that somebody wants, and adopters who waits for it.
 	adopting command.History
 	adopters []*request
+	// tap is what TakeOver needs, nil if there is none; leaving waits for the end of the writes.
+	tap     *tap
+	leaving []*request
 }
 
 // waitingRead is a read that waits for the first content.
@@ -196,6 +200,7 @@ func (c *Clone) finish() {
 	}
 	clear(c.idlers[len(kept):])
 	c.idlers = kept
+	c.answerLeaving()
 	c.showStatus()
 }
 
@@ -224,7 +229,7 @@ func (c *Clone) end() {
 	for _, w := range c.waiting {
 		w.req.answer(answer{err: code.ShuttingDown})
 	}
-	for _, req := range append(c.idlers, c.adopters...) {
+	for _, req := range slices.Concat(c.idlers, c.adopters, c.leaving) {
 		req.answer(answer{err: code.ShuttingDown})
 	}
 	c.writes.end()
@@ -243,6 +248,8 @@ func (c *Clone) handle(it *item) {
 		c.idlers = append(c.idlers, it.req)
 	case it.kind == adoptRequest:
 		c.adopt(it.req)
+	case it.kind == leaveRequest:
+		c.leave(it.req)
 	default:
 		c.reads = append(c.reads, it.req)
 	}

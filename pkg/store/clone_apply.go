@@ -47,6 +47,7 @@ func (c *Clone) execute(body command.Command) {
 
 func (c *Clone) put(body *command.Put) {
 	old, present, _ := c.content.Get(body.Key)
+	c.tap.touched(body.Key)
 	c.content.Put(backend.Entry{Key: body.Key, Value: body.Value, Deadline: deadlineIn(c.now, body.Expiry)})
 	change := Change{Kind: ChangeInsert, Key: body.Key, New: body.Value, Expiry: body.Expiry, Publisher: body.Publisher}
 	if present {
@@ -59,6 +60,7 @@ func (c *Clone) remove(key data.Value, kind ChangeKind, publisher data.EntityID)
 	old, present, _ := c.content.Get(key)
 	if present {
 		c.content.Erase(key)
+		c.tap.touched(key)
 		c.changed(Change{Kind: kind, Key: key, Old: old.Value, Publisher: publisher})
 	}
 }
@@ -68,6 +70,7 @@ func (c *Clone) clear(publisher data.EntityID) {
 		c.changed(Change{Kind: ChangeErase, Key: e.Key, Old: e.Value, Publisher: publisher})
 	}
 	c.content.Clear()
+	c.tap.replaced()
 }
 
 // changed tells the feed of a change that belongs to the number being applied.
@@ -93,6 +96,7 @@ func (c *Clone) swap(content *memory.Backend, master data.EntityID, number uint6
 	c.number = number
 	before := c.content
 	c.content = content
+	c.tap.replaced()
 	for e := range c.entries() {
 		switch old, present, _ := before.Get(e.Key); {
 		case !present:
@@ -113,8 +117,11 @@ func (c *Clone) swap(content *memory.Backend, master data.EntityID, number uint6
 
 // answerRead answers a read from the content.
 func (c *Clone) answerRead(r read) answer {
-	if r.kind == watchRequest {
+	switch r.kind {
+	case watchRequest:
 		return c.feed.watch(c.number)
+	case copyRequest:
+		return c.copyContent(r.whole)
 	}
 	switch {
 	case r.kind == markedRequest:

@@ -27,7 +27,7 @@ const writerMemory = 24 * time.Hour
 // outcomeErrors are the errors that have a number of their own on the wire. Codes of the reference stand for themselves.
 var outcomeErrors = map[code.Code]error{
 	command.OutcomeNot: ErrConditionFailed, command.OutcomeFenced: ErrFenced, command.OutcomeTooLarge: ErrTooLarge,
-	command.OutcomeFull: ErrFull, command.OutcomeLost: ErrLost,
+	command.OutcomeFull: ErrFull, command.OutcomeLost: ErrLost, command.OutcomeNoLease: ErrNoLease,
 }
 
 // outcomeOf is the number of an error, and false for none.

@@ -43,6 +43,9 @@ type history struct {
 
 // openHistory reads what the backend says about itself, begins a history in one that says nothing, and raises the epoch if asked to.
 func openHistory(be backend.Backend, newEpoch bool) (history, error) {
+	if open, err := unfinished(be); err != nil || open {
+		return history{}, firstOf(err, ErrUnfinished)
+	}
 	id, err := be.Meta(metaHistory)
 	if err != nil {
 		return history{}, err

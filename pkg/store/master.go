@@ -33,6 +33,8 @@ type MasterOptions struct {
 	WatchBytes int
 	// NewEpoch begins a new epoch of the history, when this master takes over from another one that had the same database.
 	NewEpoch bool
+	// Leased makes the master write only while it has a lease (Master.Lease); without one writes answer ErrNoLease.
+	Leased bool
 	// HistoryBytes bounds the changes kept for clones that have not acknowledged them, 64 MiB.
 	HistoryBytes int
 }
@@ -74,6 +76,7 @@ type Master struct {
 	foreign   foreign
 	writers   map[data.EntityID]*writer
 	waiting   []*request
+	promoted  []*request
 	out       effects
 	// warnedAt is the tick of the last warning about a snapshot that was not sent.
 	warnedAt uint64
@@ -128,6 +131,7 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 	}
 	m.direct = m.readNow
 	m.board = newBoard(m.status)
+	m.board.lease.required = o.Leased
 	m.asks = newAsks(m.operations, m.board, bus, RoleMaster, m.id, m.log)
 	detach, err := bus.AttachStore(topic.Master(name), m.asks.before(m.in.command))
 	if err != nil {
@@ -228,6 +232,8 @@ func (m *Master) handle(it *item) {
 	case idleRequest:
 		m.waiting = append(m.waiting, it.req)
 		m.own.ask = true
+	case promoteRequest:
+		m.promote(it.req)
 	default:
 		m.out.reads = append(m.out.reads, it.req)
 	}
@@ -255,6 +261,7 @@ func (m *Master) finish(items []item) {
 		m.feed.drop()
 	}
 	m.out.reset()
+	m.answerPromoted()
 	m.answerWaiting(false)
 	if m.failed != nil {
 		m.showStatus()

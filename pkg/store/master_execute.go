@@ -56,6 +56,9 @@ func (m *Master) refusal() error {
 	if m.failed != nil {
 		return m.failed
 	}
+	if m.board.lease.required && m.rivals.refusing == nil && m.board.lease.left(time.Now()) == 0 {
+		return ErrNoLease
+	}
 	return m.rivals.refusing
 }
 

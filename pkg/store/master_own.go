@@ -65,11 +65,15 @@ func (m *Master) loadRuns() error {
 	if len(o.runs) > maxRuns {
 		o.runs = o.runs[len(o.runs)-maxRuns:]
 	}
+	return m.be.SetMeta(metaRuns, encodeRuns(o.runs))
+}
+
+func encodeRuns(runs []run) []byte {
 	var encoded []byte
-	for _, r := range o.runs {
+	for _, r := range runs {
 		encoded = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(encoded, r.id), r.start)
 	}
-	return m.be.SetMeta(metaRuns, encoded)
+	return encoded
 }
 
 // continues tells whether what a clone has is a beginning of what the master has: it comes from a run since which nothing was lost

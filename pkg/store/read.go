@@ -13,7 +13,7 @@ import (
 
 // readNow answers a read in the goroutine of who asks, if the master is at rest and nothing waits in front of it.
 func (m *Master) readNow(r read) (answer, bool) {
-	if r.kind == idleRequest || !m.turn.TryLock() {
+	if r.kind == idleRequest || r.kind == promoteRequest || !m.turn.TryLock() {
 		return answer{}, false
 	}
 	defer m.turn.Unlock()

@@ -102,11 +102,13 @@ type Source struct {
 	remote *Remote
 	id     data.EntityID
 	topic  string
+	// epoch is that of the report.
+	epoch uint64
 }
 
 // At is the frontend that has sent a report.
 func (r *Remote) At(who Report) *Source {
-	s := &Source{remote: r, id: who.ID, topic: topic.Master(r.name)}
+	s := &Source{remote: r, id: who.ID, topic: topic.Master(r.name), epoch: who.Epoch}
 	if who.Role == RoleClone.String() {
 		s.topic = topic.Clone(r.name)
 	}

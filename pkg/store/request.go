@@ -27,14 +27,19 @@ const (
 	idleRequest
 	adoptRequest
 	markedRequest
+	copyRequest
+	leaveRequest
+	promoteRequest
 )
 
 // read is what a caller wants to know.
 type read struct {
 	kind       requestKind
 	key, index data.Value
-	// whole makes a master read all keys itself, which holds up writers.
+	// whole makes a master read all keys itself, which holds up writers; a copy that is whole begins anew.
 	whole bool
+	// epoch is that of a promotion, or of the master to follow.
+	epoch uint64
 }
 
 // request is a read, or the wish to be told when all is quiet, that waits for the frontend's goroutine.
@@ -57,7 +62,9 @@ type answer struct {
 	// number is where the history is, watchers are those of the frontend.
 	number   uint64
 	watchers *watchers
-	err      error
+	// copied is what TakeOver wants.
+	copied *copied
+	err    error
 }
 
 // answer tells the caller, if it still waits.
@@ -84,6 +91,9 @@ func (r *request) discard() {
 	case a := <-r.done:
 		if a.snapshot != nil {
 			a.snapshot.Close()
+		}
+		if a.copied != nil {
+			a.copied.content.Close()
 		}
 	default:
 	}

@@ -84,6 +84,10 @@ type Status struct {
 	// Err is why a master failed or a clone is broken.
 	Err error
 
+	// Leased tells that a master writes under a lease only, and LeaseLeft how much of that is left.
+	Leased    bool
+	LeaseLeft time.Duration
+
 	// Wraps counts results of a master's arithmetic that went beyond 64 bits.
 	Wraps uint64
 	// WritesWaiting is the number of a clone's writes that the master has not acknowledged, sent or not.
@@ -96,6 +100,8 @@ type Status struct {
 
 // board shows the status to anybody who asks. Its owner is the frontend's goroutine; readers never wait for it.
 type board struct {
+	lease lease
+
 	mu struct {
 		sync.Mutex
 		status  Status
@@ -133,6 +139,7 @@ func (b *board) Status() Status {
 	if !s.SyncedAt.IsZero() {
 		s.Age = time.Since(s.SyncedAt)
 	}
+	s.Leased, s.LeaseLeft = b.lease.required, b.lease.left(time.Now())
 	return s
 }
 

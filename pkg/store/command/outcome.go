@@ -21,6 +21,8 @@ const (
 	OutcomeFull
 	// OutcomeLost: the write never arrived, and its writer no longer had it.
 	OutcomeLost
+	// OutcomeNoLease: the master has no lease.
+	OutcomeNoLease
 )
 
 // WriteResult tells a writer what became of its writes. Fields: through u64, number u64, exact u64, list of (number u64, code u8).
