@@ -82,6 +82,21 @@ const (
 
 	// ReasonServing: the master serves.
 	ReasonServing Reason = "Serving"
+	// ReasonMasterMoving: the master moves to another node; it serves where it was until its successor has everything. If it lasts, the
+	// message says what it waits for.
+	ReasonMasterMoving Reason = "MasterMoving"
+	// ReasonMoveRefused: the master can't move to where spec.master.node wants it, and stays where it is. The message says why. Clones of
+	// other implementations: attach them anew afterwards and set spec.master.strandForeignClones, or leave spec.master.node as it was.
+	ReasonMoveRefused Reason = "MoveRefused"
+	// ReasonFailedOver: the master serves on another node than spec.master.node says, because that one failed. Nothing moves back by
+	// itself: brokerctl store move NAME --to NODE moves it back, or set spec.master.node to where it is.
+	ReasonFailedOver Reason = "FailedOver"
+	// ReasonFailingOver: the master has been away for spec.failover.after. A clone becomes the master as soon as the old one can't write
+	// any more; the message says what that waits for.
+	ReasonFailingOver Reason = "FailingOver"
+	// ReasonLeaseMissing: the master refuses writes because the operator gave it no lease (spec.failover). If it lasts, look whether the
+	// operator runs and reaches the node's control port.
+	ReasonLeaseMissing Reason = "LeaseMissing"
 	// ReasonTwoMasters: an older DataStore has the same store name, or there is another master of it in the mesh.
 	ReasonTwoMasters Reason = "TwoMasters"
 	// ReasonBackendFailure: the master's backend failed.

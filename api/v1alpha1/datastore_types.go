@@ -42,16 +42,51 @@ type DataStoreSpec struct {
 	// +listMapKey=node
 	// +kubebuilder:validation:MaxItems=100
 	Clones []CloneSpec `json:"clones,omitempty"`
+
+	// What happens when the node that holds the master stays away.
+	// +optional
+	Failover *FailoverSpec `json:"failover,omitempty"`
+}
+
+// FailoverPolicy is who decides that a clone becomes the master because the master is gone.
+// +kubebuilder:validation:Enum=Manual;Automatic
+type FailoverPolicy string
+
+// The values of spec.failover.policy.
+const (
+	// FailoverManual leaves it to people: brokerctl store move --without-master.
+	FailoverManual FailoverPolicy = "Manual"
+	// FailoverAutomatic leaves it to the operator: the master writes under a lease, and when it has been away long enough for the lease
+	// to have ended, the clone that is furthest ahead is promoted.
+	FailoverAutomatic FailoverPolicy = "Automatic"
+)
+
+// FailoverSpec says what happens when the node that holds the master stays away.
+type FailoverSpec struct {
+	// Manual leaves it to people (brokerctl store move --without-master). Automatic: the master writes under a lease of the operator;
+	// when it has been away and its lease has ended, the operator makes the clone that is furthest ahead the master. What only the lost
+	// master had is lost.
+	// +optional
+	// +kubebuilder:default=Manual
+	Policy FailoverPolicy `json:"policy,omitempty"`
+
+	// How long the master must have been away, 5s to 1h. It is also how long it may write without hearing of the operator.
+	// +optional
+	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('5s') && duration(self) <= duration('1h')`,message="allowed: a duration from 5s to 1h, such as 30s or 5m"
+	After *metav1.Duration `json:"after,omitempty"`
 }
 
 // MasterSpec says where the authoritative copy lives.
-// +kubebuilder:validation:XValidation:rule=`self.node == oldSelf.node`,fieldPath=".node",messageExpression=`'"' + self.node + '" is not what it was ("' + oldSelf.node + '"): the master can\'t move, it would start empty'`
 // +kubebuilder:validation:XValidation:rule=`has(self.backend) == has(oldSelf.backend) && (!has(self.backend) || self.backend == oldSelf.backend)`,fieldPath=".backend",messageExpression=`(has(self.backend) ? '"' + self.backend + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.backend) ? '"' + oldSelf.backend + '"' : 'unset') + '): the backend can\'t change, the master would start empty'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.sqlite) || (has(self.backend) && self.backend == 'SQLite')`,fieldPath=".sqlite",messageExpression=`'set with backend ' + (has(self.backend) ? '"' + self.backend + '"' : 'unset') + '; allowed: with backend SQLite only'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.pebble) || (has(self.backend) && self.backend == 'Pebble')`,fieldPath=".pebble",messageExpression=`'set with backend ' + (has(self.backend) ? '"' + self.backend + '"' : 'unset') + '; allowed: with backend Pebble only'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.memory) || !has(self.backend) || self.backend == 'Memory'`,fieldPath=".memory",messageExpression=`'set with backend "' + self.backend + '"; allowed: with backend Memory only'`
 type MasterSpec struct {
-	// Name of the BrokerNode, in this namespace, that holds the master. It can't change.
+	// Name of the BrokerNode, in this namespace, that holds the master. A change moves the master there, with all that it holds, once
+	// status.master says where it is; what is acknowledged is kept.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
@@ -82,6 +117,10 @@ type MasterSpec struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('64Mi')) <= 0`,message="allowed: a quantity from 1Ki to 64Mi, such as 1Mi"
 	EntrySize *resource.Quantity `json:"entrySize,omitempty"`
+
+	// Move the master although clones of other implementations follow it, which then have to be attached anew. Unset refuses to.
+	// +optional
+	StrandForeignClones bool `json:"strandForeignClones,omitempty"`
 
 	// How much of its changes the master keeps for clones that are behind, 64Ki to 1Ti. A clone that is farther behind gets a new
 	// snapshot. Unset means 64Mi.
@@ -188,6 +227,10 @@ type DataStoreStatus struct {
 	// +kubebuilder:validation:MaxLength=255
 	StoreName string `json:"storeName,omitempty"`
 
+	// Where the master is. A change of spec.master.node is a move from there.
+	// +optional
+	Master *MasterStatus `json:"master,omitempty"`
+
 	// Clones that are in sync, of those that there should be: "2/3".
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
@@ -206,6 +249,28 @@ type DataStoreStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
+
+// MasterStatus is where the master was last seen to serve.
+type MasterStatus struct {
+	// BrokerNode that holds the master.
+	// +required
+	// +kubebuilder:validation:MaxLength=40
+	Node string `json:"node"`
+
+	// How many masters the store has had, counted from 1. Only the latest may write.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Epoch int64 `json:"epoch"`
+
+	// What spec.master.node said when the master came there. As long as it says the same, nothing moves, wherever the master is.
+	// +required
+	// +kubebuilder:validation:MaxLength=40
+	SpecNode string `json:"specNode"`
+}
+
+// PromoteAnnotation on a DataStore makes the clone of a BrokerNode the master although there is no master to ask: its value is NODE/EPOCH,
+// with an epoch above that of status.master. It is of no effect once a master of that epoch has been seen.
+const PromoteAnnotation = "brokermesh.dev/promote"
 
 // CloneStatus is one clone that isn't in sync.
 type CloneStatus struct {
@@ -229,7 +294,7 @@ type CloneStatus struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=bds,categories=brokermesh
 // +kubebuilder:printcolumn:name="Store",type=string,JSONPath=`.status.storeName`
-// +kubebuilder:printcolumn:name="Master",type=string,JSONPath=`.spec.master.node`
+// +kubebuilder:printcolumn:name="Master",type=string,JSONPath=`.status.master.node`
 // +kubebuilder:printcolumn:name="Backend",type=string,JSONPath=`.spec.master.backend`
 // +kubebuilder:printcolumn:name="Clones",type=string,JSONPath=`.status.clonesSynced`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
@@ -237,6 +302,7 @@ type CloneStatus struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.size() <= 63`,fieldPath=".metadata",messageExpression=`'name "' + self.metadata.name + '": allowed: at most 63 characters'`
 // +kubebuilder:validation:XValidation:rule=`(has(self.spec.storeName) ? self.spec.storeName : self.metadata.name) == (has(oldSelf.spec.storeName) ? oldSelf.spec.storeName : oldSelf.metadata.name)`,fieldPath=".spec.storeName",messageExpression=`'"' + (has(self.spec.storeName) ? self.spec.storeName : self.metadata.name) + '" is not what it was ("' + (has(oldSelf.spec.storeName) ? oldSelf.spec.storeName : oldSelf.metadata.name) + '"): the name of a store can\'t change, its master would start empty'`
+// +kubebuilder:validation:XValidation:rule=`self.spec.master.node == oldSelf.spec.master.node || (has(self.status) && has(self.status.master))`,fieldPath=".spec.master.node",messageExpression=`'"' + self.spec.master.node + '" is not what it was ("' + oldSelf.spec.master.node + '"): a master that was never seen to serve (status.master) can\'t move; allowed: to delete the DataStore and to make it anew'`
 type DataStore struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
@@ -47,7 +48,7 @@ var updateCases = []struct {
 		[]string{`spec.storeName: "NAME" is not what it was ("x"): the name of a store can't change, its master would start empty`}},
 	{"store name is set to what it is", "DataStore", `{master: {node: a}}`, `{storeName: NAME, master: {node: a}}`, nil},
 	{"master moves", "DataStore", `{master: {node: a}}`, `{master: {node: b}}`,
-		[]string{`spec.master.node: "b" is not what it was ("a"): the master can't move, it would start empty`}},
+		[]string{`spec.master.node: "b" is not what it was ("a"): a master that was never seen to serve (status.master) can't move; allowed: to delete the DataStore and to make it anew`}},
 	{"backend changes", "DataStore", `{master: {node: a, backend: SQLite}}`, `{master: {node: a, backend: Pebble}}`,
 		[]string{`spec.master.backend: "Pebble" is not what it was ("SQLite"): the backend can't change, the master would start empty`}},
 	{"backend is unset", "DataStore", `{master: {node: a, backend: SQLite}}`, `{master: {node: a}}`,
@@ -76,6 +77,32 @@ func TestUpdates(t *testing.T) {
 			}
 			diff(t, "API server", findings(t, err), want)
 		})
+	}
+}
+
+// A master moves once the operator has seen where it is; the new place's clone becomes one of the old place.
+func TestMasterMoves(t *testing.T) {
+	object := testCase{kind: "DataStore", object: "moves", spec: `{master: {node: a}, clones: [{node: b}]}`}
+	var s v1alpha1.DataStore
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.unstructured(t).Object, &s); err != nil {
+		t.Fatal(err)
+	}
+	if err := api.Create(t.Context(), &s); err != nil {
+		t.Fatal(err)
+	}
+	s.Status.Master = &v1alpha1.MasterStatus{Node: "a", Epoch: 1, SpecNode: "a"}
+	if err := api.Status().Update(t.Context(), &s); err != nil {
+		t.Fatal(err)
+	}
+	s.Spec.Master.Node, s.Spec.Master.StrandForeignClones = "b", true
+	diff(t, "API server", findings(t, api.Update(t.Context(), &s, client.DryRunAll)),
+		[]string{`spec.clones: a clone on "b", which holds the master; allowed: other nodes`})
+	s.Spec.Clones[0].Node = "a"
+	if err := api.Update(t.Context(), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Status.Master == nil || s.Status.Master.Node != "a" {
+		t.Errorf("status.master is %v after the change of the spec", s.Status.Master)
 	}
 }
 

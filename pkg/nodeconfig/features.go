@@ -20,11 +20,13 @@ const (
 	FeatureConnectionsPerAddress = "ConnectionsPerAddress"
 	// FeatureStoreOptions are the fields of Store besides the backend, SQLite's synchronous and journal mode, and the stale limit.
 	FeatureStoreOptions = "StoreOptions"
+	// FeatureStoreSuccession are Store.Epoch, Promote, StrandForeignClones and LeaseSeconds: masters that move and that write under leases.
+	FeatureStoreSuccession = "StoreSuccession"
 )
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerTLS, FeatureQueues, FeatureStoreOptions, FeatureWebSocket}
+	return []string{FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerTLS, FeatureQueues, FeatureStoreOptions, FeatureStoreSuccession, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -56,6 +58,9 @@ func (c Config) Features() []string {
 	}
 	if slices.ContainsFunc(c.Stores, Store.hasOptions) {
 		need = append(need, FeatureStoreOptions)
+	}
+	if slices.ContainsFunc(c.Stores, Store.hasSuccession) {
+		need = append(need, FeatureStoreSuccession)
 	}
 	if w != nil {
 		need = append(need, FeatureWebSocket)

@@ -224,6 +224,23 @@ func TestValidateRefuses(t *testing.T) {
 		"master's writes": {func(c *Config) {
 			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, WriteQueueBytes: 1 << 20}
 		}, "stores[0].writeQueueBytes: 1048576: allowed: only with the role Clone"},
+		"promote at once": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Promote: true}
+		}, "stores[0].promote: true: allowed: only with epoch"},
+		"strand at once": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, StrandForeignClones: true}
+		}, "stores[0].strandForeignClones: true: allowed: only with epoch"},
+		"clone's epoch": {func(c *Config) { c.Stores[0].Epoch = 2 }, "stores[0].epoch: 2: allowed: only with the role Master"},
+		"clone's lease": {func(c *Config) { c.Stores[0].LeaseSeconds = 2 }, "stores[0].leaseSeconds: 2: allowed: only with the role Master"},
+		"late epoch": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, Epoch: 1 << 63}
+		}, "stores[0].epoch: 9223372036854775808: allowed: at most 4611686018427387904"},
+		"long lease": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, LeaseSeconds: 3601}
+		}, "stores[0].leaseSeconds: 3601: allowed: 0, or 1 to 3600"},
+		"endless lease": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, LeaseSeconds: math.NaN()}
+		}, "stores[0].leaseSeconds: NaN"},
 		"many at once": {func(c *Config) { c.Stores = make([]Store, 4) }, "; and "},
 	}
 	for name, test := range tests {
@@ -259,6 +276,7 @@ func FuzzParse(f *testing.F) {
 	full := sample().WithDefaults()
 	f.Add(full.Canonical())
 	f.Add([]byte(`{"version":1,"namespace":"n","node":"a","pod":"a-0","stores":[{"object":"s","storeName":"s","role":"Master","backend":"SQLite","journalMode":"WAL"}]}`))
+	f.Add([]byte(`{"version":1,"namespace":"n","node":"a","pod":"a-0","stores":[{"object":"s","storeName":"s","role":"Master","epoch":2,"promote":true,"leaseSeconds":7.5}]}`))
 	f.Add([]byte(`{"version":1,"peers":[[[[]]]]}`))
 	f.Add(door().Canonical())
 	f.Add([]byte(`{"version":1e0}`))

@@ -42,6 +42,9 @@ const (
 	MaxStoreBytes   = 1 << 40
 	leastStoreBytes = 64 << 10
 	leastEntryBytes = 1 << 10
+	MaxEpoch        = 1 << 62
+	MinLeaseSeconds = 1
+	MaxLeaseSeconds = 3600
 )
 
 // Store is a master or a clone that the node holds.
@@ -69,6 +72,15 @@ type Store struct {
 	EntryBytes int64 `json:"entryBytes,omitempty"`
 	// HistoryBytes bounds the changes that a master keeps for clones that are behind; 0 means 64 MiB.
 	HistoryBytes int64 `json:"historyBytes,omitempty"`
+	// Epoch says that a master serves only what has this epoch of the store's history or a later one; with less it attaches a clone first
+	// and takes the store over from its master. 0 means that it serves whatever it has, and begins a history with nothing.
+	Epoch uint64 `json:"epoch,omitempty"`
+	// Promote: the store is taken over without asking its master, which is gone. StrandForeignClones: also from under clones of other
+	// implementations, which can't follow. Both only with Epoch.
+	Promote             bool `json:"promote,omitempty"`
+	StrandForeignClones bool `json:"strandForeignClones,omitempty"`
+	// LeaseSeconds lets a master write only under leases, which last as long at most; 0 means that it needs none.
+	LeaseSeconds float64 `json:"leaseSeconds,omitempty"`
 	// StaleAfterSeconds of a clone; 0 means never. StaleReads is what reads get from then on: "Refuse" (default) an error, "Serve" what
 	// the clone has.
 	StaleAfterSeconds float64 `json:"staleAfterSeconds,omitempty"`
@@ -117,6 +129,18 @@ func (s Store) hasOptions() bool {
 		s.StaleReads != "" || s.WriteQueueBytes != 0
 }
 
+// hasSuccession tells whether the store needs to know of epochs and leases.
+func (s Store) hasSuccession() bool {
+	return s.Epoch != 0 || s.LeaseSeconds != 0
+}
+
+// Succession is the store without what says whose turn it is to be the master: what two configs must have alike for a running master to
+// go from one to the other without a new beginning.
+func (s Store) Succession() (rest Store) {
+	s.Epoch, s.Promote, s.StrandForeignClones, s.LeaseSeconds = 0, false, false, 0
+	return s
+}
+
 func (v *validation) stores(list []Store) {
 	if len(list) > MaxStores {
 		v.add("stores", len(list), fmt.Sprintf("at most %d", MaxStores))
@@ -148,6 +172,7 @@ func (v *validation) store(at string, s Store) {
 		v.oneOf(at+"backend", s.Backend, "", BackendMemory, BackendSQLite, BackendPebble)
 		v.between(at+"entryBytes", s.EntryBytes, leastEntryBytes, MaxEntryBytes)
 		v.between(at+"historyBytes", s.HistoryBytes, leastStoreBytes, MaxStoreBytes)
+		v.succession(at, s)
 		unset(v, at+"staleAfterSeconds", s.StaleAfterSeconds, onlyClone)
 		unset(v, at+"staleReads", s.StaleReads, onlyClone)
 		unset(v, at+"writeQueueBytes", s.WriteQueueBytes, onlyClone)
@@ -155,6 +180,10 @@ func (v *validation) store(at string, s Store) {
 		unset(v, at+"backend", s.Backend, onlyMaster)
 		unset(v, at+"entryBytes", s.EntryBytes, onlyMaster)
 		unset(v, at+"historyBytes", s.HistoryBytes, onlyMaster)
+		unset(v, at+"epoch", s.Epoch, onlyMaster)
+		unset(v, at+"promote", s.Promote, onlyMaster)
+		unset(v, at+"strandForeignClones", s.StrandForeignClones, onlyMaster)
+		unset(v, at+"leaseSeconds", s.LeaseSeconds, onlyMaster)
 		v.seconds(at+"staleAfterSeconds", s.StaleAfterSeconds, MaxStaleAfterSeconds)
 		v.oneOf(at+"staleReads", s.StaleReads, "", StaleRefuse, StaleServe)
 		v.between(at+"writeQueueBytes", s.WriteQueueBytes, leastStoreBytes, MaxStoreBytes)
@@ -163,6 +192,20 @@ func (v *validation) store(at string, s Store) {
 		return
 	}
 	v.backend(at, s)
+}
+
+// succession checks what a master has to do with others of its name.
+func (v *validation) succession(at string, s Store) {
+	if s.Epoch > MaxEpoch {
+		v.add(at+"epoch", s.Epoch, fmt.Sprintf("at most %d", uint64(MaxEpoch)))
+	}
+	if s.Epoch == 0 {
+		unset(v, at+"promote", s.Promote, "only with epoch")
+		unset(v, at+"strandForeignClones", s.StrandForeignClones, "only with epoch")
+	}
+	if s.LeaseSeconds != 0 && !(s.LeaseSeconds >= MinLeaseSeconds && s.LeaseSeconds <= MaxLeaseSeconds) { // NaN too
+		v.add(at+"leaseSeconds", s.LeaseSeconds, fmt.Sprintf("0, or %d to %d", MinLeaseSeconds, MaxLeaseSeconds))
+	}
 }
 
 // backend checks what only one of the backends has.
