@@ -76,6 +76,8 @@ type Input struct {
 	Observations map[string]Observation
 	// Facts by BrokerNode name.
 	Facts map[string]Facts
+	// Waiting says, by DataStore, what a failover waits for that is due.
+	Waiting map[string]string
 	// Previous is the last verdict; zero for a judge that has just started.
 	Previous Verdict
 	Now      time.Time

@@ -72,6 +72,44 @@ func objects(change func(*topology.Objects)) func(*mesh) {
 	return func(m *mesh) { change(&m.Objects); m.compile() }
 }
 
+// seated says where the master is by the status.
+func seated(node, specNode string, change func(*topology.Objects)) func(*mesh) {
+	return objects(func(o *topology.Objects) {
+		for i := range o.Nodes {
+			o.Nodes[i].Spec.Storage = &v1alpha1.StorageSpec{}
+		}
+		o.Stores[0].Status.Master = &v1alpha1.MasterStatus{Node: node, Epoch: 1, SpecNode: specNode}
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
+// moving has the master on its way from manager to worker-1; change is about what that says.
+func moving(change func(*statusapi.Store)) func(*mesh) {
+	return func(m *mesh) {
+		seated("manager", "manager", func(o *topology.Objects) {
+			o.Stores[0].Spec.Master.Node, o.Stores[0].Spec.Clones = "worker-1", []v1alpha1.CloneSpec{{Node: "manager"}}
+		})(m)
+		s := &m.status("worker-1-0").Stores[0]
+		s.Role, s.State = "Master", "TakingOver"
+		if change != nil {
+			change(s)
+		}
+	}
+}
+
+// promotion has worker-1 take over, as the operator decided.
+func promotion(state, refused string) func(*mesh) {
+	return func(m *mesh) {
+		seated("manager", "manager", func(o *topology.Objects) {
+			o.Failovers = map[string]topology.Failover{store: {Node: "worker-1", Epoch: 3}}
+		})(m)
+		s := &m.status("worker-1-0").Stores[0]
+		s.Role, s.State, s.Refused = "Master", state, refused
+	}
+}
+
 func disagreeing(m *mesh) {
 	m.status("manager-0").Peers = nil
 	m.step(0)
@@ -178,6 +216,37 @@ func TestReasons(t *testing.T) {
 		}), bds, store, "MasterAvailable", "False/TwoMasters", `DataStore "another"`},
 		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "x" }), bds, store, "MasterAvailable", "False/NodeMissing", "spec.master.node"},
 		{objects(func(o *topology.Objects) { o.Nodes[0].Spec.Storage = nil }), bds, store, "MasterAvailable", "False/StorageMissing", "no spec.storage"},
+
+		{moving(nil), bds, store, "MasterAvailable", "True/MasterMoving", "the master on manager-0 serves, it moves to worker-1-0"},
+		{moving(func(s *statusapi.Store) { s.Refused = "foreign clones are attached: 6@a" }), bds, store, "MasterAvailable", "True/MoveRefused",
+			"it moves to worker-1-0: foreign clones are attached: 6@a"},
+		{moving(func(s *statusapi.Store) { s.State, s.Epoch = "Serving", 2 }), bds, store, "MasterAvailable", "True/Serving", "the master on worker-1-0 serves"},
+		{func(m *mesh) { moving(nil)(m); gone("manager-0", PodPending)(m) }, bds, store, "MasterAvailable", "False/NodeNotReady", "manager-0 doesn't run; it moves to worker-1-0"},
+		{func(m *mesh) {
+			moving(func(s *statusapi.Store) { s.Refused = "no" })(m)
+			master("Failed")(m)
+		}, bds, store, "MasterAvailable", "False/BackendFailure", "it moves to worker-1-0: no"},
+		{seated("manager", "manager", func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "wroker-1" }), bds, store, "MasterAvailable", "True/MoveRefused",
+			`no BrokerNode "wroker-1"`},
+		{func(m *mesh) {
+			seated("manager", "manager", func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "wroker-1" })(m)
+			master("Failed")(m)
+		}, bds, store, "MasterAvailable", "False/BackendFailure", `it can't move: no BrokerNode "wroker-1"`},
+		{seated("manager", "worker-1", func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "worker-1" }), bds, store, "MasterAvailable", "True/FailedOver",
+			"the master on manager-0 serves; it was on worker-1 (spec.master.node), which failed"},
+		{promotion("TakingOver", ""), bds, store, "MasterAvailable", "False/FailingOver", "the clone on worker-1-0 becomes the master"},
+		{promotion("TakingOver", "foreign clones"), bds, store, "MasterAvailable", "False/MoveRefused", "worker-1-0 is to be the master: foreign clones"},
+		{func(m *mesh) {
+			seated("manager", "manager", nil)(m)
+			gone("manager-0", PodPending)(m)
+			m.Waiting = map[string]string{store: "its lease ends in 9s"}
+		}, bds, store, "MasterAvailable", "False/FailingOver", "manager-0 doesn't run; its lease ends in 9s"},
+		{func(m *mesh) {
+			seated("manager", "manager", nil)(m)
+			m.Waiting = map[string]string{store: "it is there again"}
+		}, bds, store, "MasterAvailable", "True/Serving", ""},
+		{masterStore(func(s *statusapi.Store) { s.LeaseMissing = true }), bds, store, "MasterAvailable", "False/LeaseMissing", "manager-0 has no lease"},
+		{master("TakingOver"), bds, store, "MasterAvailable", "False/MasterMoving", "looks for a master to get it from"},
 
 		{nil, bds, store, "ClonesSynced", "True/AllSynced", "1 of 1 clones are in sync"},
 		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Clones = nil }), bds, store, "ClonesSynced", "True/AllSynced", "no clones declared"},

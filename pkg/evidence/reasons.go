@@ -18,7 +18,8 @@ type ConditionReasons struct {
 func Reasons() []ConditionReasons {
 	established := append([]v1alpha1.Reason{v1alpha1.ReasonBothEndsAgree, v1alpha1.ReasonOneSided,
 		v1alpha1.ReasonNodeMissing, v1alpha1.ReasonDuplicate, v1alpha1.ReasonTLSMismatch}, linkReasons...)
-	master := []v1alpha1.Reason{v1alpha1.ReasonServing, v1alpha1.ReasonTwoMasters, v1alpha1.ReasonNodeMissing,
+	master := []v1alpha1.Reason{v1alpha1.ReasonServing, v1alpha1.ReasonMasterMoving, v1alpha1.ReasonMoveRefused, v1alpha1.ReasonFailedOver,
+		v1alpha1.ReasonFailingOver, v1alpha1.ReasonLeaseMissing, v1alpha1.ReasonTwoMasters, v1alpha1.ReasonNodeMissing,
 		v1alpha1.ReasonStorageMissing, v1alpha1.ReasonBackendFailure, v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonLoading,
 		v1alpha1.ReasonEvidenceTooOld}
 	clones := append([]v1alpha1.Reason{v1alpha1.ReasonAllSynced, v1alpha1.ReasonNotCompiled}, cloneReasons...)

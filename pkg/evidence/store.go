@@ -30,7 +30,8 @@ func (j *judge) store(plan topology.StorePlan) v1alpha1.DataStoreStatus {
 	} else {
 		status.ClonesSynced, status.Clones = j.cloneColumns(views, previous.Clones)
 	}
-	master := j.condition(v1alpha1.ConditionMasterAvailable, previous.Conditions, object.Generation, j.master(plan))
+	status.Master = j.seat(plan, object)
+	master := j.condition(v1alpha1.ConditionMasterAvailable, previous.Conditions, object.Generation, j.moves(plan, object, j.master(plan)))
 	synced := j.condition(v1alpha1.ConditionClonesSynced, previous.Conditions, object.Generation, clones)
 	ready := j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, both(master, synced))
 	status.Conditions = []metav1.Condition{ready, master, synced}
@@ -45,6 +46,9 @@ func both(master, clones metav1.Condition) ruling {
 				return ruling{status: status, reason: v1alpha1.Reason(c.Reason), message: c.Message}
 			}
 		}
+	}
+	if master.Reason != string(v1alpha1.ReasonServing) {
+		return yes(v1alpha1.Reason(master.Reason), master.Message)
 	}
 	return yes(v1alpha1.ReasonAllSynced, clones.Message)
 }
@@ -72,10 +76,25 @@ func (j *judge) master(plan topology.StorePlan) ruling {
 		return no(v1alpha1.ReasonLoading, pod+" doesn't report the master yet")
 	case entry.Conflict != "":
 		return no(v1alpha1.ReasonTwoMasters, pod+": "+entry.Conflict)
+	}
+	return ruleMaster(plan, pod, entry)
+}
+
+// ruleMaster is what the master's own node says of it.
+func ruleMaster(plan topology.StorePlan, pod string, entry *statusapi.Store) ruling {
+	switch {
+	case entry.Refused != "":
+		return no(v1alpha1.ReasonMoveRefused, fmt.Sprintf("%s is to be the master: %s", pod, entry.Refused))
+	case entry.State == statusapi.StoreServing && entry.LeaseMissing:
+		return no(v1alpha1.ReasonLeaseMissing, "the master on "+pod+" has no lease and refuses writes")
 	case entry.State == statusapi.StoreServing:
 		return yes(v1alpha1.ReasonServing, "the master on "+pod+" serves")
 	case entry.State == statusapi.StoreFailed:
 		return no(v1alpha1.ReasonBackendFailure, "the backend of the master on "+pod+" failed")
+	case entry.State == statusapi.StoreTakingOver && plan.Promotion:
+		return no(v1alpha1.ReasonFailingOver, "the clone on "+pod+" becomes the master")
+	case entry.State == statusapi.StoreTakingOver:
+		return no(v1alpha1.ReasonMasterMoving, fmt.Sprintf("%s has less than epoch %d of the store and looks for a master to get it from", pod, plan.Epoch))
 	}
 	return no(v1alpha1.ReasonLoading, "the master on "+pod+" opens its backend")
 }

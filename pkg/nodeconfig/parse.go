@@ -136,7 +136,8 @@ var configKeys = keys{
 		"queues": {names: []string{"peerMessages", "peerBytes", "peerOverflow", "subscriberMessages", "subscriberBytes", "memoryLimitBytes", "flowControl"}},
 		"peers":  {names: []string{"name", "address", "node", "pod", "retrySeconds", "tls"}},
 		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode", "integrityCheck", "failureMode",
-			"memoryBytes", "cacheBytes", "entryBytes", "historyBytes", "staleAfterSeconds", "staleReads", "writeQueueBytes"}},
+			"memoryBytes", "cacheBytes", "entryBytes", "historyBytes", "epoch", "promote", "strandForeignClones", "leaseSeconds",
+			"staleAfterSeconds", "staleReads", "writeQueueBytes"}},
 	},
 }
 

@@ -97,6 +97,8 @@ const (
 	StoreSynced    = "Synced"
 	StoreStale     = "Stale"
 	StoreBroken    = "Broken"
+	// StoreTakingOver: the node has a clone's content and takes the store over, to be its master.
+	StoreTakingOver = "TakingOver"
 )
 
 // Store is a master or clone that the node holds.
@@ -117,6 +119,11 @@ type Store struct {
 	Conflict string `json:"conflict,omitempty"`
 	// NewHistory: the clone's master began a new history; the clone keeps its old content until somebody adopts the new one.
 	NewHistory bool `json:"newHistory,omitempty"`
+	// Refused says why a master that is to take the store over doesn't get it, in words for people.
+	Refused string `json:"refused,omitempty"`
+	// Leased tells that the master writes under leases only, LeaseMissing that it has none now and refuses writes.
+	Leased       bool `json:"leased,omitempty"`
+	LeaseMissing bool `json:"leaseMissing,omitempty"`
 	// Stranded are clones of other implementations that can't go on with this master and must be attached anew, at most 20.
 	Stranded []string `json:"stranded,omitempty"`
 	// Figures; they never advance the generation.

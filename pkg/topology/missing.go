@@ -13,11 +13,16 @@ func (c *compiler) nodeMissing(kind, name, field, node string) *Finding {
 	if c.nodes[node] != nil {
 		return nil
 	}
+	return c.find(Finding{Kind: kind, Name: name, Field: field, Reason: v1alpha1.ReasonNodeMissing, Message: c.missing(node)})
+}
+
+// missing says that there is no such node, and which one was probably meant.
+func (c *compiler) missing(node string) string {
 	message := fmt.Sprintf("no BrokerNode %q in this namespace", node)
 	if near := nearest(node, c.names); near != "" {
 		message += fmt.Sprintf(" (did you mean %q?)", near)
 	}
-	return c.find(Finding{Kind: kind, Name: name, Field: field, Reason: v1alpha1.ReasonNodeMissing, Message: message})
+	return message
 }
 
 // nearest is the name that was probably meant: at most a third of the letters differ. Of several it is the first.

@@ -14,22 +14,24 @@ import (
 )
 
 // stores plans every DataStore; the peerings are compiled before.
-func (c *compiler) stores(list []v1alpha1.DataStore) {
-	claims := make(map[string]string, len(list)) // store name -> the object that has it
-	for _, s := range byClaim(list, func(s *v1alpha1.DataStore) *metav1.ObjectMeta { return &s.ObjectMeta }) {
-		plan := StorePlan{Object: s.Name, StoreName: cmp.Or(s.Spec.StoreName, s.Name), Master: s.Spec.Master.Node}
-		plan.Fault = c.storeFault(s, plan.StoreName, claims)
+func (c *compiler) stores(o Objects) {
+	claims := make(map[string]string, len(o.Stores)) // store name -> the object that has it
+	for _, s := range byClaim(o.Stores, func(s *v1alpha1.DataStore) *metav1.ObjectMeta { return &s.ObjectMeta }) {
+		at := seatOf(s, o.Failovers[s.Name])
+		plan := StorePlan{Object: s.Name, StoreName: cmp.Or(s.Spec.StoreName, s.Name), Lease: leaseOf(s)}
+		plan.MoveFault = c.seat(s, &plan, &at)
+		plan.Fault = c.storeFault(s, plan.StoreName, at, claims)
 		if plan.Fault == nil {
-			plan.MasterPod = c.master(s, plan.StoreName)
+			c.masters(s, &plan, at)
 		}
-		c.clones(s, &plan)
+		c.clones(s, &plan, at)
 		c.out.Stores = append(c.out.Stores, plan)
 	}
 }
 
 // storeFault finds what is wrong with the store as a whole, and returns the first. The older object keeps the store's name
 // even if it is at fault: else its data would come back under another master.
-func (c *compiler) storeFault(s *v1alpha1.DataStore, storeName string, claims map[string]string) *Finding {
+func (c *compiler) storeFault(s *v1alpha1.DataStore, storeName string, at seat, claims map[string]string) *Finding {
 	if older, taken := claims[storeName]; taken {
 		field := "spec.storeName"
 		if s.Spec.StoreName == "" {
@@ -39,25 +41,56 @@ func (c *compiler) storeFault(s *v1alpha1.DataStore, storeName string, claims ma
 			Message: fmt.Sprintf("DataStore %q is the store %q already", older, storeName)})
 	}
 	claims[storeName] = s.Name
-	if fault := c.nodeMissing(KindDataStore, s.Name, "spec.master.node", s.Spec.Master.Node); fault != nil {
+	if s.Status.Master != nil {
+		return nil // whatever has become of its node since: the clones have its entries, and one of them may be the next master
+	}
+	if fault := c.nodeMissing(KindDataStore, s.Name, "spec.master.node", at.where); fault != nil {
 		return fault
 	}
-	node := c.nodes[s.Spec.Master.Node]
-	if c.opt.RequireStorage && persistent(s.Spec.Master.Backend) && node.Spec.Storage == nil {
-		return c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.backend", Reason: v1alpha1.ReasonStorageMissing,
-			Message: fmt.Sprintf("%s on BrokerNode %q, which has no spec.storage, allowed: %s", s.Spec.Master.Backend, node.Name, v1alpha1.BackendMemory)})
+	if words := c.storageMissing(s, at.where); words != "" {
+		return c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.backend", Reason: v1alpha1.ReasonStorageMissing, Message: words})
 	}
 	return nil
+}
+
+// storageMissing says why a node can't hold the store's files; empty if it can.
+func (c *compiler) storageMissing(s *v1alpha1.DataStore, node string) string {
+	if !c.opt.RequireStorage || !persistent(s.Spec.Master.Backend) || c.nodes[node].Spec.Storage != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s on BrokerNode %q, which has no spec.storage, allowed: %s", s.Spec.Master.Backend, node, v1alpha1.BackendMemory)
 }
 
 func persistent(b v1alpha1.Backend) bool {
 	return b == v1alpha1.BackendSQLite || b == v1alpha1.BackendPebble
 }
 
-// master puts the master into its pod's config: a master's node has exactly one.
-func (c *compiler) master(s *v1alpha1.DataStore, storeName string) string {
+// masters puts the master into its pod's config, and into that of the node that it moves to: each has exactly one pod.
+func (c *compiler) masters(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
+	plan.MasterPod = plan.Master + "-0"
+	if n := c.nodes[plan.Master]; n != nil {
+		plan.MasterPod = Pods(n)[0]
+		store := masterConfig(s, plan)
+		switch {
+		case at.promotion:
+			store.Epoch, store.Promote, store.StrandForeignClones = uint64(at.epoch), true, s.Spec.Master.StrandForeignClones
+		case at.epoch > 1 && persistent(s.Spec.Master.Backend):
+			store.Epoch = uint64(at.epoch) // what is in memory begins anew with its process
+		}
+		c.configs[plan.MasterPod].Stores = append(c.configs[plan.MasterPod].Stores, store)
+	}
+	if plan.Target != "" {
+		plan.TargetPod = Pods(c.nodes[plan.Target])[0]
+		store := masterConfig(s, plan)
+		store.Epoch, store.StrandForeignClones = uint64(at.epoch+1), s.Spec.Master.StrandForeignClones
+		c.configs[plan.TargetPod].Stores = append(c.configs[plan.TargetPod].Stores, store)
+	}
+}
+
+// masterConfig is what a master of the store is told, wherever it is.
+func masterConfig(s *v1alpha1.DataStore, plan *StorePlan) nodeconfig.Store {
 	spec := s.Spec.Master
-	store := nodeconfig.Store{Object: s.Name, StoreName: storeName, Role: nodeconfig.RoleMaster, Backend: string(spec.Backend)}
+	store := nodeconfig.Store{Object: s.Name, StoreName: plan.StoreName, Role: nodeconfig.RoleMaster, Backend: string(spec.Backend), LeaseSeconds: plan.Lease.Seconds()}
 	if spec.SQLite != nil && spec.Backend == v1alpha1.BackendSQLite {
 		store.Synchronous, store.JournalMode = spec.SQLite.Synchronous, spec.SQLite.JournalMode
 		store.IntegrityCheck, store.FailureMode = spec.SQLite.IntegrityCheck, spec.SQLite.FailureMode
@@ -69,19 +102,20 @@ func (c *compiler) master(s *v1alpha1.DataStore, storeName string) string {
 		store.MemoryBytes = bytesOf(spec.Memory.MaxSize)
 	}
 	store.EntryBytes, store.HistoryBytes = bytesOf(spec.EntrySize), bytesOf(spec.HistorySize)
-	pod := Pods(c.nodes[spec.Node])[0]
-	c.configs[pod].Stores = append(c.configs[pod].Stores, store)
-	return pod
+	return store
 }
 
-func (c *compiler) clones(s *v1alpha1.DataStore, plan *StorePlan) {
+func (c *compiler) clones(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
 	for i, spec := range s.Spec.Clones {
+		if spec.Node = at.instead(s, spec.Node); spec.Node == "" {
+			continue
+		}
 		f := Finding{Kind: KindDataStore, Name: s.Name, Field: fmt.Sprintf("spec.clones[%d].node", i)}
 		clone := ClonePlan{Node: spec.Node, Fault: c.nodeMissing(f.Kind, f.Name, f.Field, spec.Node)}
 		if clone.Fault == nil && plan.Fault == nil {
 			clone.Pods = c.clone(s, plan.StoreName, spec)
 			clone.Peerings = slices.Sorted(slices.Values(c.neighbors[spec.Node][plan.Master]))
-			clone.OverNodes = c.overNodes(spec.Node, plan.Master)
+			clone.OverNodes = c.nodes[plan.Master] != nil && c.overNodes(spec.Node, plan.Master)
 			if len(clone.Peerings) == 0 && !clone.OverNodes {
 				clone.Fault = c.unreachable(f, spec.Node, plan.Master)
 			}

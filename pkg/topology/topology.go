@@ -13,6 +13,7 @@ package topology
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
@@ -33,6 +34,14 @@ type Objects struct {
 	Nodes    []v1alpha1.BrokerNode
 	Peerings []v1alpha1.Peering
 	Stores   []v1alpha1.DataStore
+	// Failovers are those under way, decided by the operator, by DataStore.
+	Failovers map[string]Failover
+}
+
+// Failover makes the clone of a node the master of an epoch, without a master to ask. It is over once status.master has that epoch.
+type Failover struct {
+	Node  string
+	Epoch int64
 }
 
 // Options say where the mesh runs.
@@ -105,9 +114,19 @@ func (l Link) Target() string { return cmp.Or(l.To, l.Address) }
 // StorePlan is a DataStore with the pods that hold it.
 type StorePlan struct {
 	Object, StoreName string
-	// Master is the node; MasterPod is empty if the store is at fault.
+	// Master is the node that holds the master, or in a promotion is about to; MasterPod is empty if the store is at fault.
 	Master, MasterPod string
-	Clones            []ClonePlan
+	// Epoch is the earliest that the master may have; 0 while none was seen.
+	Epoch int64
+	// Promotion: the master's node takes the store over from one that is gone, of which nobody is asked.
+	Promotion bool
+	// Target is the node that takes the store over from the master while that serves; empty unless it is to move.
+	Target, TargetPod string
+	// MoveFault is why the master can't move to where the spec wants it; nil if it can, or needn't.
+	MoveFault *Finding
+	// Lease is for how long the master may write without hearing of the operator; 0 means for ever.
+	Lease  time.Duration
+	Clones []ClonePlan
 	// Fault is why the whole store is left out; nil if it isn't.
 	Fault *Finding
 }
@@ -139,7 +158,7 @@ type Finding struct {
 func Compile(o Objects, opt Options) Result {
 	c := newCompiler(o, opt)
 	c.peerings(o.Peerings)
-	c.stores(o.Stores)
+	c.stores(o)
 	c.plans()
 	return c.result()
 }

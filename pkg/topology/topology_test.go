@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -166,6 +167,11 @@ func readCase(t *testing.T, file string) (o Objects, opt Options) {
 			o.Peerings = append(o.Peerings, read[v1alpha1.Peering](t, doc))
 		case KindDataStore:
 			o.Stores = append(o.Stores, read[v1alpha1.DataStore](t, doc))
+		case "Failovers":
+			o.Failovers = read[struct {
+				Kind      string              `json:"kind"`
+				Failovers map[string]Failover `json:"failovers"`
+			}](t, doc).Failovers
 		default:
 			opt = read[struct {
 				Kind string `json:"kind"`
@@ -186,7 +192,7 @@ func read[T any](t *testing.T, doc []byte) (v T) {
 
 func deepCopy(o Objects) Objects {
 	n, p, s := v1alpha1.BrokerNodeList{Items: o.Nodes}, v1alpha1.PeeringList{Items: o.Peerings}, v1alpha1.DataStoreList{Items: o.Stores}
-	return Objects{n.DeepCopy().Items, p.DeepCopy().Items, s.DeepCopy().Items}
+	return Objects{n.DeepCopy().Items, p.DeepCopy().Items, s.DeepCopy().Items, maps.Clone(o.Failovers)}
 }
 
 // render writes a result as people read it.
@@ -213,6 +219,11 @@ func render(r Result) string {
 	}
 	for _, s := range r.Stores {
 		fmt.Fprintf(&b, "store %s %q: %s (%s)%s\n", s.Object, s.StoreName, s.Master, s.MasterPod, fault(s.Fault))
+		if s.Promotion || s.Target != "" || s.Lease != 0 {
+			fmt.Fprintf(&b, "  epoch=%d promotion=%v target=%s (%s) lease=%v%s\n", s.Epoch, s.Promotion, s.Target, s.TargetPod, s.Lease, fault(s.MoveFault))
+		} else if s.MoveFault != nil {
+			fmt.Fprintf(&b, "  move%s\n", fault(s.MoveFault))
+		}
 		for _, c := range s.Clones {
 			fmt.Fprintf(&b, "  clone %s %v by %v%s%s\n", c.Node, c.Pods, c.Peerings, map[bool]string{true: " over nodes"}[c.OverNodes], fault(c.Fault))
 		}

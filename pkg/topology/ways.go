@@ -40,12 +40,20 @@ func (c *compiler) walk(from string, may func(from, to string) bool) map[string]
 
 // unreachable says why the clone's node can't hear the master's.
 func (c *compiler) unreachable(f Finding, clone, master string) *Finding {
-	f.Reason = v1alpha1.ReasonUnreachable
-	if c.walk(clone, func(string, string) bool { return true })[master] {
-		f.Message = fmt.Sprintf("the path that joins BrokerNode %q to the master on %q doesn't carry stores: every node on it needs forward: Mesh (at its ends None will do), or the two need a Peering of their own",
-			clone, master)
-	} else {
-		f.Message = fmt.Sprintf("no path of Peerings joins BrokerNode %q to the master on %q", clone, master)
-	}
+	f.Reason, f.Message = v1alpha1.ReasonUnreachable, c.noWay(clone, master)
 	return c.find(f)
+}
+
+// joined tells whether two nodes have a way for stores between them.
+func (c *compiler) joined(a, b string) bool {
+	return len(c.neighbors[a][b]) > 0 || c.nodes[a] != nil && c.nodes[b] != nil && c.overNodes(a, b)
+}
+
+// noWay says why the two aren't joined.
+func (c *compiler) noWay(clone, master string) string {
+	if c.walk(clone, func(string, string) bool { return true })[master] {
+		return fmt.Sprintf("the path that joins BrokerNode %q to the master on %q doesn't carry stores: every node on it needs forward: Mesh (at its ends None will do), or the two need a Peering of their own",
+			clone, master)
+	}
+	return fmt.Sprintf("no path of Peerings joins BrokerNode %q to the master on %q", clone, master)
 }
