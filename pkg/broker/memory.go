@@ -14,6 +14,16 @@ type Account = peering.Account
 // about so many bytes, or can't. It may come from any goroutine, also from one that calls Check, and answers whether something was given up.
 func (e *Endpoint) Account(shed func(bytes int64) bool) *Account { return e.memory.Join(shed) }
 
+// AccountHistory makes the history of a store count as a part of Options.MemoryLimit, as Account does. When the limit is reached
+// histories give up what they keep for others before any queue does what its policy says: what they lose can be had again.
+func (e *Endpoint) AccountHistory(shed func(bytes int64) bool) interface {
+	Add(bytes int64)
+	Check()
+	Leave()
+} {
+	return e.memory.JoinFirst(shed)
+}
+
 func (e *Endpoint) newMemory() *peering.Memory {
 	m := peering.NewMemory(int64(e.opt.MemoryLimit))
 	m.Reached = func() {

@@ -109,8 +109,8 @@ type Options struct {
 	// SubscriberQueue is the limit of subscribers that name none, by default 65536 messages and 32 MiB, dropping the oldest.
 	SubscriberQueue QueueLimit
 	// MemoryLimit is how many bytes the queues of peers and subscribers, large messages that have come in part, and what else has joined
-	// (see Endpoint.Account) may hold together, by default 256 MiB. When it is reached, those that hold the most do what their policy
-	// says until there is room: connections end, messages are dropped. Publishers that can wait begin to wait a little before.
+	// (see Endpoint.Account, and AccountHistory) may hold together, by default 256 MiB. When it is reached, histories of stores give
+	// something up, then those that hold the most do what their policy says until there is room: connections end, messages are dropped. Publishers that can wait begin to wait a little before.
 	MemoryLimit int
 	// TTL is how many hops this endpoint's messages may travel, at most 65535: a backstop against cycles, not a way to choose who gets
 	// them. Zero means 64 between nodes of a mesh and 16 towards others, as C++ Broker writes.

@@ -64,6 +64,7 @@ type Clone struct {
 	reader  reader
 	writes  writes
 	feed    *feed
+	share   *share
 	// known is which content the clone has, if its master said so.
 	known command.Position
 	// adopting is the other history that somebody wants, and adopters who waits for it.
@@ -103,9 +104,10 @@ func NewClone(bus Bus, name string, o CloneOptions) (*Clone, error) {
 	c.asks = newAsks(c.operations, c.board, bus, RoleClone, c.newID(), c.log)
 	detach, err := bus.AttachStore(topic.Clone(name), c.asks.before(c.in.command))
 	if err != nil {
+		c.feed.watchers.leave()
 		return nil, fmt.Errorf("store %s: attach clone: %w", name, err)
 	}
-	c.detach = detach
+	c.detach, c.share = detach, newShare(bus, nil)
 	go c.run()
 	return c, nil
 }
@@ -119,6 +121,8 @@ func (c *Clone) Close() error {
 		c.asks.close()
 		c.snapshots.close()
 		c.feed.watchers.close(code.ShuttingDown)
+		c.feed.watchers.leave()
+		c.share.leave()
 	})
 	return nil
 }
@@ -201,6 +205,7 @@ func (c *Clone) finish() {
 	clear(c.idlers[len(kept):])
 	c.idlers = kept
 	c.answerLeaving()
+	c.keepShare()
 	c.showStatus()
 }
 

@@ -25,7 +25,7 @@ type feed struct {
 }
 
 func newFeed(bus Bus, name string, ringBytes int) *feed {
-	f := &feed{bus: bus, topic: topic.StoreEvents(name), store: data.String(name), watchers: newWatchers(ringBytes)}
+	f := &feed{bus: bus, topic: topic.StoreEvents(name), store: data.String(name), watchers: newWatchers(bus, ringBytes)}
 	f.audience, _ = bus.(localAudience)
 	return f
 }

@@ -70,6 +70,7 @@ type Master struct {
 	tick      uint64
 	status    Status
 	clones    *channel.Producer
+	share     *share
 	handshake handshakes
 	own       own
 	rivals    rivals
@@ -135,9 +136,10 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 	m.asks = newAsks(m.operations, m.board, bus, RoleMaster, m.id, m.log)
 	detach, err := bus.AttachStore(topic.Master(name), m.asks.before(m.in.command))
 	if err != nil {
+		m.feed.watchers.leave()
 		return nil, errors.Join(fmt.Errorf("store %s: attach master: %w", name, err), be.Close())
 	}
-	m.detach = detach
+	m.detach, m.share = detach, newShare(bus, func() { signal(m.in.ready) })
 	m.turn.Lock()
 	go m.run()
 	return m, nil
@@ -153,6 +155,8 @@ func (m *Master) Close() (err error) {
 		m.asks.close()
 		m.snapshots.close()
 		m.feed.watchers.close(errClosing)
+		m.feed.watchers.leave()
+		m.share.leave()
 		m.turn.Lock()
 		defer m.turn.Unlock()
 		m.ended = true
@@ -262,6 +266,7 @@ func (m *Master) finish(items []item) {
 	}
 	m.out.reset()
 	m.answerPromoted()
+	m.keepShare()
 	m.answerWaiting(false)
 	if m.failed != nil {
 		m.showStatus()

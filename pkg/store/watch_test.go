@@ -247,7 +247,7 @@ func TestCloneWatch(t *testing.T) {
 }
 
 func TestWatchersAreFoundByLength(t *testing.T) {
-	s := newWatchers(1 << 20)
+	s := newWatchers(nil, 1<<20)
 	s.start(1)
 	var all []*watcher
 	for _, prefix := range []string{"a", "bb", "a", "ccc", "b"} {

@@ -18,6 +18,9 @@ const restAfter = time.Minute
 // watcher of the keys that changed only, and wakes those that sleep.
 type watchers struct {
 	limit int
+	// account is the ring's part of the endpoint's memory; nil: nobody counts. counted belongs to the lock.
+	account account
+	counted int
 	// recording belongs to the frontend's goroutine: somebody watches, or did so not long ago.
 	recording bool
 	// woken are the watchers that publish has to wake; it is the same goroutine's.
@@ -54,10 +57,13 @@ type watcher struct {
 	err    error
 }
 
-func newWatchers(limit int) *watchers {
+func newWatchers(bus Bus, limit int) *watchers {
 	s := &watchers{limit: limit}
 	s.mu.watchers, s.mu.all = map[*watcher]struct{}{}, map[*watcher]struct{}{}
 	s.mu.byKey, s.mu.byPrefix = map[string][]*watcher{}, map[int]map[string][]*watcher{}
+	if b, ok := bus.(limitedBus); ok {
+		s.account = b.AccountHistory(s.shed)
+	}
 	return s
 }
 
@@ -100,13 +106,15 @@ func (s *watchers) rest(now time.Time) {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.mu.watchers) > 0 {
 		s.mu.lastSeen = now
 	} else if now.Sub(s.mu.lastSeen) >= restAfter {
 		s.recording = false
 		s.mu.ring = changeRing{first: s.mu.ring.end()}
 	}
+	growth := s.growthLocked()
+	s.mu.Unlock()
+	s.count(growth)
 }
 
 // publish adds the changes of a group and wakes who waits for them. number is where the store is now.
@@ -125,7 +133,9 @@ func (s *watchers) publish(changes []Change, number uint64) {
 			s.rouse(w)
 		}
 	}
+	growth := s.growthLocked()
 	s.mu.Unlock()
+	s.count(growth)
 	for _, w := range s.woken {
 		signal(w.wake)
 	}

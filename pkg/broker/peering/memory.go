@@ -28,9 +28,10 @@ type Memory struct {
 
 // Account is one holder of memory: a queue, or a buffer that grows.
 type Account struct {
-	m    *Memory
-	shed func(bytes int64) bool
-	used atomic.Int64
+	m     *Memory
+	shed  func(bytes int64) bool
+	first bool // it is asked before others
+	used  atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -48,10 +49,18 @@ func NewMemory(limit int64) *Memory {
 // Join makes an account. shed is called, from any goroutine and with no lock of this package held, when it should give so many bytes
 // back; it may give less, or nothing, and tells whether it has given any.
 func (m *Memory) Join(shed func(bytes int64) bool) *Account {
+	return m.join(&Account{m: m, shed: shed})
+}
+
+// JoinFirst is Join for who keeps what can be had again: it is asked before all accounts of Join, however little it holds.
+func (m *Memory) JoinFirst(shed func(bytes int64) bool) *Account {
+	return m.join(&Account{m: m, shed: shed, first: true})
+}
+
+func (m *Memory) join(a *Account) *Account {
 	if m == nil {
 		return nil
 	}
-	a := &Account{m: m, shed: shed}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.accounts[a] = struct{}{}
@@ -88,7 +97,7 @@ func (m *Memory) relieve() {
 	// A little more than needed, so that the limit isn't reached again at once.
 	goal := m.limit - max(m.limit/64, 4*chunkSize)
 	all := m.holders()
-	// It is always the largest that gives: what others take meanwhile must not be at the cost of the small ones.
+	// It is the largest that gives: what others take meanwhile must not be at the cost of the small ones.
 	for len(all) > 0 && m.Over() {
 		i := largest(all)
 		if !all[i].shed(m.used.Load() - goal) {
@@ -117,9 +126,11 @@ func (m *Memory) holders() []*Account {
 	return all
 }
 
+// largest is the account to be asked: the largest of those that come first if there are any.
 func largest(all []*Account) (at int) {
 	for i, a := range all {
-		if a.used.Load() > all[at].used.Load() {
+		b := all[at]
+		if a.first && !b.first || a.first == b.first && a.used.Load() > b.used.Load() {
 			at = i
 		}
 	}

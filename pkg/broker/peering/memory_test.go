@@ -269,3 +269,25 @@ func TestMemoryConcurrently(t *testing.T) {
 		t.Errorf("%d bytes are held by nobody", m.Used())
 	}
 }
+
+// TestFirstAccountsGiveFirst: what can be had again goes before queues do what their policy says, although they hold more.
+func TestFirstAccountsGiveFirst(t *testing.T) {
+	const limit = 4 << 20
+	m := NewMemory(limit)
+	queue := hoard(m, Disconnect)
+	var history *Account
+	history = m.JoinFirst(func(bytes int64) bool {
+		given := min(bytes, history.Used())
+		history.Add(-given)
+		return given > 0
+	})
+	history.Add(limit / 4)
+	queue.fill(0, 3500)
+	if queue.overflowed || history.Used() == limit/4 || m.Used() > limit+2*chunkSize {
+		t.Fatalf("cut: %v; the history holds %d of %d", queue.overflowed, history.Used(), m.Used())
+	}
+	queue.fill(3500, 5000)
+	if !queue.overflowed || history.Used() != 0 {
+		t.Errorf("cut: %v; the history holds %d", queue.overflowed, history.Used())
+	}
+}
