@@ -179,6 +179,10 @@ func TestFlowControl(t *testing.T) {
 				if sent := p.sent.Load(); sent == 0 || sent > window {
 					t.Errorf("%d messages went out at once, the window is %d", sent, window)
 				}
+				time.Sleep(time.Second)
+				if f := n.es[0].Flows()[0]; f.Credit != 0 || f.Waiting != 1 || time.Since(f.StalledSince) > time.Second {
+					t.Errorf("a publisher waits: %+v", f)
+				}
 				n.take(s, messages, 10*time.Millisecond)
 				<-p.done
 				if p.err != nil || s.Dropped() > 0 || s.Available() > 0 {
@@ -349,13 +353,13 @@ func TestFlowReturns(t *testing.T) {
 		p := n.publish(t.Context(), 0, "/t", 1000)
 		<-p.done
 		synctest.Wait()
-		if flows := n.es[0].Flows(); p.err != nil || s.Dropped() != 1000-16 || flows[0].Counted {
+		if flows := n.es[0].Flows(); p.err != nil || s.Dropped() != 1000-16 || flows[0].Counted || flows[0].DroppedSince.IsZero() || n.es[0].Stats().FlowsDropped != 1 {
 			t.Fatalf("%v, %d dropped, flows %+v", p.err, s.Dropped(), flows)
 		}
 		for _, ok := s.Poll(); ok; _, ok = s.Poll() {
 		}
 		time.Sleep(2 * time.Second)
-		if flows := n.es[0].Flows(); !flows[0].Counted {
+		if flows := n.es[0].Flows(); !flows[0].Counted || !flows[0].DroppedSince.IsZero() || flows[0].Credit == 0 || flows[0].CreditBytes == 0 || flows[0].Waiting != 0 {
 			t.Fatalf("%+v", flows)
 		}
 		lost := s.Dropped()

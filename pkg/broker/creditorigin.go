@@ -183,6 +183,7 @@ func (e *Endpoint) tickOutlets(now time.Time) {
 		switch o.Tick(now) {
 		case credit.Dropped:
 			dropped = append(dropped, key)
+			e.counters.flowsDropped.Add(1)
 			o.tellLocked()
 		case credit.Gone:
 			c.removeLocked(key)
@@ -381,8 +382,16 @@ type Flow struct {
 	// Sent are the messages that this endpoint has published to the flow; the subscriber has said that so many have Arrived, or are
 	// lost, and that Sent may reach Limit. Without room, messages that nobody had to hold back may exceed it.
 	Sent, Arrived, Limit uint64
+	// Credit and CreditBytes are how many messages, and bytes, may go out now.
+	Credit, CreditBytes uint64
+	// Waiting is how many publishers wait for room now; StalledSince is since when somebody has found none, to half a second, and zero
+	// if nobody does.
+	Waiting      int
+	StalledSince time.Time
 	// Counted: publishers wait for the subscriber. It is not counted on after five seconds without a grant, until it grants again.
-	Counted bool
+	// DroppedSince is since when, zero while it is counted on.
+	Counted      bool
+	DroppedSince time.Time
 	// Heard is when the last grant came.
 	Heard time.Time
 }
@@ -395,9 +404,11 @@ func (e *Endpoint) Flows() []Flow {
 	out := make([]Flow, 0, len(c.mu.outlets))
 	for key, o := range c.mu.outlets {
 		s := o.State()
+		credit := s.Limit.Minus(s.Sent)
 		out = append(out, Flow{
 			Subscriber: key.to, Prefixes: slices.Clone(o.filter), Counted: s.Held, Heard: s.Heard,
-			Sent: s.Sent.Messages, Arrived: s.Arrived.Messages, Limit: s.Limit.Messages,
+			Sent: s.Sent.Messages, Arrived: s.Arrived.Messages, Limit: s.Limit.Messages, Credit: credit.Messages, CreditBytes: credit.Bytes,
+			Waiting: s.Waiters, StalledSince: s.Stalled, DroppedSince: s.Dropped,
 		})
 	}
 	slices.SortFunc(out, func(a, b Flow) int {

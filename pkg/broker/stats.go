@@ -58,6 +58,8 @@ type Stats struct {
 	// HandshakesFailed counts accepted connections, DialsFailed attempts that did not become a peering; PeeringsLost counts peerings
 	// that broke.
 	HandshakesFailed, DialsFailed, PeeringsLost uint64
+	// FlowsDropped counts how often a subscriber under flow control was no longer counted on (see Flow).
+	FlowsDropped uint64
 	// HandshakesCrowded counts accepted connections that were closed at once because too many were in the handshake.
 	HandshakesCrowded uint64
 }
@@ -69,6 +71,7 @@ type counters struct {
 	handshakesFailed, dialsFailed atomic.Uint64
 	lost                          atomic.Uint64 // peerings
 	handshakesCrowded             atomic.Uint64
+	flowsDropped                  atomic.Uint64
 	bytesIn, bytesOut             atomic.Uint64 // of connections that have ended
 	refusal                       sharedThrottle
 	tight                         sharedThrottle // logs that the memory is used up
@@ -102,8 +105,8 @@ func (e *Endpoint) Stats() Stats {
 	s := Stats{
 		Processed: make(map[string]uint64), Dropped: make(map[DropCause]uint64),
 		HandshakesFailed: c.handshakesFailed.Load(), DialsFailed: c.dialsFailed.Load(), PeeringsLost: c.lost.Load(),
-		HandshakesCrowded: c.handshakesCrowded.Load(),
-		BytesIn:           c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		HandshakesCrowded: c.handshakesCrowded.Load(), FlowsDropped: c.flowsDropped.Load(),
+		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 	}
 	for t := wire.TypeData; t <= wire.TypePong; t++ {
 		s.Processed[t.String()] = c.processed[t].Load()

@@ -14,7 +14,7 @@ const (
 
 // bound shortens the lists of a report, and counts what is left out.
 func (r *Report) bound() {
-	r.Truncated += cut(&r.Peers) + cut(&r.Consumers) + cut(&r.Mesh)
+	r.Truncated += cut(&r.Peers) + cut(&r.Consumers) + cut(&r.Flows) + cut(&r.Mesh)
 	left := maxPrefixes
 	for i := range r.Peers {
 		p := &r.Peers[i]
@@ -23,6 +23,9 @@ func (r *Report) bound() {
 	}
 	for i := range r.Consumers {
 		r.Truncated += prefixes(&r.Consumers[i].Prefixes, &left)
+	}
+	for i := range r.Flows {
+		r.Truncated += prefixes(&r.Flows[i].Prefixes, &left)
 	}
 	leaves := maxList
 	for i := range r.Mesh {

@@ -27,7 +27,9 @@ type Report struct {
 
 	Peers     []Peer     `json:"peers"`
 	Consumers []Consumer `json:"consumers"`
-	Stats     Stats      `json:"stats"`
+	// Flows are subscriptions elsewhere that grant credit to the node.
+	Flows []Flow `json:"flows,omitempty"`
+	Stats Stats  `json:"stats"`
 	// Mesh are all nodes that it knows, itself included.
 	Mesh []Node `json:"mesh"`
 	// Truncated counts what the lists above have left out.
@@ -79,6 +81,20 @@ type Consumer struct {
 	Dropped  uint64   `json:"dropped,omitempty"`
 }
 
+// Flow is a subscription elsewhere under flow control to which the node, or its clients, publish.
+type Flow struct {
+	// Subscriber is the endpoint that subscribes.
+	Subscriber data.EndpointID `json:"subscriber"`
+	Prefixes   []string        `json:"prefixes"`
+	// Sent is how many messages went out, Credit how many, and CreditBytes how many bytes, may go out now.
+	Sent        uint64 `json:"sent"`
+	Credit      uint64 `json:"credit"`
+	CreditBytes uint64 `json:"creditBytes"`
+	// StalledSince is since when publishers find no room there, DroppedSince since when they don't wait for it any more.
+	StalledSince *time.Time `json:"stalledSince,omitempty"`
+	DroppedSince *time.Time `json:"droppedSince,omitempty"`
+}
+
 // Stats are counters of the whole node.
 type Stats struct {
 	Processed        map[string]uint64 `json:"processed"`
@@ -95,6 +111,7 @@ type Stats struct {
 	MemoryUsed    int64  `json:"memoryUsed,omitempty"`
 	MemoryLimit   int64  `json:"memoryLimit,omitempty"`
 	MemoryReached uint64 `json:"memoryReached,omitempty"`
+	FlowsDropped  uint64 `json:"flowsDropped,omitempty"`
 	// Of the inspection itself.
 	Questions uint64 `json:"questions"`
 	Malformed uint64 `json:"malformedQuestions"`

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
 	"github.com/brokermesh/brokermesh/pkg/broker/mesh"
@@ -49,11 +50,27 @@ func consumerOf(c broker.Consumer) Consumer {
 	return Consumer{Kind: c.Kind.String(), Prefixes: c.Prefixes, Queued: c.Queued, Received: c.Received, Dropped: c.Dropped}
 }
 
+func flowOf(f broker.Flow) Flow {
+	return Flow{
+		Subscriber: f.Subscriber, Prefixes: f.Prefixes, Sent: f.Sent, Credit: f.Credit, CreditBytes: f.CreditBytes,
+		StalledSince: known(f.StalledSince), DroppedSince: known(f.DroppedSince),
+	}
+}
+
+// known is a time, or nil for the zero one.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
 func statsOf(s broker.Stats) Stats {
 	out := Stats{
 		Processed: s.Processed, Dropped: make(map[string]uint64, len(s.Dropped)), BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 		Peers: s.Peers, Subscribers: s.Subscribers, HandshakesFailed: s.HandshakesFailed, DialsFailed: s.DialsFailed, PeeringsLost: s.PeeringsLost,
 		InDoubt: s.InDoubt, MemoryUsed: s.MemoryUsed, MemoryLimit: s.MemoryLimit, MemoryReached: s.MemoryReached,
+		FlowsDropped: s.FlowsDropped,
 	}
 	for cause, n := range s.Dropped {
 		out.Dropped[cause.String()] = n

@@ -249,11 +249,16 @@ func TestBound(t *testing.T) {
 		r.Consumers[i].Prefixes = slices.Repeat([]string{strings.Repeat("é", maxPrefix)}, maxPrefixes/2)
 	}
 	r.Mesh = []Node{{Leaves: make([]Leaf, maxList-1)}, {Leaves: make([]Leaf, 5)}}
+	r.Flows = make([]Flow, maxList+2)
+	r.Flows[0].Prefixes = []string{"/left"}
 	r.bound()
+	if len(r.Flows) != maxList || len(r.Flows[0].Prefixes) != 0 {
+		t.Errorf("%d flows, %d prefixes", len(r.Flows), len(r.Flows[0].Prefixes))
+	}
 	if len(r.Peers) != maxList || len(r.Consumers[0].Prefixes) != maxPrefixes/2 || len(r.Consumers[2].Prefixes) != 0 || len(r.Mesh[1].Leaves) != 1 {
 		t.Errorf("%d peers, %d prefixes, %d leaves", len(r.Peers), len(r.Consumers[2].Prefixes), len(r.Mesh[1].Leaves))
 	}
-	if want := 1 + maxPrefixes/2 + 4; r.Truncated != want {
+	if want := 1 + maxPrefixes/2 + 4 + 2 + 1; r.Truncated != want {
 		t.Errorf("%d left out, want %d", r.Truncated, want)
 	}
 	if p := r.Consumers[0].Prefixes[0]; len(p) > maxPrefix || !strings.HasSuffix(p, "é…") {

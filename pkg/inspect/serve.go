@@ -77,6 +77,9 @@ func (e *endpoint) report() Report {
 		}
 		r.Consumers = append(r.Consumers, consumerOf(c))
 	}
+	for _, f := range e.Flows() {
+		r.Flows = append(r.Flows, flowOf(f))
+	}
 	if view := e.MeshView(); view != nil {
 		for _, n := range view.Nodes {
 			r.Mesh = append(r.Mesh, nodeOf(n))

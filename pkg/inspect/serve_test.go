@@ -83,8 +83,24 @@ func TestOverHops(t *testing.T) {
 	if _, err := c.Route(ctx, far, "/news", data.EndpointID{9}, data.EndpointID{}); err == nil {
 		t.Error("a route from a node that nobody knows")
 	}
+	testFlow(t, ctx, c, nodes)
 	testTrace(t, ctx, c, nodes)
 	testTap(t, ctx, c, nodes)
+}
+
+// testFlow subscribes under flow control at one end, and asks the node at the other end about it.
+func testFlow(t *testing.T, ctx context.Context, c *Client, nodes []*broker.Endpoint) {
+	t.Helper()
+	s, err := nodes[0].SubscribeSync(ctx, []string{"/slow"}, broker.QueueLimit{Messages: 64, FlowControl: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	waitFor(t, ctx, "a flow with credit", func() bool {
+		r, err := c.Report(ctx, nodes[2].ID())
+		return err == nil && len(r.Flows) == 1 && r.Flows[0].Subscriber == nodes[0].ID() && slices.Equal(r.Flows[0].Prefixes, []string{"/slow"}) &&
+			r.Flows[0].Credit > 0 && r.Flows[0].CreditBytes > 0 && r.Flows[0].StalledSince == nil && r.Flows[0].DroppedSince == nil
+	})
 }
 
 // testTrace publishes at the first node and looks at what the last recorded.

@@ -4,6 +4,7 @@ package node
 
 import (
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -85,6 +86,7 @@ func (c collector) collectEndpoint(out chan<- prometheus.Metric) {
 	if e != nil {
 		s = e.endpoint.Stats()
 		collectDetails(out, e.endpoint.Peers())
+		collectFlows(out, e.endpoint.Flows(), time.Now())
 	}
 	for _, kind := range []string{"data", "command", "routing_update", "ping", "pong"} {
 		send(out, processed, prometheus.CounterValue, float64(s.Processed[kind]), strings.ReplaceAll(kind, "_", "-"))
@@ -98,6 +100,7 @@ func (c collector) collectEndpoint(out chan<- prometheus.Metric) {
 	send(out, handshakesCrowded, prometheus.CounterValue, float64(s.HandshakesCrowded))
 	send(out, dialsFailed, prometheus.CounterValue, float64(s.DialsFailed))
 	send(out, peeringsLost, prometheus.CounterValue, float64(s.PeeringsLost))
+	send(out, flowsDropped, prometheus.CounterValue, float64(s.FlowsDropped))
 	send(out, inDoubt, prometheus.CounterValue, float64(s.InDoubt))
 	send(out, memoryUsed, prometheus.GaugeValue, float64(s.MemoryUsed))
 	send(out, memoryLimit, prometheus.GaugeValue, float64(s.MemoryLimit))

@@ -75,6 +75,7 @@ func fingerprint(s statusapi.Status) string {
 		t.Sequence, t.Lag, t.SyncedAt, t.Entries, t.Bytes, t.Clones = 0, 0, nil, 0, 0, 0
 		t.AgeSeconds, t.WritesWaiting, t.WritesUnknown = 0, 0, 0
 	}
+	s.Flows = nil
 	b, err := json.Marshal(s)
 	if err != nil {
 		return err.Error() // no field can fail
@@ -115,6 +116,7 @@ func (n *Node) collect(now time.Time) statusapi.Status {
 	s.Listeners = append(slices.Clone(e.listeners), s.Listeners...)
 	s.Peers = n.seen.peers(e.endpoint.Peers(), now, c.Queues.WithDefaults().PeerOverflow)
 	s.Stores = storesStatus(e.runningStores())
+	s.Flows = flowsStatus(e.endpoint.Flows())
 	return s
 }
 

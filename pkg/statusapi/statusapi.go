@@ -40,6 +40,9 @@ type Status struct {
 	TrustHash  string  `json:"trustHash,omitempty"`
 	Peers      []Peer  `json:"peers,omitempty"`
 	Stores     []Store `json:"stores,omitempty"`
+	// Flows are subscriptions elsewhere that grant credit to this node, at most MaxFlows: those that hold publishers up first, then those
+	// that are no longer waited for. Traffic figures, all of it.
+	Flows []Flow `json:"flows,omitempty"`
 	// Findings are observations of the engine in plain words.
 	Findings []string `json:"findings,omitempty"`
 }
@@ -138,6 +141,24 @@ type Store struct {
 	AgeSeconds    float64 `json:"ageSeconds,omitempty"`
 	WritesWaiting int     `json:"writesWaiting,omitempty"`
 	WritesUnknown uint64  `json:"writesUnknown,omitempty"`
+}
+
+// MaxFlows is how many flows a status lists.
+const MaxFlows = 100
+
+// Flow is a subscription of another endpoint under flow control, to which this node or its clients publish.
+type Flow struct {
+	// Subscriber is the ID of the endpoint that subscribes.
+	Subscriber string   `json:"subscriber"`
+	Prefixes   []string `json:"prefixes"`
+	// Sent is how many messages went out, Credit how many, and CreditBytes how many bytes, may go out now.
+	Sent        uint64 `json:"sent"`
+	Credit      uint64 `json:"credit"`
+	CreditBytes uint64 `json:"creditBytes"`
+	// StalledSince is since when publishers find no room there; nil if they do.
+	StalledSince *time.Time `json:"stalledSince,omitempty"`
+	// DroppedSince is since when publishers don't wait for the subscriber, because it granted nothing for five seconds; nil if they do.
+	DroppedSince *time.Time `json:"droppedSince,omitempty"`
 }
 
 // Problem is the answer to a document that was refused.

@@ -31,6 +31,7 @@ type Outlet struct {
 	outstanding, waiting time.Time // since when ticks have seen something under way, and somebody without room
 	wanted, marked       time.Time // when a tick last saw somebody without room; the last mark
 	markDue, markSoon    bool
+	givenUp              time.Time // when it was dropped; zero while it is held
 }
 
 // NewOutlet begins a flow that a first grant asks for. The epoch is random and not zero.
@@ -93,7 +94,7 @@ func (o *Outlet) Grant(g *Grant, now time.Time) (look bool) {
 		o.need = 0
 	}
 	if !o.held && g.Epoch == o.epoch && (alive || o.fits(0)) {
-		o.held, o.risen = true, now
+		o.held, o.risen, o.givenUp = true, now, time.Time{}
 		o.outstanding, o.waiting, o.wanted = time.Time{}, time.Time{}, time.Time{}
 	}
 	return true
@@ -149,7 +150,7 @@ func (o *Outlet) Tick(now time.Time) Verdict {
 		return Gone
 	case !o.held:
 	case overdue(o.outstanding, o.heard, now), overdue(o.waiting, o.risen, now):
-		o.held, o.need = false, 0
+		o.held, o.need, o.givenUp = false, 0, now
 		return Dropped
 	}
 	return Fine
@@ -183,9 +184,17 @@ type State struct {
 	Held bool
 	// Heard is when the last grant came.
 	Heard time.Time
+	// Waiters is how many publishers wait for room now. Stalled is since when ticks have seen somebody without room; zero if nobody is.
+	Waiters int
+	Stalled time.Time
+	// Dropped is when the flow was dropped; zero while it is held.
+	Dropped time.Time
 }
 
 // State describes the outlet.
 func (o *Outlet) State() State {
-	return State{Sent: o.started, Arrived: o.arrived, Limit: o.limit, Held: o.held, Heard: o.heard}
+	return State{
+		Sent: o.started, Arrived: o.arrived, Limit: o.limit, Held: o.held, Heard: o.heard,
+		Waiters: o.waiters, Stalled: o.waiting, Dropped: o.givenUp,
+	}
 }

@@ -97,6 +97,13 @@ func TestOutletDrops(t *testing.T) {
 			if got != 0 && !o.Ready(1000) {
 				t.Error("it still holds")
 			}
+			var want time.Time
+			if got != 0 {
+				want = start.Add(got)
+			}
+			if s := o.State(); !s.Dropped.Equal(want) || s.Waiters != o.waiters {
+				t.Errorf("%+v, want it to be dropped at %v", s, want)
+			}
 		})
 	}
 }
@@ -122,12 +129,36 @@ func TestOutletReturns(t *testing.T) {
 	} {
 		c.grant.Number = uint64(10 + i)
 		o.Grant(&c.grant, at)
-		if o.State().Held != c.held {
-			t.Errorf("%d: held %v", i, o.State().Held)
+		if s := o.State(); s.Held != c.held || s.Dropped.IsZero() != c.held {
+			t.Errorf("%d: %+v", i, s)
 		}
 	}
 	if n := o.send(10); n != 2 {
 		t.Errorf("%d went out", n)
+	}
+}
+
+// TestOutletStalls: it tells since when somebody finds no room, and no longer when nobody has asked for a while.
+func TestOutletStalls(t *testing.T) {
+	o := confirmed(2)
+	o.send(3)
+	o.Tick(start)
+	if s := o.State(); !s.Stalled.IsZero() || s.Limit.Minus(s.Sent) != (Amount{}) {
+		t.Errorf("nobody waits: %+v", s)
+	}
+	o.Wait(10)
+	for i := 1; i < 4; i++ {
+		o.Tick(start.Add(time500(i)))
+	}
+	if s := o.State(); !s.Stalled.Equal(start.Add(time500(1))) || s.Waiters != 1 {
+		t.Errorf("somebody waits: %+v", s)
+	}
+	o.Unwait()
+	for i := 4; i < 9; i++ {
+		o.Tick(start.Add(time500(i)))
+	}
+	if s := o.State(); !s.Stalled.IsZero() || s.Waiters != 0 {
+		t.Errorf("nobody waits any more: %+v", s)
 	}
 }
 

@@ -26,7 +26,10 @@ func Peers(ctx context.Context, o client.Options, asJSON bool, out io.Writer) er
 		if asJSON {
 			return writeJSON(out, p.document())
 		}
-		return write(out, peersTable(p, time.Now()), append(peersSummary(p), p.remarks()...), 0)
+		if err := write(out, peersTable(p, time.Now()), append(peersSummary(p), p.remarks()...), 0); err != nil {
+			return err
+		}
+		return p.writeFlows(out)
 	})
 }
 
