@@ -346,6 +346,23 @@ func (n *flowNet) sent(t *testing.T, at, count int) int {
 	return count
 }
 
+// TestFlowStuck: who takes nothing is given up after five seconds, however much room there is left for origins that share the queue.
+func TestFlowStuck(t *testing.T) {
+	inFlowNet(t, []string{"node", "node", "node"}, []string{"0-1", "1-2"}, func(t *testing.T, n *flowNet) {
+		n.subscribe(2, 4096, "/t")
+		p := n.publish(t.Context(), 0, "/t", 10_000)
+		q := n.publish(t.Context(), 1, "/t", 10_000)
+		time.Sleep(20 * time.Second)
+		for i, e := range n.es[:2] {
+			if f := e.Flows(); len(f) != 1 || f[0].Counted {
+				t.Errorf("node %d still waits: %+v", i, f)
+			}
+		}
+		<-p.done
+		<-q.done
+	})
+}
+
 // TestFlowReturns: a subscriber that has stopped for a while is waited for again once it takes messages.
 func TestFlowReturns(t *testing.T) {
 	inFlowNet(t, []string{"node", "node"}, []string{"0-1"}, func(t *testing.T, n *flowNet) {

@@ -242,7 +242,7 @@ func (l *Ledger) Plan(now time.Time, queued Amount, tick bool) []Order {
 			want = want.Max(one)
 		}
 		room := want.Min(have.Plus(free))
-		if a.need > 0 && (l.starves(a, now, queued.Plus(one)) || !one.Minus(have).above(spare)) {
+		if a.need > 0 && (l.starves(a, now, queued.Plus(one)) || l.moves(a, queued) && !one.Minus(have).above(spare)) {
 			room = room.Max(one)
 		}
 		if !l.wants(a, now, room, target, tick) {
@@ -271,6 +271,12 @@ func (l *Ledger) usable(a *account) uint64 {
 // more tells whether an origin can do more with one amount of room than with another.
 func (l *Ledger) more(a *account, room, than Amount) bool {
 	return l.worth(room) > l.worth(than) || than.Bytes < a.need && room.Bytes > than.Bytes
+}
+
+// moves tells whether the consumer has taken something since an origin last got more room, or has nothing to take. Else what is spared
+// would go to who waits for a consumer that has stopped, one message with each grant, and the origin would never give the consumer up.
+func (l *Ledger) moves(a *account, queued Amount) bool {
+	return l.taken != a.takenThen || queued == Amount{}
 }
 
 // starves tells whether an origin has got nothing for long because others may use all the room, though they don't: messages are taken

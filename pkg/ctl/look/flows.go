@@ -14,7 +14,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/inspect"
 )
 
-// writeFlows writes who lets whose publishers wait; nothing if nobody asked any node for flow control.
+// writeFlows writes who lets whose publishers wait; nothing if no node has published to a flow.
 func (p *Picture) writeFlows(out io.Writer) error {
 	rows := p.flowsTable()
 	if len(rows) == 1 {
@@ -32,6 +32,9 @@ func (p *Picture) flowsTable() [][]string {
 		r := &p.Reports[i]
 		name := p.Name(r.ID)
 		for _, f := range r.Flows {
+			if f.Sent == 0 && f.StalledSince == nil {
+				continue // every node has the flows of all subscribers
+			}
 			rows = append(rows, []string{
 				name, p.placed(f.Subscriber), quoted(f.Prefixes), strconv.FormatUint(f.Sent, 10), strconv.FormatUint(f.Credit, 10), flowState(f, r.Now),
 			})

@@ -22,6 +22,7 @@ func TestFlows(t *testing.T) {
 	r.Flows = []inspect.Flow{
 		{Subscriber: zeek, Prefixes: []string{"/s"}, Sent: 5, Credit: 7},
 		{Subscriber: east, Prefixes: []string{"/a", "/b\n", "/c", "/d", "/e"}, Sent: 1000, StalledSince: ago(3 * time.Second)},
+		{Subscriber: north, Prefixes: []string{"/unused"}, Credit: 7},
 		{Subscriber: data.EndpointID{9}, Prefixes: []string{""}, StalledSince: ago(time.Minute), DroppedSince: ago(12 * time.Second)},
 	}
 	f.reports[north] = r
