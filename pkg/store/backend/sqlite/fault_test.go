@@ -78,7 +78,7 @@ func history(t *testing.T) []map[string]string {
 
 // run carries the workload out as far as it goes, and answers how many transactions were acknowledged.
 func run(d *simDisk, path string, o Options) (acknowledged int, b *Backend, err error) {
-	o.vfs, o.cacheKiB = d.name, 64
+	o.vfs, o.cacheKiB, o.boot = d.name, 64, 1
 	if b, err = Open(path, o); err != nil {
 		return 0, nil, err
 	}
@@ -168,7 +168,10 @@ func testFault(t *testing.T, path string, o Options, f fault, rng *rand.Rand, st
 		checkStopped(t, path, b, err)
 	}
 	again := newSimDisk(t, d.afterwards(rng))
-	o.vfs = again.name
+	o.vfs, o.boot = again.name, 1
+	if f.kind == powerCut {
+		o.boot = 2
+	}
 	b, err = Open(path, o)
 	if err != nil {
 		t.Fatalf("%s: opened again after %d transactions: %v", what, acknowledged, err)

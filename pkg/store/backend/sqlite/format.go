@@ -32,7 +32,7 @@ var schema = []string{
 	"CREATE INDEX IF NOT EXISTS brokermesh_expiring ON store(expiry, key) WHERE expiry IS NOT NULL",
 }
 
-// state is the one row of brokermesh_state.
+// state is the first row of brokermesh_state; the second is numbered.
 type state struct {
 	format         int64
 	entries, bytes int64
@@ -51,8 +51,11 @@ func (s state) checksum() uint64 {
 
 // writeState writes what the tables hold now.
 func (b *Backend) writeState() error {
-	s := b.file.state
-	for i, x := range []int64{s.format, s.entries, s.bytes, int64(s.sum), s.metas, int64(s.metaSum), int64(s.checksum())} {
+	s, n := b.file.state, b.file.numbered
+	for i, x := range []int64{
+		s.format, s.entries, s.bytes, int64(s.sum), s.metas, int64(s.metaSum), int64(s.checksum()),
+		s.format, int64(n.commits), int64(n.identity), int64(n.checksum()),
+	} {
 		if err := b.file.writeState.BindInt64(i+1, x); err != nil {
 			return b.fail("write totals", err)
 		}
@@ -112,7 +115,7 @@ func (b *Backend) refuse() error {
 	case o.userVersion != 0 && !(o.own && o.reference), o.userVersion == 0 && o.own:
 		return b.fail("open", fmt.Errorf("user_version is %#x, which does not fit the tables: %w", o.userVersion, ErrDamaged))
 	}
-	return nil
+	return b.checkMark(o.own)
 }
 
 // adopt makes the file one of ours, whoever wrote it before, and checks it.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	sqlite3 "github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/vfs"
 
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
@@ -37,7 +38,7 @@ func Open(path string, o Options) (*Backend, error) {
 	}
 	o.Log.Error("a file that can't be opened is deleted, as failure_mode says", "path", path, "error", err)
 	// What stands beside the file belongs to it: SQLite would bring it into the new one.
-	for _, name := range []string{path + "-journal", path + "-wal", path + "-shm", path} {
+	for _, name := range []string{path + "-journal", path + "-wal", path + "-shm", path, path + markSuffix} {
 		if removeErr := os.Remove(name); removeErr != nil && !errors.Is(removeErr, os.ErrNotExist) {
 			return nil, errors.Join(err, backend.Failure(name, "delete after failure", removeErr))
 		}
@@ -55,6 +56,9 @@ func open(path string, o Options) (*Backend, error) {
 		return nil, b.failure("open", err)
 	}
 	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), OmitHost: true, RawQuery: "vfs=" + url.QueryEscape(o.vfs)}
+	if b.existed, err = b.disk().Access(absolute, vfs.ACCESS_EXISTS); err != nil {
+		return nil, b.failure("open", err)
+	}
 	conn, err := sqlite3.OpenFlags(uri.String(), sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, b.failure("open", err)
@@ -63,7 +67,7 @@ func open(path string, o Options) (*Backend, error) {
 	defer b.file.Unlock()
 	b.file.conn, b.file.sums = conn, newSums(o.chunks)
 	if err := b.setUp(); err != nil {
-		_ = b.shut() // the first error says it
+		_ = b.shut(false) // the first error says it
 		return nil, err
 	}
 	return b, nil
@@ -77,8 +81,15 @@ func (b *Backend) setUp() error {
 	if err := b.exec("PRAGMA locking_mode = EXCLUSIVE"); err != nil {
 		return err
 	}
+	// A log with damage stays as it was found: closing would remove it.
+	if _, err := b.file.conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true); err != nil {
+		return b.fail("configure", err)
+	}
 	if err := b.refuse(); err != nil {
 		return err
+	}
+	if _, err := b.file.conn.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, false); err != nil {
+		return b.fail("configure", err)
 	}
 	for _, sql := range append(b.o.pragmas(), "BEGIN EXCLUSIVE") {
 		if err := b.exec(sql); err != nil {
@@ -101,10 +112,12 @@ func (b *Backend) setUp() error {
 	}
 	b.size = backend.Size{Entries: b.file.state.entries, Bytes: b.file.state.bytes}
 	b.file.committed = b.size
-	if b.file.get != nil {
-		return nil
+	if b.file.get == nil {
+		if err := b.prepare(); err != nil {
+			return err
+		}
 	}
-	return b.prepare()
+	return b.startMark()
 }
 
 // exec runs a statement whose rows nobody looks at.
@@ -157,8 +170,8 @@ func (b *Backend) query(sql string, row func(*sqlite3.Stmt) error) error {
 	return nil
 }
 
-// shut closes the connection; what was not committed is rolled back.
-func (b *Backend) shut() error {
+// shut closes the connection; what was not committed is rolled back. After a failure the mark stays.
+func (b *Backend) shut(sound bool) error {
 	conn := b.file.conn
 	b.file.conn = nil
 	for _, stmt := range slices.Collect(conn.Stmts()) {
@@ -167,8 +180,12 @@ func (b *Backend) shut() error {
 	if !conn.GetAutocommit() {
 		_ = conn.Exec("ROLLBACK") // closing does the same
 	}
+	markErr := b.closeMark(conn, sound)
 	removeEmptyJournal(b.path)
-	return b.failure("close", conn.Close())
+	if err := conn.Close(); err != nil {
+		return b.failure("close", err)
+	}
+	return markErr
 }
 
 // removeEmptyJournal removes the journal that SQLite keeps from one transaction to the next while the file is locked. One that has no

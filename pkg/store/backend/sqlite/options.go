@@ -40,11 +40,12 @@ type Options struct {
 	// Log gets a line when the file was changed by another program, or was migrated. Nil: none.
 	Log *slog.Logger
 
-	// vfs names another file system than the package's own, cacheKiB is what SQLite keeps of the file in memory, and
-	// chunks how many chunks of checksums; for tests.
+	// vfs names another file system than the package's own, cacheKiB is what SQLite keeps of the file in memory,
+	// chunks how many chunks of checksums, and boot is what thisBoot would answer; for tests.
 	vfs      string
 	cacheKiB int
 	chunks   int
+	boot     uint64
 }
 
 func (o *Options) validate() error {
@@ -68,6 +69,9 @@ func (o *Options) validate() error {
 	}
 	if o.cacheKiB == 0 {
 		o.cacheKiB = cacheKiB
+	}
+	if o.boot == 0 {
+		o.boot = thisBoot()
 	}
 	if o.chunks == 0 {
 		o.chunks = keptChunks

@@ -31,6 +31,9 @@ func withRemedy(err error) error {
 	var code sqlite3.ErrorCode
 	remedy := "see what the cause says, then start the store again"
 	switch errors.As(err, &code); {
+	case errors.Is(err, errLost):
+		remedy = "put a backup of the file and of what stands beside it in their place, or remove that " + markSuffix +
+			" to go on with what is left"
 	case errors.Is(err, ErrDamaged), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.IOERR_DATA):
 		remedy = "put a backup in its place, or keep a copy and save what is readable with `sqlite3 FILE .recover`"
 		if !errors.Is(err, ErrDamaged) {

@@ -7,6 +7,9 @@
 // metas, all changed in the transaction of the entries and checked when the file is opened; what is read later is checked against its own
 // checksum. A file that says in broker_version that the reference had it in the meantime gets its checksums anew.
 //
+// How many commits were acknowledged is also known outside of the database, in a small file beside it whose name ends in -mark: a log or a
+// journal with damage looks to SQLite as if it ended there. A database that has fewer is not opened.
+//
 // Changes are collected in memory and written by Commit, many rows to a statement. While a file is open no other program can open it.
 package sqlite
 
@@ -30,6 +33,8 @@ const batchLimit = 8 << 20
 type Backend struct {
 	path string
 	o    Options
+	// existed tells that the file was there before it was opened.
+	existed bool
 
 	// What is not yet in SQLite, and the size with it. These belong to the owner's goroutine.
 	batch batch
@@ -53,6 +58,9 @@ type Backend struct {
 		state state
 		// committed is the size as of the last Commit.
 		committed backend.Size
+		// numbered counts the commits, mark those that were acknowledged; nil: nobody does.
+		numbered numbered
+		mark     *commitMark
 		// next is the row ID of the next new entry. None is used twice.
 		next   int64
 		filter filter
@@ -213,11 +221,17 @@ func (b *Backend) Commit() error {
 	if err := b.writeMetas(); err != nil {
 		return err
 	}
+	b.file.numbered.commits++
 	if err := b.writeState(); err != nil {
 		return err
 	}
 	if err := b.file.commit.Exec(); err != nil {
 		return b.fail("commit", err)
+	}
+	if b.file.mark != nil {
+		if err := b.file.mark.set(); err != nil {
+			return b.fail("write "+b.path+markSuffix, err)
+		}
 	}
 	b.file.writing = false
 	b.file.committed = b.size
@@ -305,8 +319,9 @@ func (b *Backend) Close() error {
 		s.release()
 	}
 	b.file.snapshots, b.batch = nil, newBatch()
-	if b.file.failed == nil {
+	sound := b.file.failed == nil
+	if sound {
 		b.file.failed = backend.Failure(b.path, "use", errClosed)
 	}
-	return b.shut()
+	return b.shut(sound)
 }

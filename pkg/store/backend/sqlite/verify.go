@@ -75,6 +75,9 @@ func (b *Backend) readState() (s state, err error) {
 	if err == nil && (rows != 1 || sum != s.checksum() || s.format != Format) {
 		err = b.damaged("the totals do not match their checksum")
 	}
+	if err == nil {
+		_, err = b.readNumbered()
+	}
 	return s, err
 }
 

@@ -49,7 +49,7 @@ func (b *Backend) prepare() error {
 		{&f.moreDeadlines, fmt.Sprintf("SELECT expiry, key FROM store INDEXED BY brokermesh_expiring WHERE expiry IS NOT NULL "+
 			"AND (expiry, key) > (?, ?) ORDER BY expiry, key LIMIT %d", deadlinePage)},
 		{&f.readSums, "SELECT sums FROM brokermesh_sums WHERE chunk = ?"},
-		{&f.writeState, "REPLACE INTO brokermesh_state VALUES(1, ?, ?, ?, ?, ?, ?, ?)"},
+		{&f.writeState, "REPLACE INTO brokermesh_state VALUES(1, ?, ?, ?, ?, ?, ?, ?), (2, ?, ?, ?, 0, 0, 0, ?)"},
 		{&f.getMeta, "SELECT value FROM brokermesh_metas WHERE name = ?"},
 		{&f.eraseMeta, "DELETE FROM brokermesh_metas WHERE name = ?"},
 	} {
