@@ -95,17 +95,33 @@ checksums are verified on the way.`,
 
 func newStoreDiff() *cobra.Command {
 	var s storeFlags
+	var files []string
 	var verbose bool
 	cmd := &cobra.Command{
-		Use:   "diff NAME " + reachUse,
-		Short: "Name the keys in which clones differ from their master",
+		Use:   "diff [NAME] (--peer HOST:PORT (--tls-dir DIR | --plain | --anonymous) | --file PATH)...",
+		Short: "Name the keys in which clones differ from their master, or databases from each other",
 		Long: `Compare as verify does, and print a line for each key that differs: < if only the master
-has it, > if only the clone, and ! if the values differ.`,
-		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
-			return storetool.Verify(cmd.Context(), s.Options, true, verbose)
+has it, > if only the clone, and ! if the values differ.
+
+With --file, compare the store of the mesh with a database; with --file twice, compare two
+databases and no mesh. Then < is a key that only the first has, and > one that only the second
+has. Each side is what it is at one moment; entries that have expired are not looked at.`,
+		Example: `  brokerctl store diff known --peer 127.0.0.1:9999 --plain
+  brokerctl store diff known --peer 127.0.0.1:9999 --plain --file backup.sqlite
+  brokerctl store diff --file a.sqlite --file b.db`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if len(files) > 0 && len(args) == 0 { // Diff says what is missing
+				args = []string{""}
+			}
+			if _, err := s.begin(cmd, args, 0, false); err != nil {
+				return err
+			}
+			return storetool.Diff(cmd.Context(), s.Options, files, verbose)
 		}),
 	}
 	s.add(cmd, false, true)
+	cmd.Flags().StringArrayVar(&files, "file", nil, "a database at `PATH`; may be given twice")
+	_ = cmd.MarkFlagFilename("file")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the values, too")
 	return cmd
 }
@@ -130,18 +146,19 @@ wanted. This does, for all clones that wait for it. What they have is gone then.
 func newStoreCompact() *cobra.Command {
 	var s storeFlags
 	cmd := &cobra.Command{
-		Use:   "compact --file PATH",
+		Use:   "compact [NAME] " + storeReach,
 		Short: "Make a database as small as it can be",
-		Args:  cobra.NoArgs,
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			if _, err := s.begin(cmd, []string{""}, 0, true); err != nil {
-				return err
-			}
+		Long: `Write a database anew without the room that erased entries have left. A master that is
+running does it itself: whoever reads or writes the store waits meanwhile, some seconds for
+each GB. SQLite needs as much room again on the disk. --timeout bounds only the way to the
+master; what it has begun it ends, also if brokerctl is stopped.`,
+		RunE: s.work(0, false, func(cmd *cobra.Command, _ []string) error {
 			return storetool.Compact(cmd.Context(), s.Options)
 		}),
 	}
 	s.format = "text"
-	cmd.Flags().StringVar(&s.File, "file", "", "the database at `PATH`, which no node has open")
+	reach(cmd, &s.Options.Options)
+	cmd.Flags().StringVar(&s.File, "file", "", "work on the database at `PATH` instead of a mesh")
 	_ = cmd.MarkFlagFilename("file")
 	return cmd
 }

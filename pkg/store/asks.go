@@ -34,7 +34,9 @@ const (
 // are kept until the asker has said that it has them. A write of a session that is not known is refused, so that the asker can tell
 // whether it may have been executed by somebody who is gone.
 type asks struct {
-	ops   *operations
+	ops *operations
+	// owner is the frontend.
+	owner any
 	board *board
 	bus   Bus
 	role  Role
@@ -53,6 +55,8 @@ type asks struct {
 		underWay map[askKey]struct{}
 		sessions map[data.EntityID]*session
 		cursors  map[uint64]*cursor
+		// compacted is the question for the last compaction.
+		compacted askKey
 	}
 }
 

@@ -31,6 +31,7 @@ const (
 	opWatch     operation = 12 // see watchArgs; history: string, number: count, then changes
 	opAdopt     operation = 13 // history: string; nothing
 	opPromote   operation = 14 // epoch that the master had: count; nothing
+	opCompact   operation = 15 // nothing; nothing
 )
 
 // Writes.

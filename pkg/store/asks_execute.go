@@ -159,6 +159,8 @@ func (a *asks) read(asker data.EntityID, op operation, ask *command.Ask) ([]data
 			return nil, in.err
 		}
 		return nil, a.promote(epoch)
+	case opCompact:
+		return nil, a.compact(askKey{asker, ask.Number})
 	default:
 		return a.readMany(askKey{asker, ask.Number}, op, in)
 	}

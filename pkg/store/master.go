@@ -3,6 +3,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,6 +62,10 @@ type Master struct {
 	history   history
 	feed      *feed
 	snapshots snapshots
+	// maintenance ends when the master is closed.
+	maintenance    context.Context
+	endMaintenance context.CancelFunc
+
 	ended     bool
 	dirty     bool
 	failed    error
@@ -134,6 +139,8 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 	m.board = newBoard(m.status)
 	m.board.lease.required = o.Leased
 	m.asks = newAsks(m.operations, m.board, bus, RoleMaster, m.id, m.log)
+	m.asks.owner = m
+	m.maintenance, m.endMaintenance = context.WithCancel(context.Background())
 	detach, err := bus.AttachStore(topic.Master(name), m.asks.before(m.in.command))
 	if err != nil {
 		m.feed.watchers.leave()
@@ -149,6 +156,7 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 // its error. A second call waits for the first and answers nil.
 func (m *Master) Close() (err error) {
 	m.closing.Do(func() {
+		m.endMaintenance()
 		m.detach()
 		m.in.close()
 		<-m.done

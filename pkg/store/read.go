@@ -13,7 +13,7 @@ import (
 
 // readNow answers a read in the goroutine of who asks, if the master is at rest and nothing waits in front of it.
 func (m *Master) readNow(r read) (answer, bool) {
-	if r.kind == idleRequest || r.kind == promoteRequest || !m.turn.TryLock() {
+	if r.kind == idleRequest || r.kind == promoteRequest || r.kind == compactRequest || !m.turn.TryLock() {
 		return answer{}, false
 	}
 	defer m.turn.Unlock()
@@ -30,6 +30,9 @@ func (m *Master) readNow(r read) (answer, bool) {
 func (m *Master) read(r read) answer {
 	if m.failed != nil {
 		return answer{err: m.failed}
+	}
+	if r.kind == compactRequest {
+		return m.maintain(r.maintain)
 	}
 	if r.kind == watchRequest {
 		return m.feed.watch(m.clones.Seq())

@@ -30,6 +30,7 @@ const (
 	copyRequest
 	leaveRequest
 	promoteRequest
+	compactRequest
 )
 
 // read is what a caller wants to know.
@@ -40,6 +41,8 @@ type read struct {
 	whole bool
 	// epoch is that of a promotion, or of the master to follow.
 	epoch uint64
+	// maintain is what a compaction does.
+	maintain func() error
 }
 
 // request is a read, or the wish to be told when all is quiet, that waits for the frontend's goroutine.

@@ -315,22 +315,27 @@ func (t *target) showComparisons(master store.Report, list []comparison, keys, v
 	return nil
 }
 
-// showDiffs prints a line for each key: < for one that only the master has, >
-// for one that only the clone has, and ! for one with two values.
+// showDiffs prints them all.
 func (t *target) showDiffs(c *comparison, values bool) {
 	for _, d := range c.diffs {
-		sign := "!"
-		if d.clone == nil {
-			sign = "<"
-		} else if d.master == nil {
-			sign = ">"
-		}
-		fmt.Fprintf(t.o.Out, "%s %s\n", sign, t.o.Format(d.key))
-		if values && d.master != nil {
-			fmt.Fprintf(t.o.Out, "    master: %s\n", t.o.Format(*d.master))
-		}
-		if values && d.clone != nil {
-			fmt.Fprintf(t.o.Out, "    clone:  %s\n", t.o.Format(*d.clone))
-		}
+		showDiff(t.o, d, values, "master", "clone")
+	}
+}
+
+// showDiff prints a line for a key: < for one that only the left has, > for one that only the right has, and ! for one with two values.
+func showDiff(o Options, d keyDiff, values bool, left, right string) {
+	sign := "!"
+	if d.clone == nil {
+		sign = "<"
+	} else if d.master == nil {
+		sign = ">"
+	}
+	fmt.Fprintf(o.Out, "%s %s\n", sign, o.Format(d.key))
+	width := max(len(left), len(right)) + 1
+	if values && d.master != nil {
+		fmt.Fprintf(o.Out, "    %-*s %s\n", width, left+":", o.Format(*d.master))
+	}
+	if values && d.clone != nil {
+		fmt.Fprintf(o.Out, "    %-*s %s\n", width, right+":", o.Format(*d.clone))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 	"github.com/brokermesh/brokermesh/pkg/store"
 )
@@ -49,6 +50,8 @@ type diffDocument struct {
 	In     string          `json:"in"`
 	Master json.RawMessage `json:"master,omitempty"`
 	Clone  json.RawMessage `json:"clone,omitempty"`
+	Left   json.RawMessage `json:"left,omitempty"`
+	Right  json.RawMessage `json:"right,omitempty"`
 }
 
 func (t *target) comparisonDocument(master store.Report, list []comparison, keys, values bool) comparisonDocument {
@@ -68,7 +71,7 @@ func (t *target) comparisonDocument(master store.Report, list []comparison, keys
 			if !keys {
 				break
 			}
-			d.Keys = append(d.Keys, diffOf(diff, values))
+			d.Keys = append(d.Keys, diffOf(diff, values, "master", "clone"))
 		}
 		doc.Equal = doc.Equal && d.Equal
 		doc.Clones = append(doc.Clones, d)
@@ -76,18 +79,29 @@ func (t *target) comparisonDocument(master store.Report, list []comparison, keys
 	return doc
 }
 
-func diffOf(d keyDiff, values bool) diffDocument {
+// diffOf is a difference between two sides, which have these names.
+func diffOf(d keyDiff, values bool, left, right string) diffDocument {
 	doc := diffDocument{Key: raw(d.key), In: "both"}
 	if d.clone == nil {
-		doc.In = "master"
+		doc.In = left
 	} else if d.master == nil {
-		doc.In = "clone"
+		doc.In = right
 	}
-	if values && d.master != nil {
-		doc.Master = raw(*d.master)
+	if !values {
+		return doc
 	}
-	if values && d.clone != nil {
-		doc.Clone = raw(*d.clone)
+	for name, v := range map[string]*data.Value{left: d.master, right: d.clone} {
+		switch {
+		case v == nil:
+		case name == "master":
+			doc.Master = raw(*v)
+		case name == "clone":
+			doc.Clone = raw(*v)
+		case name == "left":
+			doc.Left = raw(*v)
+		default:
+			doc.Right = raw(*v)
+		}
 	}
 	return doc
 }

@@ -6,11 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/ctl/table"
+	"github.com/brokermesh/brokermesh/pkg/store"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
+
+// compactTime is how long a compaction may take at least. Like a database, it has no other bound.
+const compactTime = time.Hour
 
 // compacter is a backend that can make its files smaller.
 type compacter interface {
@@ -22,10 +27,10 @@ type verifier interface {
 	Verify(ctx context.Context) error
 }
 
-// Compact makes a database file as small as it can be.
+// Compact makes a database file as small as it can be, or that of a running master.
 func Compact(ctx context.Context, o Options) error {
 	if o.File == "" {
-		return ctl.BadInput(errors.New("compact: --file PATH is missing: it works on a database that no node has open"))
+		return o.with(ctx, func(t *target) error { return t.compactMaster(ctx) })
 	}
 	return o.withBackend(func(be backend.Backend, kind string) error {
 		c, ok := be.(compacter)
@@ -38,6 +43,29 @@ func Compact(ctx context.Context, o Options) error {
 		fmt.Fprintf(o.Notes, "%s: compacted\n", o.File)
 		return nil
 	})
+}
+
+// compactMaster asks a running master. It takes its time.
+func (t *target) compactMaster(ctx context.Context) error {
+	if t.remote == nil {
+		return fmt.Errorf("compact: %w: its files are its own matter", store.ErrForeignMaster)
+	}
+	t.askNames(ctx)
+	var master store.Report
+	if err := t.step(ctx, func(ctx context.Context) (err error) {
+		master, err = t.remote.Master(ctx)
+		return err
+	}); err != nil {
+		return fmt.Errorf("compact: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(t.o.Timeout, compactTime))
+	defer cancel()
+	began := time.Now()
+	if err := t.remote.At(master).Compact(ctx); err != nil {
+		return t.o.failure(ctx, fmt.Errorf("compact: the master at %s: %w", t.name(master.ID.Endpoint), err))
+	}
+	fmt.Fprintf(t.o.Notes, "store %s: compacted by the master at %s in %.1fs\n", t.o.Name, t.name(master.ID.Endpoint), time.Since(began).Seconds())
+	return nil
 }
 
 // verifyFile reads all of a database: everything in it is checked on the way.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 
+	sqlite3 "github.com/ncruces/go-sqlite3"
+
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
@@ -17,12 +19,17 @@ var errUncommitted = errors.New("there are changes that are not committed")
 func (b *Backend) Compact(ctx context.Context) error {
 	return b.maintain(ctx, "compact", func() error {
 		// What VACUUM writes first must not be kept in memory.
-		for _, sql := range []string{"PRAGMA temp_store = FILE", "VACUUM", "PRAGMA temp_store = MEMORY"} {
-			if err := b.exec(sql); err != nil {
-				return err
-			}
+		if err := b.exec("PRAGMA temp_store = FILE"); err != nil {
+			return err
 		}
-		return nil
+		err := b.exec("VACUUM")
+		if errors.Is(err, sqlite3.FULL) && b.file.conn.GetAutocommit() && b.pragmaSaysOK("quick_check") == nil {
+			b.file.failed = nil // there was no room for it; all is as before
+		}
+		if restoreErr := b.exec("PRAGMA temp_store = MEMORY"); err == nil {
+			err = restoreErr
+		}
+		return err
 	})
 }
 

@@ -6,11 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	sqlite3 "github.com/ncruces/go-sqlite3"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
@@ -183,5 +186,54 @@ func TestVerifyReadsTheDisk(t *testing.T) {
 	}
 	if _, _, err := b.Get(data.Count(1)); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a read afterwards: %v", err)
+	}
+}
+
+// TestCompactWithoutRoom lets the disk be full at each operation of a compaction. If the file is usable after it, it is as before.
+func TestCompactWithoutRoom(t *testing.T) {
+	for _, o := range []Options{{JournalMode: WAL}, {JournalMode: Delete}} {
+		usable := 0
+		for at := 1; ; at++ {
+			path := filepath.Join(t.TempDir(), "x")
+			d := newSimDisk(t, map[string]*simFile{})
+			o.vfs, o.boot = d.name, 1
+			b := mustOpen(t, path, o)
+			if err := errors.Join(putCounts(b, 0, 300, 100, 7), b.Commit(), eraseCounts(b, 0, 200), b.Commit()); err != nil {
+				t.Fatal(err)
+			}
+			want, err := content(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.mu.Lock()
+			d.fault = fault{at: d.ops + at, kind: failAlways, err: sqlite3.FULL}
+			d.mu.Unlock()
+			compacted := b.Compact(t.Context())
+			d.mu.Lock()
+			d.fault = fault{}
+			d.mu.Unlock()
+			if b.file.failed == nil {
+				usable++
+				got, err := content(b)
+				if err = errors.Join(err, putCounts(b, 500, 501, 5, 0), b.Commit()); err != nil || !maps.Equal(got, want) {
+					t.Fatalf("%s: operation %d: %v after %v", o.JournalMode, at, err, compacted)
+				}
+			}
+			_ = b.Close()
+			got, err := openFiles(t, path, o, d.files, 1)
+			if err != nil || len(got)-len(want) > 1 {
+				t.Fatalf("%s: operation %d: opened again: %v", o.JournalMode, at, err)
+			}
+			if compacted == nil {
+				break
+			}
+			if !errors.Is(compacted, sqlite3.FULL) {
+				t.Fatalf("%s: operation %d: %v", o.JournalMode, at, compacted)
+			}
+		}
+		if usable < 2 {
+			t.Errorf("%s: no failure left the file usable", o.JournalMode)
+		}
+		t.Logf("%s: usable after %d", o.JournalMode, usable)
 	}
 }
