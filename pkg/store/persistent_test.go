@@ -84,6 +84,7 @@ func TestRestart(t *testing.T) {
 				t.Errorf("%v, %v", v, err)
 			}
 			await(t, "two entries have expired", func() bool { return m.Status().Entries == 51 })
+			must(t, m.AwaitIdle(ctx)) // events come after the status
 			expectEvents(t, "after the restart", bus, "expire short", "expire soon")
 			must(t, m.Close())
 
