@@ -45,6 +45,12 @@ func (c Control) Apply(ctx context.Context, doc []byte) error {
 	return nil
 }
 
+// LeaseToken is the node's.
+func (c Control) LeaseToken() statusapi.LeaseToken { return c.Node.LeaseToken() }
+
+// Grant gives a lease to a master of the node.
+func (c Control) Grant(g statusapi.Grant) error { return c.Node.Grant(g) }
+
 // ApplyDocument is [Node.Apply] for a document that has yet to be parsed.
 func (n *Node) ApplyDocument(ctx context.Context, doc []byte) error {
 	c, err := nodeconfig.Parse(doc)

@@ -46,6 +46,7 @@ type Node struct {
 	level    *slog.LevelVar
 	log      *slog.Logger
 	certs    certificates
+	born     time.Time
 
 	// turn holds a token while nobody applies a document or closes the node.
 	// Whoever takes it owns run and accepted until it puts it back.
@@ -89,6 +90,7 @@ func New(o Options) *Node {
 		poke:     make(chan struct{}, 1),
 		certs:    certificates{dir: o.TLSDir},
 		seen:     make(seen),
+		born:     time.Now(),
 	}
 	n.log = slog.New(leveled{n.level, o.Logger.Handler()})
 	n.mu.changed = make(chan struct{})

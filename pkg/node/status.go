@@ -216,20 +216,29 @@ func storesStatus(running []*runningStore) []statusapi.Store {
 // status is how the store is.
 func (r *runningStore) status() statusapi.Store {
 	r.mu.Lock()
-	h, err, since := r.mu.handle, r.mu.err, r.mu.since
+	h, err, since, c, takingOver := r.mu.handle, r.mu.err, r.mu.since, r.mu.config, r.mu.takingOver
 	r.mu.Unlock()
 	t := statusapi.Store{
-		Object:  r.config.Object,
-		Name:    r.config.StoreName,
-		Role:    r.config.Role,
-		Backend: r.config.Backend,
+		Object:  c.Object,
+		Name:    c.StoreName,
+		Role:    c.Role,
+		Backend: c.Backend,
 		Since:   since,
 	}
 	switch {
+	case takingOver:
+		fillStore(&t, h.Status())
+		t.State = statusapi.StoreTakingOver
+		if t.Refused = refusal(err); t.Refused == "" && err != nil {
+			t.Error = err.Error()
+		}
 	case err != nil:
 		t.State, t.Error = statusapi.StoreFailed, err.Error()
 	case h != nil:
-		fillStore(&t, h.Status())
+		s := h.Status()
+		fillStore(&t, s)
+		t.Leased = c.LeaseSeconds != 0 && s.Leased
+		t.LeaseMissing = t.Leased && s.LeaseLeft == 0
 	case t.Role == statusapi.RoleMaster:
 		t.State = statusapi.StoreLoading
 	default:

@@ -35,18 +35,40 @@ type handle interface {
 
 // runningStore is one master or clone from its config until it is removed. A
 // goroutine of its own opens it, opens it again after a failure, and closes
-// it.
+// it. A clone that is to become the master is handed from one to the next.
 type runningStore struct {
-	config nodeconfig.Store
-	stop   context.CancelFunc
-	done   sync.WaitGroup
+	wake func()
+	log  *slog.Logger
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	// copy is the clone that the store has, or is to take over from; of the
+	// goroutine, and of who has waited for it.
+	copy *replica
 
 	mu struct {
 		sync.Mutex
-		handle handle    // nil while it is not open
-		err    error     // why it couldn't be opened
-		since  time.Time // when it was first tried, or first failed
+		config     nodeconfig.Store
+		handle     handle    // nil while it is not open
+		takingOver bool      // the handle is a clone that is to become the master
+		err        error     // why it couldn't be opened, or taken over
+		since      time.Time // when it was first tried, or first failed
+		leave      bool      // the clone outlives the goroutine
+		lapse      *time.Timer
 	}
+}
+
+// replica is a clone with the config that it was made by.
+type replica struct {
+	*store.Clone
+	by nodeconfig.Store
+}
+
+// config is what the store runs by now.
+func (r *runningStore) config() nodeconfig.Store {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.config
 }
 
 // turnStores closes the stores that the config no longer has or has
@@ -57,13 +79,17 @@ func (e *engine) turnStores(c nodeconfig.Config) {
 		want[s.StoreName] = s
 	}
 	e.mu.Lock()
-	var leaving []*runningStore
+	leaving := make(map[string]*runningStore)
 	for name, r := range e.mu.stores {
-		if want[name] == r.config {
+		s, wanted := want[name]
+		if wanted && r.turnTo(s) {
 			delete(want, name)
 			continue
 		}
-		leaving = append(leaving, r)
+		r.mu.Lock()
+		r.mu.leave = wanted && (s.Epoch != 0 || s.Role == nodeconfig.RoleClone)
+		r.mu.Unlock()
+		leaving[name] = r
 		delete(e.mu.stores, name)
 	}
 	e.mu.Unlock()
@@ -72,22 +98,23 @@ func (e *engine) turnStores(c nodeconfig.Config) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for name, s := range want {
-		e.mu.stores[name] = e.runStore(s)
+		var left *replica
+		if r := leaving[name]; r != nil {
+			left = r.copy
+		}
+		e.mu.stores[name] = e.runStore(s, left)
 	}
 }
 
 func (e *engine) closeStores() {
 	e.mu.Lock()
-	var leaving []*runningStore
-	for name, r := range e.mu.stores {
-		leaving = append(leaving, r)
-		delete(e.mu.stores, name)
-	}
+	leaving := e.mu.stores
+	e.mu.stores = make(map[string]*runningStore)
 	e.mu.Unlock()
 	closeAll(leaving)
 }
 
-func closeAll(stores []*runningStore) {
+func closeAll(stores map[string]*runningStore) {
 	for _, r := range stores {
 		r.stop()
 	}
@@ -107,53 +134,58 @@ func (e *engine) runningStores() []*runningStore {
 	return stores
 }
 
-// runStore starts the store's goroutine.
-func (e *engine) runStore(c nodeconfig.Store) *runningStore {
+// runStore starts the store's goroutine. left is a clone of the store from
+// before; nil if there is none.
+func (e *engine) runStore(c nodeconfig.Store, left *replica) *runningStore {
 	ctx, stop := context.WithCancel(context.Background())
-	r := &runningStore{config: c, stop: stop}
-	r.mu.since = time.Now()
-	log := e.log.With("object", c.Object)
+	r := &runningStore{wake: e.wake, log: e.log.With("object", c.Object, "store", c.StoreName), stop: stop, copy: left}
+	r.mu.config, r.mu.since = c, time.Now()
 	r.done.Go(func() {
-		h := r.open(ctx, func() (handle, error) { return e.openStore(c, log) }, e.wake, log)
-		if h == nil {
-			return
-		}
-		r.follow(ctx, h, e.wake)
-		if err := h.Close(); err != nil {
-			log.Error("close the store", "store", c.StoreName, "error", err)
+		defer r.end()
+		if r.open(ctx, func() (handle, error) { return e.openStore(ctx, r, c) }) {
+			r.follow(ctx)
 		}
 	})
 	return r
 }
 
-// open tries until the store is open; nil if it is no longer wanted.
-func (r *runningStore) open(ctx context.Context, open func() (handle, error), wake func(), log *slog.Logger) handle {
+// open tries until the store is open; false if it is no longer wanted.
+func (r *runningStore) open(ctx context.Context, open func() (handle, error)) bool {
 	for pause := reopenFirst; ; pause = min(2*pause, reopenLast) {
 		h, err := open()
 		r.mu.Lock()
 		if err != nil && r.mu.err == nil {
 			r.mu.since = time.Now()
 		}
-		r.mu.handle, r.mu.err = h, err
-		r.mu.Unlock()
-		wake()
+		r.mu.err = err
 		if err == nil {
-			return h
+			r.mu.handle, r.mu.takingOver = h, false
 		}
-		log.Error("open the store", "store", r.config.StoreName, "error", err, "again in", pause)
+		r.mu.Unlock()
+		r.wake()
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		r.log.Error("open the store", "error", err, "again in", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil
+			return false
 		}
 	}
 }
 
 // follow wakes the observer at each change of state.
-func (r *runningStore) follow(ctx context.Context, h handle, wake func()) {
+func (r *runningStore) follow(ctx context.Context) {
+	r.mu.Lock()
+	h := r.mu.handle
+	r.mu.Unlock()
 	for {
 		changed := h.Changed()
-		wake()
+		r.wake()
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -162,36 +194,71 @@ func (r *runningStore) follow(ctx context.Context, h handle, wake func()) {
 	}
 }
 
+// end closes what the store has, but a clone that goes to its successor.
+func (r *runningStore) end() {
+	r.mu.Lock()
+	h, leave := r.mu.handle, r.mu.leave
+	if r.mu.lapse != nil {
+		r.mu.lapse.Stop()
+	}
+	r.mu.Unlock()
+	if r.copy != nil && leave {
+		return
+	}
+	var err error
+	if r.copy != nil {
+		err = r.copy.Close()
+		r.copy = nil
+	} else if h != nil {
+		err = h.Close()
+	}
+	if err != nil {
+		r.log.Error("close the store", "error", err)
+	}
+}
+
 // openStore makes the master or clone of a config. The nil handle is a nil
 // interface on every error.
-func (e *engine) openStore(c nodeconfig.Store, log *slog.Logger) (handle, error) {
+func (e *engine) openStore(ctx context.Context, r *runningStore, c nodeconfig.Store) (handle, error) {
 	if c.Role == nodeconfig.RoleClone {
-		stale := store.RefuseStale
-		if c.StaleReads == nodeconfig.StaleServe {
-			stale = store.ServeStale
+		if err := e.attach(r, c); err != nil {
+			return nil, err
 		}
-		clone, err := store.NewClone(e.endpoint, c.StoreName, store.CloneOptions{
-			StaleAfter: time.Duration(c.StaleAfterSeconds * float64(time.Second)),
-			StaleReads: stale,
-			QueueBytes: int(c.WriteQueueBytes),
-			Logger:     log,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("attach the clone: %w", err)
-		}
-		return clone, nil
+		return r.copy.Clone, nil
 	}
-	be, err := e.openBackend(c, log)
+	be, err := e.openBackend(c, r.log)
 	if err != nil {
 		return nil, fmt.Errorf("open the backend: %w", err)
 	}
-	master, err := store.NewMaster(e.endpoint, c.StoreName, be, store.MasterOptions{
-		MaxEntryBytes: int(c.EntryBytes), HistoryBytes: int(c.HistoryBytes), Logger: log,
+	return e.openMaster(ctx, r, c, be)
+}
+
+// attach sees to it that the store has a clone of a config.
+func (e *engine) attach(r *runningStore, c nodeconfig.Store) error {
+	if r.copy != nil && (r.copy.by == c || c.Role == nodeconfig.RoleMaster) {
+		return nil
+	}
+	if r.copy != nil {
+		if err := r.copy.Close(); err != nil {
+			r.log.Error("close the clone", "error", err)
+		}
+		r.copy = nil
+	}
+	stale := store.RefuseStale
+	if c.StaleReads == nodeconfig.StaleServe {
+		stale = store.ServeStale
+	}
+	clone, err := store.NewClone(e.endpoint, c.StoreName, store.CloneOptions{
+		StaleAfter: time.Duration(c.StaleAfterSeconds * float64(time.Second)),
+		StaleReads: stale,
+		QueueBytes: int(c.WriteQueueBytes),
+		Logger:     r.log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("attach the master: %w", err)
+		return fmt.Errorf("attach the clone: %w", err)
 	}
-	return master, nil
+	r.copy = &replica{clone, c}
+	return nil
 }
 
 func (e *engine) openBackend(c nodeconfig.Store, log *slog.Logger) (backend.Backend, error) {

@@ -71,8 +71,8 @@ func (c *Client) Status(ctx context.Context, instance string, generation uint64)
 	if err != nil {
 		return Status{}, fmt.Errorf("ask for the status: %w", err)
 	}
-	status, err := c.do(r)
-	if err != nil {
+	var status Status
+	if err := c.do(r, &status); err != nil {
 		return Status{}, fmt.Errorf("ask for the status: %w", err)
 	}
 	return status, nil
@@ -85,38 +85,38 @@ func (c *Client) Push(ctx context.Context, config nodeconfig.Config) (Status, er
 		return Status{}, fmt.Errorf("push the config: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	status, err := c.do(r)
-	if err != nil {
+	var status Status
+	if err := c.do(r, &status); err != nil {
 		return Status{}, fmt.Errorf("push the config: %w", err)
 	}
 	return status, nil
 }
 
-func (c *Client) do(r *http.Request) (Status, error) {
+// do sends a request and reads what a good answer holds.
+func (c *Client) do(r *http.Request, into any) error {
 	response, err := c.http.Do(r)
 	if err != nil {
 		var wrapped *url.Error // names the URL, which says nothing to people
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
 		}
-		return Status{}, err
+		return err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxAnswer+1))
 	if err != nil {
-		return Status{}, fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > MaxAnswer {
-		return Status{}, fmt.Errorf("the answer has more than %d bytes", MaxAnswer)
+		return fmt.Errorf("the answer has more than %d bytes", MaxAnswer)
 	}
 	if response.StatusCode != http.StatusOK {
-		return Status{}, problem(response.StatusCode, body)
+		return problem(response.StatusCode, body)
 	}
-	var status Status
-	if err := json.Unmarshal(body, &status); err != nil {
-		return Status{}, fmt.Errorf("read the answer: %w", err)
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
 	}
-	return status, nil
+	return nil
 }
 
 // problem is the error behind an answer that isn't 200.
@@ -128,6 +128,8 @@ func problem(code int, body []byte) error {
 	switch code {
 	case http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		return &RejectedError{Words: p.Error}
+	case http.StatusConflict:
+		return &NotGrantedError{Words: p.Error}
 	case http.StatusServiceUnavailable:
 		return fmt.Errorf("%w: %s", ErrUnavailable, p.Error)
 	}

@@ -172,6 +172,32 @@ func TestStatusAndPush(t *testing.T) {
 	}
 }
 
+// TestLeases: a grant reaches the node, with the token that the node gave, and a refusal comes back in its words.
+func TestLeases(t *testing.T) {
+	ca, dir := newAuthority(t), t.TempDir()
+	ca.write(t, dir, ca.leaf(t, meshtls.NodeURI("default", "manager")))
+	node := newFakeNode()
+	address := serve(t, dir, Handler(node))
+	client := dial(t, address, ClientTLS(ca.leaf(t, meshtls.ManagerURI("default")), ca.pool(), "default", "manager"))
+	token, err := client.LeaseToken(t.Context())
+	if err != nil || token.Token != "now" {
+		t.Fatalf("got %+v, %v", token, err)
+	}
+	g := Grant{Store: "s", Epoch: 3, Seconds: 7.5, Token: token.Token}
+	if err := client.Grant(t.Context(), g); err != nil || len(node.granted) != 1 || node.granted[0] != g {
+		t.Errorf("got %v, the node %+v", err, node.granted)
+	}
+	g.Epoch = 2
+	var not *NotGrantedError
+	if err := client.Grant(t.Context(), g); !errors.As(err, &not) || not.Words != "epoch 3 here" {
+		t.Errorf("got %v", err)
+	}
+	g.Store = strings.Repeat("x", maxGrant)
+	if err := client.Grant(t.Context(), g); err == nil || errors.As(err, &not) {
+		t.Errorf("a grant that is too large: %v", err)
+	}
+}
+
 func TestOnlyTheNamed(t *testing.T) {
 	ca, other, dir := newAuthority(t), newAuthority(t), t.TempDir()
 	ca.write(t, dir, ca.leaf(t, meshtls.NodeURI("default", "manager")))

@@ -17,6 +17,7 @@ type fakeNode struct {
 	status  Status
 	changed chan struct{}
 	apply   error // what Apply says to documents that are sound
+	granted []Grant
 }
 
 func newFakeNode() *fakeNode {
@@ -57,6 +58,18 @@ func (f *fakeNode) Apply(_ context.Context, doc []byte) error {
 		return err
 	}
 	f.set(func(s *Status) { s.Generation++; s.ConfigHash = c.Hash() })
+	return nil
+}
+
+func (f *fakeNode) LeaseToken() LeaseToken { return LeaseToken{"now"} }
+
+func (f *fakeNode) Grant(g Grant) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if g.Epoch != 3 {
+		return errors.New("epoch 3 here")
+	}
+	f.granted = append(f.granted, g)
 	return nil
 }
 

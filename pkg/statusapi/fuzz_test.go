@@ -15,13 +15,15 @@ func FuzzHandler(f *testing.F) {
 	f.Add("instance=one&generation=0", []byte(`{"version":1,"namespace":"n","node":"a","pod":"a-0"}`))
 	f.Add("generation=18446744073709551616&wait=-1", []byte(`{"version":1`))
 	f.Add("%zz&;", []byte{0xff})
+	f.Add("", []byte(`{"store":"s","epoch":3,"seconds":5,"token":"now"}`))
 	f.Fuzz(func(t *testing.T, query string, doc []byte) {
 		h := Handler(newFakeNode())
 		status := httptest.NewRequestWithContext(t.Context(), http.MethodGet, PathStatus, nil)
 		status.URL.RawQuery = query + "&wait=0"
 		config := httptest.NewRequestWithContext(t.Context(), http.MethodPut, PathConfig, bytes.NewReader(doc))
 		config.Header.Set("Content-Type", "application/json")
-		for _, r := range []*http.Request{status, config} {
+		grant := httptest.NewRequestWithContext(t.Context(), http.MethodPut, PathLeases, bytes.NewReader(doc))
+		for _, r := range []*http.Request{status, config, grant} {
 			if r == status && r.URL.Query().Get("wait") != "0" {
 				continue // the query asks for real waiting
 			}

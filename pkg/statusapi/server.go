@@ -32,17 +32,22 @@ type Source interface {
 	Wait(ctx context.Context, instance string, generation uint64) Status
 	// Apply takes a whole document or refuses it, with an error in words that people understand.
 	Apply(ctx context.Context, doc []byte) error
+	// LeaseToken stands for the moment of the call.
+	LeaseToken() LeaseToken
+	// Grant lets a master write; the error says why none does under this grant.
+	Grant(g Grant) error
 }
 
-// Handler serves PathStatus and PathConfig. It is safe for concurrent use; documents are applied one at a time. Every answer
+// Handler serves PathStatus, PathConfig and PathLeases. It is safe for concurrent use; documents are applied one at a time. Every answer
 // but a Status is a Problem.
 func Handler(src Source) http.Handler {
 	h := &handler{src: src, applying: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc(PathStatus, method(http.MethodGet, h.status))
 	mux.HandleFunc(PathConfig, method(http.MethodPut, h.config))
+	mux.HandleFunc(PathLeases, h.leases)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, fmt.Sprintf("no such path, allowed: %s, %s", PathStatus, PathConfig))
+		refuse(w, http.StatusNotFound, fmt.Sprintf("no such path, allowed: %s, %s, %s", PathStatus, PathConfig, PathLeases))
 	})
 	return mux
 }

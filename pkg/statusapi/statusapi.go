@@ -11,7 +11,26 @@ const (
 	PathStatus = "/v1/status"
 	// PathConfig takes PUT of a nodeconfig.Config: 200 with a Status when it is applied, 422 with a Problem when it is refused.
 	PathConfig = "/v1/config"
+	// PathLeases answers GET with a LeaseToken and takes PUT of a Grant: 200 with the Grant when a master writes under it, 409 with a
+	// Problem when none does.
+	PathLeases = "/v1/leases"
 )
+
+// LeaseToken stands for the moment at which a node was asked for it. A lease lasts from there, not from when its grant arrives: who grants
+// knows when it ends at the latest, however long the grant was on its way.
+type LeaseToken struct {
+	Token string `json:"token"`
+}
+
+// Grant lets a master write for some time.
+type Grant struct {
+	// Store is the store's name, Epoch the only one of a master that the lease is for: a fencing token.
+	Store string `json:"store"`
+	Epoch uint64 `json:"epoch"`
+	// Seconds is how long the lease lasts, counted from the moment of the Token.
+	Seconds float64 `json:"seconds"`
+	Token   string  `json:"token"`
+}
 
 // Status is what a node knows of itself.
 type Status struct {
