@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -48,6 +49,10 @@ type puppet struct {
 	asked    int           // questions answered so far
 	refuse   string        // words to refuse configs with
 	deaf     bool          // reports no peers
+	epoch    uint64        // of its stores; masters have at least that of their config
+	sequence uint64        // of its clones
+	foreign  bool          // refuses to take over
+	grants   []statusapi.Grant
 	state    statusapi.Status
 }
 
@@ -229,15 +234,44 @@ func (q *puppet) status() statusapi.Status {
 		s.Peers = q.peers()
 	}
 	for _, store := range q.config.Stores {
-		state := statusapi.StoreServing
-		if store.Role == nodeconfig.RoleClone {
-			state = statusapi.StoreSynced
-		}
-		s.Stores = append(s.Stores, statusapi.Store{
-			Object: store.Object, Name: store.StoreName, Role: store.Role, Backend: store.Backend, State: state,
-		})
+		s.Stores = append(s.Stores, q.store(store))
 	}
 	return s
+}
+
+// store is what the puppet says of a store. The mutex is held.
+func (q *puppet) store(c nodeconfig.Store) statusapi.Store {
+	t := statusapi.Store{
+		Object: c.Object, Name: c.StoreName, Role: c.Role, Backend: c.Backend, State: statusapi.StoreServing, Epoch: q.epoch,
+	}
+	if q.epoch > 0 {
+		t.History = "a history"
+	}
+	switch {
+	case c.Role == nodeconfig.RoleClone:
+		t.State, t.Sequence = statusapi.StoreSynced, q.sequence
+	case c.Epoch > q.epoch && q.foreign:
+		t.State, t.Refused = statusapi.StoreTakingOver, "foreign clones"
+	default:
+		t.Epoch, t.Leased = max(q.epoch, c.Epoch), c.LeaseSeconds > 0
+	}
+	return t
+}
+
+// LeaseToken is part of statusapi.Source.
+func (q *puppet) LeaseToken() statusapi.LeaseToken { return statusapi.LeaseToken{Token: q.pod} }
+
+// Grant is part of statusapi.Source.
+func (q *puppet) Grant(g statusapi.Grant) error {
+	q.all.mu.Lock()
+	defer q.all.mu.Unlock()
+	for _, c := range q.config.Stores {
+		if t := q.store(c); t.Name == g.Store && t.Role == statusapi.RoleMaster && t.Epoch == g.Epoch && t.Leased && g.Token == q.pod {
+			q.grants = append(q.grants, g)
+			return nil
+		}
+	}
+	return fmt.Errorf("no master for %+v", g)
 }
 
 // peers are the connections that this end makes and those that others make to it.

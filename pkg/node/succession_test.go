@@ -84,7 +84,7 @@ func TestPromotion(t *testing.T) {
 			dir := t.TempDir()
 			a, b, _, cb := pair(t, backend, dir)
 			put(t, theMaster(t, a), 0, 100)
-			until(t, "all entries at the clone", func() bool { return b.Status().Stores[0].Entries == 100 })
+			soon(t, "all entries at the clone", func() bool { return b.Status().Stores[0].Entries == 100 })
 			closeNode(t, a)
 			s := master("s", backend)
 			s.Epoch, s.Promote = 5, true
@@ -116,8 +116,8 @@ func TestPromotion(t *testing.T) {
 	}
 }
 
-// until waits for what is no news to a status.
-func until(t *testing.T, what string, done func() bool) {
+// soon waits for what is no news to a status.
+func soon(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	deadline := time.After(patience)
 	for !done() {
@@ -157,7 +157,7 @@ func TestPromotionNeedsContent(t *testing.T) {
 func (r *runningStore) handleNow(t *testing.T) handle {
 	t.Helper()
 	var h handle
-	until(t, "open", func() bool {
+	soon(t, "open", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		h = r.mu.handle
