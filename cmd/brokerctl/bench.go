@@ -34,8 +34,8 @@ use.
   with a node between     sink, relay, source
   one source, many sinks  sink --count-only, for each; source with a --peer for each
   time to an answer       pong, ping
-  stores                  store; master, clone`)
-	cmd.AddCommand(newSource(), newSink(), newRelay(), newBenchPing(), newPong(), newBenchStore(), newMaster(), newClone())
+  stores                  store; master, clone; master, clones`)
+	cmd.AddCommand(newSource(), newSink(), newRelay(), newBenchPing(), newPong(), newBenchStore(), newMaster(), newClone(), newClones())
 	return cmd
 }
 

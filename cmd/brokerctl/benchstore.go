@@ -78,3 +78,22 @@ func newClone() *cobra.Command {
 	cmd.Flags().BoolVar(&syncOnly, "sync-only", false, "end when the copy is there, without a message on /go")
 	return cmd
 }
+
+func newClones() *cobra.Command {
+	var h halfFlags
+	var clones int
+	cmd := &cobra.Command{
+		Use:   "clones --peer HOST:PORT",
+		Short: "Follow the store of master as many clones that keep nothing, and ask it for more",
+		Long: `Attach many clones to the store of master, each with an endpoint and a connection of
+its own. They acknowledge what they get and look at nothing in it, so that there is
+something left for the master. When all are attached, ask for the puts.`,
+		Args: cobra.NoArgs,
+		RunE: half(&h, func() error { return atLeast1("clones", clones) }, func(ctx context.Context, l bench.Link) (bench.ClonesResult, error) {
+			return bench.Clones(ctx, bench.ClonesOptions{Link: l, Clones: clones})
+		}),
+	}
+	h.add(cmd, "the master's `HOST:PORT`, dialed until it answers")
+	cmd.Flags().IntVar(&clones, "clones", 100, "how many")
+	return cmd
+}

@@ -70,6 +70,7 @@ func workloads() []workload {
 		store("store put, sqlite normal", "sqlite", "normal", putCount),
 		store("store put, pebble", "pebble", "full", putCount),
 		{"sync and replicate", storeCount, []half{listening("master", "master", count...), dialing("clone", "clone", "{master}")}},
+		{"put to 100 clones", storeCount, []half{listening("master", "master", count...), dialing("clones", "clones", "{master}", "--clones", "100")}},
 	}
 }
 

@@ -72,3 +72,19 @@ func TestMasterAndClone(t *testing.T) {
 		})
 	}
 }
+
+func TestMasterOfMany(t *testing.T) {
+	const count, clones = 2000, 5
+	master := begin(t, listen(), func(ctx context.Context, l Link) (MasterResult, error) {
+		return Master(ctx, MasterOptions{l, count, 1})
+	})
+	many := begin(t, dial(master.at()), func(ctx context.Context, l Link) (ClonesResult, error) {
+		return Clones(ctx, ClonesOptions{l, clones})
+	})
+	c, m := many.end(), master.end()
+	plausible(t, "clones", c.Result, count)
+	plausible(t, "master", m.Result, count)
+	if c.Clones != clones {
+		t.Errorf("%d clones", c.Clones)
+	}
+}

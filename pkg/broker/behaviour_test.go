@@ -254,6 +254,18 @@ func TestStoreBus(t *testing.T) {
 		want(clones, payload)
 		send(a, topic.Clone("s"), a.ID())
 		want(local, payload)
+		each := []byte(payload)
+		if err := a.SendCommandEach(topic.Clone("s"), []data.EndpointID{{7}, a.ID(), b.ID()}, each); !errors.Is(err, code.NoPathToPeer) {
+			t.Errorf("to somebody unknown: %v", err)
+		}
+		clear(each)
+		want(clones, payload)
+		want(local, payload)
+		if err := a.SendCommandEach(topic.Clone("s"), []data.EndpointID{a.ID(), b.ID()}, []byte(payload)); err != nil {
+			t.Error(err)
+		}
+		want(clones, payload)
+		want(local, payload)
 	}
 	if err := a.SendCommand(topic.Clone("s"), data.EndpointID{7}, []byte("x")); !errors.Is(err, code.NoPathToPeer) {
 		t.Errorf("SendCommand: %v", err)

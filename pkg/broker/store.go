@@ -4,6 +4,7 @@ package broker
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -49,21 +50,10 @@ func (e *Endpoint) AttachStore(name string, handle func(payload []byte)) (detach
 // the topic if the ID is zero; stores of this endpoint are included, and get the command from another goroutine. It never waits: commands that don't fit into a queue are dropped and counted, and repeated by the channel of the store. The payload may be
 // used again when SendCommand returns.
 func (e *Endpoint) SendCommand(name string, receiver data.EndpointID, payload []byte) error {
-	s := e.routes.Load()
-	if s.closed {
-		return ErrClosed
-	}
-	if len(payload) == 0 {
-		return fmt.Errorf("%w: a command without payload", ErrValue)
-	}
-	if size := wire.HeaderSize + len(name) + len(payload); size > e.opt.MaxFrame {
-		return fmt.Errorf("%w: a frame of %d bytes, at most %d are allowed", ErrValue, size, e.opt.MaxFrame)
-	}
-	o, err := s.own(name)
+	s, o, err := e.commandRoute(name, payload)
 	if err != nil {
 		return err
 	}
-	e.counters.processed[wire.TypeCommand].Add(1)
 	if len(o.stores) > 0 && (receiver.IsZero() || receiver == e.opt.ID) {
 		s.mailbox.put(o.stores, payload)
 	}
@@ -71,37 +61,85 @@ func (e *Endpoint) SendCommand(name string, receiver data.EndpointID, payload []
 	case receiver == e.opt.ID:
 		return nil
 	case receiver.IsZero():
-		e.sendCommand(&o.route, o.command, o.stampedCommand, payload)
+		if o.route.others() > 0 {
+			f := commandFrame(payload)
+			e.sendCommand(&o.route, o.command, o.stampedCommand, &f)
+		}
 		return nil
 	}
+	f := commandFrame(payload)
+	return e.sendCommandTo(s, name, receiver, &f)
+}
+
+// SendCommandEach is SendCommand to each of several endpoints. All of their queues share one copy of the payload. Which of them were not
+// to be reached the error says; the others got it.
+func (e *Endpoint) SendCommandEach(name string, receivers []data.EndpointID, payload []byte) error {
+	s, o, err := e.commandRoute(name, payload)
+	if err != nil {
+		return err
+	}
+	f := commandFrame(payload)
+	var lost []error
+	for _, to := range receivers {
+		if to != e.opt.ID {
+			lost = append(lost, e.sendCommandTo(s, name, to, &f))
+		} else if len(o.stores) > 0 {
+			s.mailbox.put(o.stores, payload)
+		}
+	}
+	return errors.Join(lost...)
+}
+
+// commandRoute is where the commands of a topic go, if a payload can be sent at all.
+func (e *Endpoint) commandRoute(name string, payload []byte) (*snapshot, *ownRoute, error) {
+	s := e.routes.Load()
+	if s.closed {
+		return nil, nil, ErrClosed
+	}
+	if len(payload) == 0 {
+		return nil, nil, fmt.Errorf("%w: a command without payload", ErrValue)
+	}
+	if size := wire.HeaderSize + len(name) + len(payload); size > e.opt.MaxFrame {
+		return nil, nil, fmt.Errorf("%w: a frame of %d bytes, at most %d are allowed", ErrValue, size, e.opt.MaxFrame)
+	}
+	o, err := s.own(name)
+	if err == nil {
+		e.counters.processed[wire.TypeCommand].Add(1)
+	}
+	return s, o, err
+}
+
+// commandFrame is a frame with a payload that the caller may use again.
+func commandFrame(payload []byte) peering.Frame {
+	if len(payload) > peering.ShareAbove {
+		return peering.Frame{Payload: bytes.Clone(payload), Shared: true}
+	}
+	return peering.Frame{Payload: payload}
+}
+
+// sendCommandTo queues a command for the peer on the way to another endpoint.
+func (e *Endpoint) sendCommandTo(s *snapshot, name string, receiver data.EndpointID, f *peering.Frame) error {
 	p, stamped := s.wayTo(receiver)
 	switch {
 	case p == nil:
 		return fmt.Errorf("send command to %s: %w", receiver, code.NoPathToPeer)
 	case stamped:
-		e.sendCommand(&route{stamped: []*peer{p}}, nil, s.stampedHead(wire.TypeStampedCommand, receiver, []byte(name)), payload)
+		e.sendCommand(&route{stamped: []*peer{p}}, nil, s.stampedHead(wire.TypeStampedCommand, receiver, []byte(name)), f)
 	default:
-		e.sendCommand(&route{peers: []*peer{p}}, s.header(wire.TypeCommand, receiver, []byte(name)), nil, payload)
+		e.sendCommand(&route{peers: []*peer{p}}, s.header(wire.TypeCommand, receiver, []byte(name)), nil, f)
 	}
 	return nil
 }
 
 // sendCommand queues a command of this endpoint, with the envelopes for peers without a stamp and with one.
-func (e *Endpoint) sendCommand(to *route, plain, stamped, payload []byte) {
-	if to.others() == 0 {
-		return
-	}
-	f := peering.Frame{Payload: payload}
-	if len(payload) > peering.ShareAbove {
-		f.Payload, f.Shared = bytes.Clone(payload), true
-	}
+func (e *Endpoint) sendCommand(to *route, plain, stamped []byte, f *peering.Frame) {
 	if len(to.stamped) > 0 {
 		f.Head = stamped
-		e.number(mesh.LaneCommand, &unasked, to.stamped, &f, peering.ByPolicy)
+		e.number(mesh.LaneCommand, &unasked, to.stamped, f, peering.ByPolicy)
 	}
 	f.Head = plain
 	for _, p := range to.peers {
-		p.settle(p.Queue.Put(peering.LaneCommand, &f, peering.ByPolicy), true)
+		p.settle(p.Queue.Put(peering.LaneCommand, f, peering.ByPolicy), true)
 	}
 }
 

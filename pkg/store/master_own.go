@@ -34,6 +34,7 @@ type own struct {
 	// touched are the writers to be told of outcomes after the commit, executed those whose writes are in the transaction.
 	touched, executed map[data.EntityID]struct{}
 	bundle            [][]byte
+	receivers         []data.EndpointID
 	// ask tells that somebody waits for acks.
 	ask bool
 }
@@ -179,10 +180,32 @@ func (m *Master) sendEvents(events []channel.Message) {
 			n++
 		}
 		payload := command.AppendBundle(make([]byte, 0, bytes+64), events[0].Seq, m.id, data.EntityID{}, m.own.bundle)
+		m.sendEach(payload)
+		clear(m.own.bundle)
+		events = events[n:]
+	}
+}
+
+// eachBus is what a Bus may offer besides: to send a command to several endpoints for less than one SendCommand for each.
+type eachBus interface {
+	SendCommandEach(topic string, receivers []data.EndpointID, payload []byte) error
+}
+
+// sendEach sends a payload to all clones of our kind.
+func (m *Master) sendEach(payload []byte) {
+	bus, ok := m.bus.(eachBus)
+	if !ok || len(m.own.clones) == 1 {
 		for clone := range m.own.clones {
 			m.send(clone.Endpoint, payload)
 		}
-		clear(m.own.bundle)
-		events = events[n:]
+		return
+	}
+	to := m.own.receivers[:0]
+	for clone := range m.own.clones {
+		to = append(to, clone.Endpoint)
+	}
+	m.own.receivers = to
+	if err := bus.SendCommandEach(m.topic, to, payload); err != nil {
+		m.log.Debug("a command was not sent to all clones", "bytes", len(payload), "error", err)
 	}
 }
