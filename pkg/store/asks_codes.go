@@ -17,7 +17,7 @@ type operation uint8
 
 // Questions. Each line says what an Ask has as Args, and what its Answer has as Values.
 const (
-	opHello     operation = 1  // nothing; role: count
+	opHello     operation = 1  // nothing; role: count, whether it refuses writes because of another master: boolean
 	opOpen      operation = 2  // nothing; session: count
 	opGet       operation = 3  // key; value
 	opExists    operation = 4  // key; boolean

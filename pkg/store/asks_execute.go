@@ -126,7 +126,7 @@ func (a *asks) read(asker data.EntityID, op operation, ask *command.Ask) ([]data
 	in := &args{rest: ask.Args}
 	switch op {
 	case opHello:
-		return []data.Value{data.Count(uint64(a.role))}, nil
+		return []data.Value{data.Count(uint64(a.role)), data.Boolean(a.board.Status().Fenced)}, nil
 	case opOpen:
 		if a.role != RoleMaster {
 			return nil, fmt.Errorf("%w: a clone takes no writes for others", errBadQuestion)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/code"
@@ -71,8 +72,12 @@ type Clone struct {
 	adopting command.History
 	adopters []*request
 	// tap is what TakeOver needs, nil if there is none; leaving waits for the end of the writes.
+	// mailbox is where what a master says about a handover goes; anybody may read and set it.
+	mailbox atomic.Pointer[mailbox]
 	tap     *tap
 	leaving []*request
+	// left: nothing is written here any more, the master is beside it.
+	left bool
 }
 
 // waitingRead is a read that waits for the first content.

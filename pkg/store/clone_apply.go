@@ -48,7 +48,11 @@ func (c *Clone) execute(body command.Command) {
 func (c *Clone) put(body *command.Put) {
 	old, present, _ := c.content.Get(body.Key)
 	c.tap.touched(body.Key)
-	c.content.Put(backend.Entry{Key: body.Key, Value: body.Value, Deadline: deadlineIn(c.now, body.Expiry)})
+	expiry := body.Expiry
+	if body.Hidden.Set {
+		expiry = body.Hidden
+	}
+	c.content.Put(backend.Entry{Key: body.Key, Value: body.Value, Deadline: deadlineIn(c.now, expiry)})
 	change := Change{Kind: ChangeInsert, Key: body.Key, New: body.Value, Expiry: body.Expiry, Publisher: body.Publisher}
 	if present {
 		change.Kind, change.Old = ChangeUpdate, old.Value

@@ -35,7 +35,7 @@ func (c *Clone) copyContent(whole bool) answer {
 	}
 	r := &c.reader
 	out := &copied{
-		content: content, number: c.number, position: c.known, master: r.master, features: r.features, foreign: r.foreign,
+		content: content, number: c.number, position: c.known, master: r.master, foreign: r.foreign,
 		all: whole || c.tap == nil || c.tap.all,
 	}
 	if !out.all {
@@ -69,5 +69,5 @@ func (c *Clone) answerLeaving() {
 	for _, req := range c.leaving {
 		req.answer(answer{ok: true})
 	}
-	c.leaving = nil
+	c.leaving, c.left = nil, true
 }

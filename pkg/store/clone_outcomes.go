@@ -18,6 +18,9 @@ var ErrLost = errors.New("store: the master came back without the write")
 // ErrFenced is the answer to a write at a master that must not write: another one has taken over, or there are two of them.
 var ErrFenced = errors.New("store: another master of the store is there, this one does not write")
 
+// errFrozen is why a master executes nothing while it hands its store over. Nobody is answered that: such writes wait.
+var errFrozen = errors.New("store: the store is being handed over")
+
 // manyOutcomes is how many outcomes make a clone say at once that it has them.
 const manyOutcomes = 64
 

@@ -49,6 +49,9 @@ func (c *Clone) fromOwn(msg command.Message, size int) bool {
 		return false
 	}
 	r := &c.reader
+	if c.toTakeOver(msg) {
+		return true
+	}
 	mine := !msg.Receiver.IsZero() && (msg.Receiver == r.id || msg.Receiver == r.former)
 	switch body := msg.Body.(type) {
 	case *command.Bundle:
@@ -231,12 +234,17 @@ func (c *Clone) follow(master, own data.EntityID, p command.Position, offset uin
 
 // heardFrom looks at what a keepalive says of the master: one that was started anew has to be asked again.
 func (c *Clone) heardFrom(t *command.Trailer) {
+	if t != nil && c.reader.extended {
+		c.reader.foreign = t.Foreign
+	}
 	switch {
 	case t == nil || !c.reader.extended:
 	case t.Flags&command.FlagFenced != 0:
 		c.resync("another master has taken over", true)
 	case t.Run != c.known.Run:
 		c.resync("the master was started anew", true)
+	case t.History == c.known.History:
+		c.known.Epoch = max(c.known.Epoch, t.Epoch) // it may have been promoted
 	}
 }
 

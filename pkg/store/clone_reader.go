@@ -35,8 +35,8 @@ type reader struct {
 	// extended tells that the master is of our kind, incoming is its snapshot on its way.
 	extended bool
 	incoming *incoming
-	// features are what the master said that it can do, foreign is how many clones of another kind it has.
-	features, foreign uint64
+	// foreign is how many clones of another kind the master has said that it has.
+	foreign uint64
 	// heard is when the master last spoke, progressed when something of it was applied or nothing was missing, syncedAt when the
 	// clone last knew that it has everything: when the master last said which number it is at, and the clone has applied that by now.
 	// Masters say so in keepalives and, while they have events to send, by these: one with a number above all known ones is new. What
@@ -237,7 +237,7 @@ func (c *Clone) resync(why string, keepWrites bool) {
 		c.abandonWrites()
 	}
 	next := newReader(c.newID())
-	next.former, next.syncedAt = r.id, r.syncedAt
+	next.former, next.syncedAt, next.foreign = r.id, r.syncedAt, r.foreign
 	if r.master.IsZero() { // what comes may be the answer to the question before
 		next.asked = r.asked
 	}

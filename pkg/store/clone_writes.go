@@ -76,6 +76,10 @@ func newWrites(who data.EntityID) writes {
 // write sends a write, or queues it while there is no master to send it to.
 func (c *Clone) write(body command.Command, size int, p *Pending) {
 	w := &c.writes
+	if c.left {
+		p.resolve(false, code.ShuttingDown)
+		return
+	}
 	pending := 0
 	if w.producer != nil {
 		_, pending = w.producer.Unacknowledged()

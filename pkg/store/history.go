@@ -37,6 +37,8 @@ type history struct {
 	epoch uint64
 	// sequence is the number of the last command, object that of the master at its endpoint.
 	sequence, object uint64
+	// writersSince is the epoch from which on the database knows all writers.
+	writersSince uint64
 	// volatile: the history ends with the process.
 	volatile bool
 }
@@ -73,16 +75,24 @@ func openHistory(be backend.Backend, newEpoch bool) (history, error) {
 		}
 		*n.value = binary.BigEndian.Uint64(raw)
 	}
+	raw, err := be.Meta(metaWritersSince)
+	if err != nil {
+		return history{}, err
+	}
+	if h.writersSince = h.epoch; len(raw) == 8 {
+		h.writersSince = binary.BigEndian.Uint64(raw)
+	}
 	if !newEpoch {
 		return h, nil
 	}
 	h.epoch++
-	return h, errors.Join(setNumber(be, metaEpoch, h.epoch), be.Commit())
+	h.writersSince = h.epoch // another master may have executed more of them
+	return h, errors.Join(setNumber(be, metaEpoch, h.epoch), setNumber(be, metaWritersSince, h.epoch), be.Commit())
 }
 
 // begin begins a history in a backend.
 func (h history) begin(be backend.Backend) (history, error) {
-	h.epoch, h.sequence, h.object = 1, 1, newObject()
+	h.epoch, h.sequence, h.object, h.writersSince = 1, 1, newObject(), 1
 	rand.Read(h.id[:]) // never fails
 	err := be.SetMeta(metaHistory, h.id[:])
 	for name, n := range map[string]uint64{metaEpoch: h.epoch, metaSequence: h.sequence, metaObject: h.object} {

@@ -37,8 +37,10 @@ type inbox struct {
 
 	mu struct {
 		sync.Mutex
-		items   []item
-		bytes   int
+		items []item
+		bytes int
+		// kept is how many bytes were taken out and still wait.
+		kept    int
 		dropped uint64
 		closed  bool
 		// pendings are made in advance, many at a time.
@@ -56,7 +58,7 @@ func newInbox(limit int) *inbox {
 // command takes in a copy of a command from the bus, unless the inbox is full.
 func (b *inbox) command(payload []byte) {
 	b.mu.Lock()
-	if b.mu.closed || b.mu.bytes >= b.limit {
+	if b.mu.closed || b.mu.bytes+b.mu.kept >= b.limit {
 		b.mu.dropped++
 		b.mu.Unlock()
 		return
@@ -96,7 +98,7 @@ func (b *inbox) tryWrite(it *item) (p *Pending, done bool, err error) {
 	switch {
 	case b.mu.closed:
 		return nil, true, code.ShuttingDown
-	case b.mu.bytes >= b.limit:
+	case b.mu.bytes+b.mu.kept >= b.limit:
 		return nil, false, nil
 	}
 	if it.req == nil {
@@ -107,7 +109,7 @@ func (b *inbox) tryWrite(it *item) (p *Pending, done bool, err error) {
 		b.mu.pendings = b.mu.pendings[1:]
 	}
 	b.add(*it)
-	if b.mu.bytes < b.limit && len(b.space) == 0 {
+	if b.mu.bytes+b.mu.kept < b.limit && len(b.space) == 0 {
 		signal(b.space) // there may be others who wait
 	}
 	return it.pending, true, nil
@@ -130,6 +132,19 @@ func (b *inbox) take(reuse []item) (items []item, dropped uint64) {
 	b.mu.Unlock()
 	signal(b.space)
 	return items, dropped
+}
+
+// keep counts bytes that were taken out as still waiting, beside those before; 0 ends that.
+func (b *inbox) keep(bytes int) {
+	b.mu.Lock()
+	b.mu.kept += bytes
+	if bytes == 0 {
+		b.mu.kept = 0
+	}
+	b.mu.Unlock()
+	if bytes == 0 {
+		signal(b.space)
+	}
 }
 
 // close refuses everything from now on. What is inside can still be taken.

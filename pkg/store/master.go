@@ -78,12 +78,16 @@ type Master struct {
 	share     *share
 	handshake handshakes
 	own       own
+	handing   handing
 	rivals    rivals
 	foreign   foreign
 	writers   map[data.EntityID]*writer
 	waiting   []*request
-	promoted  []*request
-	out       effects
+	// lapsed: the lease ended during a commit, withheld are the writes in it. wrote: the group has changed something.
+	lapsed, wrote bool
+	withheld      []item
+	promoted      []*request
+	out           effects
 	// warnedAt is the tick of the last warning about a snapshot that was not sent.
 	warnedAt uint64
 }
@@ -193,6 +197,7 @@ func (m *Master) run() {
 			closed = true
 		}
 		m.turn.Lock()
+		m.endLapse(closed)
 		m.feed.begin()
 		if tick {
 			m.onTick()
@@ -204,9 +209,13 @@ func (m *Master) run() {
 		for i := range items {
 			m.handle(&items[i])
 		}
+		if closed {
+			m.thaw("this master ends")
+		}
 		m.finish(items)
 		m.turn.Unlock()
 	}
+	m.endLapse(true)
 	m.answerWaiting(true)
 	m.endTransfers()
 	if m.failed == nil {
@@ -223,7 +232,7 @@ func (m *Master) load() {
 		}
 		m.deadlines.set(e.Key, e.Deadline)
 	}
-	if err := errors.Join(m.loadRuns(), m.forgetWriters(time.Now()), m.loadLog(), m.loadFence()); err != nil {
+	if err := errors.Join(m.loadRuns(), m.forgetWriters(time.Now()), m.loadLog(), m.loadFence(), m.loadHandover()); err != nil {
 		m.fail(err)
 	}
 	m.finish(nil)
@@ -236,10 +245,22 @@ func (m *Master) load() {
 func (m *Master) handle(it *item) {
 	switch it.kind {
 	case commandRequest:
+		if m.lapsed {
+			m.receiveLapsed(it.payload)
+			return
+		}
 		m.receive(it.payload)
 	case writeRequest:
+		if m.handing.frozen() {
+			m.hold(it)
+			return
+		}
 		it.ok, it.err = m.write(&it.write)
 	case batchRequest:
+		if m.handing.frozen() {
+			m.hold(it)
+			return
+		}
 		it.err = m.apply(it.batch, m.id)
 	case idleRequest:
 		m.waiting = append(m.waiting, it.req)
@@ -255,6 +276,36 @@ func (m *Master) handle(it *item) {
 func (m *Master) finish(items []item) {
 	m.commit()
 	m.showStatus()
+	if !m.withhold(items) {
+		m.answerWrites(items)
+		m.answerWrites(m.handing.thawed)
+		m.handing.thawed = nil
+	}
+	for _, req := range m.out.reads {
+		req.answer(m.read(req.read))
+	}
+	switch {
+	case m.failed != nil:
+		m.feed.drop()
+		m.out.reset()
+	case m.lapsed:
+		m.out.resetReads()
+	default:
+		m.feed.publish(m.clones.Seq())
+		m.publish()
+		m.answerTargets()
+		m.out.reset()
+	}
+	m.answerPromoted()
+	m.keepShare()
+	m.answerWaiting(false)
+	if m.failed != nil {
+		m.showStatus()
+	}
+}
+
+// answerWrites answers the writes of a group.
+func (m *Master) answerWrites(items []item) {
 	for i := range items {
 		if it := &items[i]; it.pending != nil {
 			if m.failed != nil {
@@ -262,22 +313,6 @@ func (m *Master) finish(items []item) {
 			}
 			it.pending.resolve(it.ok, it.err)
 		}
-	}
-	for _, req := range m.out.reads {
-		req.answer(m.read(req.read))
-	}
-	if m.failed == nil {
-		m.feed.publish(m.clones.Seq())
-		m.publish()
-	} else {
-		m.feed.drop()
-	}
-	m.out.reset()
-	m.answerPromoted()
-	m.keepShare()
-	m.answerWaiting(false)
-	if m.failed != nil {
-		m.showStatus()
 	}
 }
 
@@ -289,7 +324,7 @@ func (m *Master) commit() {
 	var err error
 	seq := m.clones.Seq()
 	if seq != m.history.sequence {
-		m.dirty = true
+		m.dirty, m.wrote = true, true
 		err = setNumber(m.be, metaSequence, seq)
 	}
 	if err == nil {
@@ -319,12 +354,20 @@ func (m *Master) onTick() {
 		return
 	}
 	m.tick++
-	m.feed.watchers.rest(time.Now())
-	if m.rivals.refusing == nil {
-		m.expire(time.Now())
+	if m.lapsed {
+		if m.tick%announceTicks == 0 {
+			m.announce(0)
+		}
+		return
 	}
+	m.feed.watchers.rest(time.Now())
+	m.tickHandover(time.Now())
+	m.expire(time.Now())
 	if m.tick%announceTicks == 0 {
 		m.announce(0)
+	}
+	if m.tick%tellTicks == 0 {
+		m.askOwn() // while there are changes the channel has no keepalives, which say more than the number
 	}
 	m.clones.Tick(&m.out.toClones)
 	for id, w := range m.writers {
@@ -389,10 +432,15 @@ func (m *Master) showStatus() {
 	m.show(*s)
 }
 
-func (o *effects) reset() {
+func (o *effects) resetReads() {
 	clear(o.reads)
+	o.reads = o.reads[:0]
+}
+
+func (o *effects) reset() {
+	o.resetReads()
 	clear(o.toClones)
 	clear(o.toWriters)
-	o.reads, o.toClones, o.toWriters = o.reads[:0], o.toClones[:0], o.toWriters[:0]
+	o.toClones, o.toWriters = o.toClones[:0], o.toWriters[:0]
 	o.input.Reset()
 }

@@ -29,6 +29,8 @@ func (m *Master) receive(payload []byte) {
 	switch body := msg.Body.(type) {
 	case *command.SnapshotAck:
 		m.snapshotAck(msg.Sender, body)
+	case *command.Handover:
+		m.onHandover(msg, body)
 	case *command.CumulativeAck:
 		if known, _ := m.clones.Has(msg.Sender); !known && msg.Trailer != nil {
 			m.tellStranger(msg)
@@ -64,6 +66,12 @@ func (m *Master) receive(payload []byte) {
 func (m *Master) fromWriter(msg command.Message, size int) {
 	if m.meetMaster(msg) {
 		return
+	}
+	if m.handing.frozen() || m.gaveUp() {
+		if w := m.writers[msg.Sender]; w != nil {
+			w.lastSeen = m.tick
+		}
+		return // it keeps what is not answered, and sends it to the master that there will be
 	}
 	w := m.writers[msg.Sender]
 	if w == nil {

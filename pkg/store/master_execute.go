@@ -53,10 +53,13 @@ func (m *Master) write(w *Write) (ok bool, err error) {
 
 // refusal is why the master executes nothing, nil if it does.
 func (m *Master) refusal() error {
-	if m.failed != nil {
+	switch {
+	case m.failed != nil:
 		return m.failed
+	case m.handing.frozen():
+		return errFrozen
 	}
-	if m.board.lease.required && m.rivals.refusing == nil && m.board.lease.left(time.Now()) == 0 {
+	if m.lapsed || m.board.lease.required && m.rivals.refusing == nil && m.board.lease.left(time.Now()) == 0 {
 		return ErrNoLease
 	}
 	return m.rivals.refusing
@@ -74,7 +77,11 @@ func (m *Master) put(key, value data.Value, expiry, shown command.Expiry, publis
 	}
 	m.deadlines.set(key, deadline)
 	if m.heard() {
-		m.replay(&command.Put{Key: key, Value: value, Expiry: shown, Publisher: publisher})
+		c := &command.Put{Key: key, Value: value, Expiry: shown, Publisher: publisher}
+		if expiry.Set && !shown.Set {
+			c.Hidden = expiry
+		}
+		m.replay(c)
 	} else {
 		m.clones.Produce(nil, nil)
 	}
@@ -200,6 +207,9 @@ const expiredAtOnce = 8192
 
 // expire removes what has lived long enough.
 func (m *Master) expire(now time.Time) {
+	if m.handing.frozen() || m.refusal() != nil {
+		return
+	}
 	for range expiredAtOnce {
 		key, ok := m.deadlines.pop(now)
 		if !ok {

@@ -16,6 +16,8 @@ const (
 	// metaRuns is where a master keeps its starts: (run u64, number at the start u64) for each, the oldest first.
 	metaRuns = "runs"
 	maxRuns  = 64
+	// tellTicks is how often clones of our kind get a keepalive in any case.
+	tellTicks = 50
 	// bundleBytes bounds the events that go into one message.
 	bundleBytes = 64 << 10
 )
@@ -37,6 +39,8 @@ type own struct {
 	receivers         []data.EndpointID
 	// ask tells that somebody waits for acks.
 	ask bool
+	// writersSince is the epoch from which on the database knows all writers.
+	writersSince uint64
 }
 
 // run is one start of a master: its ID and the number that the history had reached then. What an earlier run said beyond that number
@@ -47,7 +51,8 @@ func newOwn(h history) own {
 	return own{
 		position: command.Position{History: command.History(h.id), Epoch: h.epoch, Volatile: h.volatile},
 		clones:   map[data.EntityID]struct{}{}, transfers: map[data.EntityID]*transfer{},
-		touched: map[data.EntityID]struct{}{}, executed: map[data.EntityID]struct{}{},
+		writersSince: h.writersSince,
+		touched:      map[data.EntityID]struct{}{}, executed: map[data.EntityID]struct{}{},
 	}
 }
 
@@ -146,7 +151,10 @@ func (m *Master) trailerFor(clone data.EntityID) *command.Trailer {
 		return nil
 	}
 	p := m.own.position
-	t := &command.Trailer{Features: features, History: p.History, Epoch: p.Epoch, Run: p.Run, Number: m.clones.Seq()}
+	t := &command.Trailer{
+		Features: features, History: p.History, Epoch: p.Epoch, Run: p.Run, Number: m.clones.Seq(),
+		Foreign: uint64(m.clones.Len() - len(m.own.clones)),
+	}
 	if m.rivals.fenced > m.history.epoch {
 		t.Flags = command.FlagFenced
 	}

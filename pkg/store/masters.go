@@ -46,7 +46,8 @@ func (m *Master) loadFence() error {
 	if m.opt.NewEpoch && m.history.epoch <= m.rivals.fenced {
 		m.history.epoch = m.rivals.fenced + 1
 		m.own.position.Epoch, m.status.Epoch, m.dirty = m.history.epoch, m.history.epoch, true
-		if err := setNumber(m.be, metaEpoch, m.history.epoch); err != nil {
+		m.own.writersSince = m.history.epoch
+		if err := firstOf(setNumber(m.be, metaEpoch, m.history.epoch), setNumber(m.be, metaWritersSince, m.history.epoch)); err != nil {
 			return err
 		}
 	}
@@ -133,7 +134,7 @@ func (m *Master) judge() {
 		told = append(told, fmt.Sprintf("master %s, history %s, epoch %d", id, HistoryID(other.history), other.epoch))
 	}
 	slices.Sort(told)
-	m.status.Conflict = ""
+	m.status.Conflict, m.status.Fenced = "", r.refusing != nil
 	switch {
 	case r.refusing != nil && len(told) > 0:
 		m.status.Conflict = "writes are refused: " + strings.Join(told, "; ")

@@ -8,9 +8,6 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
 
-// metaFencedFor is whom a master was fenced for: (handover u64, number u64).
-const metaFencedFor = "fenced-for"
-
 // Promote makes a running master write again that refuses because of other masters: it takes an epoch later than all that it knows of,
 // in one commit. Somebody has decided by that which of them counts; the others refuse as soon as they hear of it.
 func (m *Master) Promote(ctx context.Context) error {
@@ -32,11 +29,13 @@ func (m *Master) promote(req *request) {
 	for _, other := range m.rivals.known {
 		epoch = max(epoch, other.epoch)
 	}
+	m.thaw("this master was promoted")
 	m.history.epoch = epoch + 1
 	m.own.position.Epoch, m.status.Epoch, m.dirty = epoch+1, epoch+1, true
-	if err := firstOf(setNumber(m.be, metaEpoch, epoch+1), m.be.SetMeta(metaFencedFor, nil)); err != nil {
+	if err := firstOf(setNumber(m.be, metaEpoch, epoch+1), setNumber(m.be, metaWritersSince, m.own.writersSince), m.be.SetMeta(metaFencedFor, nil)); err != nil {
 		m.fail(err)
 	}
+	m.handing.done = 0
 	m.log.Warn("promoted", "epoch", epoch+1)
 	m.judge()
 	m.promoted = append(m.promoted, req)

@@ -30,6 +30,8 @@ const (
 	askAgainMax = time.Second
 	// askRound is how long one master may be silent before it is looked for again.
 	askRound = 1500 * time.Millisecond
+	// findBetter is how long another master is looked for when one has answered that refuses writes.
+	findBetter = 2 * time.Second
 	// pause is how long to wait when the frontend says that it can't right now.
 	pause = 50 * time.Millisecond
 	// maxRemoteAsks is how many questions of one Remote are under way at a time; more wait.
@@ -71,6 +73,8 @@ type Remote struct {
 		number  uint64
 		waiting map[uint64]*inquiry
 		master  data.EntityID
+		// fenced: the master said that it refuses writes, and no other one answered.
+		fenced  bool
 		session uint64
 		found   bool // ever
 	}
@@ -128,7 +132,14 @@ func (r *Remote) Name() string { return r.name }
 
 // receive takes an answer from the bus.
 func (r *Remote) receive(payload []byte) {
-	if kind, _, receiver, ok := command.Peek(payload); !ok || kind != command.KindAnswer || receiver != r.id {
+	kind, sender, receiver, ok := command.Peek(payload)
+	switch {
+	case !ok || kind != command.KindAnswer:
+		return
+	case receiver.IsZero():
+		r.hearOf(sender)
+		return
+	case receiver != r.id:
 		return
 	}
 	msg, err := command.Parse(bytes.Clone(payload))
@@ -145,6 +156,15 @@ func (r *Remote) receive(payload []byte) {
 		case q.got <- reply{msg.Sender, answer}:
 		default: // more than anybody waits for
 		}
+	}
+}
+
+// hearOf takes note that a master has taken over: others are not asked any more.
+func (r *Remote) hearOf(master data.EntityID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.master != master {
+		r.mu.master, r.mu.session = data.EntityID{}, 0
 	}
 }
 

@@ -70,6 +70,8 @@ func (r *Remote) find(ctx context.Context) (data.EntityID, error) {
 	defer r.end(q)
 	ticker := time.NewTicker(findAgain)
 	defer ticker.Stop()
+	var fenced data.EntityID
+	var enough <-chan time.Time
 	for {
 		msg := command.Message{Sender: r.id, Body: &command.Ask{Number: q.number, Operation: uint8(opHello)}}
 		if err := r.bus.SendCommand(topic.Master(r.name), data.EndpointID{}, msg.Marshal()); err != nil {
@@ -80,19 +82,45 @@ func (r *Remote) find(ctx context.Context) (data.EntityID, error) {
 			if got.Code != code.None {
 				continue
 			}
-			r.mu.Lock()
-			r.mu.master, r.mu.session, r.mu.found = got.from, 0, true
-			r.mu.Unlock()
-			r.log.Debug("found the master", "master", got.from.String())
-			return got.from, nil
+			if refuses(got) {
+				if fenced.IsZero() {
+					enough = time.After(findBetter)
+				}
+				fenced = got.from
+				continue
+			}
+			return r.found(got.from, false), nil
+		case <-enough:
+			return r.found(fenced, true), nil
 		case <-ticker.C:
 		case <-looking.Done():
+			if !fenced.IsZero() && ctx.Err() == nil {
+				return r.found(fenced, true), nil
+			}
 			if r.ctx.Err() == nil && (ctx.Err() == nil || !before) {
 				return data.EntityID{}, ErrForeignMaster
 			}
 			return data.EntityID{}, r.over(ctx)
 		}
 	}
+}
+
+// refuses tells whether who answered a call is a master that executes no writes.
+func refuses(hello reply) bool {
+	if len(hello.Values) < 2 {
+		return false
+	}
+	fenced, _ := hello.Values[1].AsBoolean()
+	return fenced
+}
+
+// found takes note of a master.
+func (r *Remote) found(master data.EntityID, fenced bool) data.EntityID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.master, r.mu.fenced, r.mu.session, r.mu.found = master, fenced, 0, true
+	r.log.Debug("found the master", "master", master.String())
+	return master
 }
 
 // query asks the master something that changes nothing. Whatever master answers is fine.
@@ -229,8 +257,21 @@ func (r *Remote) outcome(got reply, master data.EntityID, session uint64, sent i
 	case errors.Is(err, code.ShuttingDown):
 		r.forget(master)
 		return nil, true, nil
+	case errors.Is(err, ErrFenced):
+		return nil, r.leave(master), err
 	}
 	return got.Values, errors.Is(err, errBusy), err
+}
+
+// leave gives up a master that refuses writes. It answers whether there may be another one that does not.
+func (r *Remote) leave(master data.EntityID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.master == master {
+		r.mu.master, r.mu.session = data.EntityID{}, 0
+		return !r.mu.fenced
+	}
+	return true
 }
 
 // theSession is the master and an open session with it.

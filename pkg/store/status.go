@@ -67,6 +67,8 @@ type Status struct {
 	NewHistory HistoryID
 	// Conflict says at a master which other master of the name there is, and which of them refuses writes; empty: none.
 	Conflict string
+	// Fenced: a master executes no writes, because of another one.
+	Fenced bool
 	// Stranded are clones of another kind that follow the master and can't go on; they have to be attached anew.
 	Stranded []data.EntityID
 	// CantAttach names a clone whose snapshot the master could not send, and why: all of it goes to a foreign clone in one message.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
+	"github.com/brokermesh/brokermesh/pkg/broker/topic"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 	"github.com/brokermesh/brokermesh/pkg/store/command"
 )
@@ -52,7 +53,11 @@ const settleTimeout = 10 * time.Second
 //
 // The errors are those above, the context's, the backend's, and ErrNotSupported if the master is of another kind.
 func (c *Clone) TakeOver(ctx context.Context, be backend.Backend, o TakeOverOptions) (*Master, error) {
-	t := &takeOver{c: c, be: be, o: o, log: c.log.With("act", "take over")}
+	t := &takeOver{c: c, be: be, o: o, log: c.log.With("act", "take over"), box: mailbox{c.newID(), make(chan command.Message, 16)}}
+	if !c.mailbox.CompareAndSwap(nil, &t.box) {
+		return nil, errors.Join(fmt.Errorf("store %s: take over: %w: it is being taken over already", c.name, ErrRefused), be.Close())
+	}
+	defer c.mailbox.Store(nil)
 	epoch, err := t.run(ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: take over: %w", c.name, err), be.Close())
@@ -64,6 +69,7 @@ func (c *Clone) TakeOver(ctx context.Context, be backend.Backend, o TakeOverOpti
 	if _, err := m.Size(context.WithoutCancel(ctx)); err != nil { // answered when it serves
 		return nil, errors.Join(fmt.Errorf("store %s: take over: start the master: %w", c.name, err), m.Close())
 	}
+	m.callRemotes()
 	t.log.Info("took over the store", "epoch", epoch, "number", m.Status().Sequence)
 	settle, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
@@ -73,14 +79,25 @@ func (c *Clone) TakeOver(ctx context.Context, be backend.Backend, o TakeOverOpti
 	return m, c.Close()
 }
 
+// callRemotes tells Remotes that there is another master from now on. Those that don't hear it learn of it when they write.
+func (m *Master) callRemotes() {
+	msg := command.Message{Sender: m.id, Body: &command.Answer{Values: []data.Value{data.Count(uint64(RoleMaster)), data.Boolean(false)}}}
+	if err := m.bus.SendCommand(topic.Remote(m.name), data.EndpointID{}, msg.Marshal()); err != nil {
+		m.log.Debug("Remotes were not told", "error", err)
+	}
+}
+
 // takeOver is a TakeOver under way.
 type takeOver struct {
 	c   *Clone
 	be  backend.Backend
 	o   TakeOverOptions
 	log *slog.Logger
-	// at is what the database holds a copy of.
-	at succession
+	box mailbox
+	// at is what the database holds a copy of, last what the clone knew when it was asked last.
+	at   succession
+	last copied
+	mark mark
 }
 
 // succession is what a master hands on besides the entries.
@@ -99,14 +116,19 @@ func (t *takeOver) run(ctx context.Context) (epoch uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if !t.o.Force {
-		return 0, ErrNotSupported
+	if t.o.Force {
+		return t.force(ctx, known)
 	}
-	return t.force(ctx, known)
+	return t.planned(ctx, known)
 }
 
 // force takes the store over without asking.
 func (t *takeOver) force(ctx context.Context, known Database) (uint64, error) {
+	if raw, err := t.be.Meta(metaPrepared); err != nil {
+		return 0, err
+	} else if k, ok := parseMark(raw); ok && t.c.behind(known) {
+		return t.forcePrepared(known, k)
+	}
 	foreign, err := t.copyAll(ctx, known)
 	if err != nil {
 		return 0, err
@@ -128,6 +150,22 @@ func (t *takeOver) force(ctx context.Context, known Database) (uint64, error) {
 	t.at.writersSince = epoch
 	t.at.metas = []backend.Meta{{Name: metaRuns, Value: encodeRuns([]run{{t.at.position.Run, 0}})}}
 	return epoch, t.seal(epoch, nil)
+}
+
+// behind tells whether a database has all that the clone has.
+func (c *Clone) behind(known Database) bool {
+	s := c.Status()
+	return s.Sequence == 0 || s.History == known.History && s.Sequence <= known.Number
+}
+
+// forcePrepared takes what a handover left that did not come to its end: the copy is whole, and the master may have given it up.
+func (t *takeOver) forcePrepared(known Database, k mark) (uint64, error) {
+	epoch := max(t.o.Epoch, k.epoch+1)
+	if t.o.Epoch != 0 && t.o.Epoch < epoch {
+		return 0, fmt.Errorf("store: epoch %d: the store may have had epoch %d", t.o.Epoch, k.epoch)
+	}
+	t.log.Warn("taking the copy of a handover that was not concluded", "number", known.Number)
+	return epoch, errors.Join(setNumber(t.be, metaEpoch, epoch), t.be.SetMeta(metaPrepared, nil), t.be.Commit())
 }
 
 // seal makes the copy a database of the store of an epoch, in one commit. prepared is the mark that keeps it from being served.
@@ -176,10 +214,9 @@ type copied struct {
 	content  backend.Snapshot
 	number   uint64
 	position command.Position
-	// master is whom the clone follows, nobody if it looks for one; features are what that one can do.
-	master   data.EntityID
-	features uint64
-	foreign  uint64
+	// master is whom the clone follows, nobody if it looks for one; foreign is how many clones of another kind that one has.
+	master  data.EntityID
+	foreign uint64
 	// keys are what has changed since the copy before. all: everything may have.
 	keys []data.Value
 	all  bool

@@ -55,6 +55,7 @@ func (t *takeOver) take(ctx context.Context, whole bool) (*copied, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.last = *a.copied
 	return a.copied, nil
 }
 
@@ -92,6 +93,9 @@ func (t *takeOver) copy(ctx context.Context, c *copied) error {
 		return err
 	}
 	t.at.position, t.at.number = c.position, c.number
+	if !c.all && len(c.keys) == 0 {
+		return nil
+	}
 	return t.be.Commit()
 }
 

@@ -104,6 +104,9 @@ func (m *Master) endTransfers() {
 	for _, tr := range m.own.transfers {
 		tr.cancel()
 	}
+	if t := m.handing.tally; t != nil {
+		t.cancel()
+	}
 	m.own.group.Wait()
 }
 

@@ -92,7 +92,7 @@ func (m *Master) openWriter(id data.EntityID, offset uint64, t *command.Trailer)
 	at := offset
 	if s, ok := parseWriter(raw); ok && s.own == w.own {
 		at, w.exact, w.others, w.kept = s.last, s.exact, s.others, true
-	} else if w.own && (t.History != m.own.position.History || t.Epoch != m.own.position.Epoch) {
+	} else if w.own && (t.History != m.own.position.History || t.Epoch < m.own.writersSince || t.Epoch > m.own.position.Epoch) {
 		// It wrote to an earlier master: what that one executed of the writes under way is not known here.
 		at = max(offset, t.Number)
 		w.exact = at

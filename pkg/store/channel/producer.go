@@ -3,6 +3,7 @@
 package channel
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -111,6 +112,17 @@ func (p *Producer) Established() int {
 		}
 	}
 	return n
+}
+
+// Consumers are all consumers, whether they have answered their handshake or not.
+func (p *Producer) Consumers() iter.Seq[data.EntityID] {
+	return func(yield func(data.EntityID) bool) {
+		for i := range p.paths {
+			if !yield(p.paths[i].id) {
+				return
+			}
+		}
+	}
 }
 
 // Unacknowledged is how many events are kept, and their bytes.

@@ -43,6 +43,10 @@ const (
 	// From a clone to a master that showed itself.
 	KindSnapshotAck Kind = 85
 	KindBatch       Kind = 88
+	// From the endpoint of a clone that takes a store over to its master, and back.
+	KindHandover      Kind = 90
+	KindHandoverState Kind = 91
+	KindHandoverPart  Kind = 92
 )
 
 // extensionNames also says which extensions there are.
@@ -51,6 +55,7 @@ var extensionNames = map[Kind]string{
 	KindResume: "resume", KindOtherHistory: "other_history",
 	KindSnapshotBegin: "snapshot_begin", KindSnapshotPart: "snapshot_part", KindSnapshotEnd: "snapshot_end", KindSnapshotAck: "snapshot_ack",
 	KindUnknownClone: "unknown_clone", KindWriteResult: "write_result", KindBatch: "batch", KindBundle: "bundle",
+	KindHandover: "handover", KindHandoverState: "handover_state", KindHandoverPart: "handover_part",
 }
 
 // known tells whether there is such a command.
@@ -101,7 +106,7 @@ func (k Kind) Class() Class {
 	case KindAsk, KindAnswer:
 		return Question
 	case KindResume, KindOtherHistory, KindSnapshotBegin, KindSnapshotPart, KindSnapshotEnd, KindSnapshotAck, KindUnknownClone,
-		KindWriteResult, KindBundle:
+		KindWriteResult, KindBundle, KindHandover, KindHandoverState, KindHandoverPart:
 		return Extended
 	default:
 		return Action
@@ -161,6 +166,12 @@ func newCommand(k Kind) Command {
 		return new(Batch)
 	case KindBundle:
 		return new(Bundle)
+	case KindHandover:
+		return new(Handover)
+	case KindHandoverState:
+		return new(HandoverState)
+	case KindHandoverPart:
+		return new(HandoverPart)
 	default:
 		return new(RetransmitFailed)
 	}

@@ -32,7 +32,7 @@ type Message struct {
 
 // Command is one of *Put, *PutUnique, *PutUniqueResult, *Erase, *Expire, *Add, *Subtract, *Clear, *AttachWriter, *Keepalive,
 // *CumulativeAck, *Nack, *AckClone and *RetransmitFailed, or of the extensions *Ask, *Answer, *Resume, *OtherHistory, *SnapshotBegin,
-// *SnapshotPart, *SnapshotEnd, *SnapshotAck, *UnknownClone, *WriteResult, *Batch and *Bundle.
+// *SnapshotPart, *SnapshotEnd, *SnapshotAck, *UnknownClone, *WriteResult, *Batch, *Bundle, *Handover, *HandoverState and *HandoverPart.
 type Command interface {
 	// Kind is the number of the command on the wire.
 	Kind() Kind

@@ -4,6 +4,7 @@ package command
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 )
@@ -13,22 +14,47 @@ type Put struct {
 	Key, Value data.Value
 	Expiry     Expiry
 	Publisher  data.EntityID
+	// Hidden is the expiry of an entry that was changed by an Add or a Subtract, of which the reference says nothing to clones. It is told in
+	// a trailer.
+	Hidden Expiry
 }
 
 // Kind is KindPut.
 func (*Put) Kind() Kind { return KindPut }
 
 func (c *Put) size() int {
-	return c.Key.BinarySize() + c.Value.BinarySize() + c.Expiry.size() + entitySize
+	n := c.Key.BinarySize() + c.Value.BinarySize() + c.Expiry.size() + entitySize
+	if t := c.trailer(); t != nil {
+		n += t.size()
+	}
+	return n
 }
 
 func (c *Put) append(dst []byte) []byte {
 	dst = c.Value.AppendBinary(c.Key.AppendBinary(dst))
-	return c.Publisher.AppendBinary(c.Expiry.append(dst))
+	dst = c.Publisher.AppendBinary(c.Expiry.append(dst))
+	if t := c.trailer(); t != nil {
+		dst = t.append(dst)
+	}
+	return dst
+}
+
+// trailer is what follows a put with an expiry that it does not show.
+func (c *Put) trailer() *Trailer {
+	if !c.Hidden.Set {
+		return nil
+	}
+	return &Trailer{Left: uint64(max(1, c.Hidden.After))}
 }
 
 func (c *Put) parse(r *reader) {
 	*c = Put{Key: r.value("key"), Value: r.value("value"), Expiry: r.expiry(), Publisher: r.entity("publisher")}
+	if r.err != nil || r.at == len(r.b) {
+		return
+	}
+	if t := parseTrailer(r.b[r.at:]); t != nil && int64(t.Left) > 0 {
+		c.Hidden = Expiry{Set: true, After: time.Duration(t.Left)}
+	}
 }
 
 // PutUnique writes a value under a key that holds nothing yet, and asks for an answer.

@@ -24,6 +24,8 @@ const (
 	tagFlags
 	tagSettled
 	tagWriter
+	tagForeign
+	tagLeft
 )
 
 // History names the life of a store's content: a master that begins anew draws another one. The zero History stands for none known.
@@ -49,8 +51,8 @@ const (
 	FlagVolatile
 )
 
-// Trailer is what frontends of this project append to nack, attach_writer, keepalive and cumulative_ack commands, so that others of
-// their kind know them. The reference ignores surplus bytes. A field at its zero value is not written.
+// Trailer is what frontends of this project append to nack, attach_writer, keepalive, cumulative_ack and some put commands, so that
+// others of their kind know them, or know more. The reference ignores surplus bytes. A field at its zero value is not written.
 //
 // Layout: "BMST", version u8 = 1, then fields to the end of the payload: tag u8, length varbyte, content. Unknown tags are skipped.
 type Trailer struct {
@@ -65,6 +67,10 @@ type Trailer struct {
 	Settled uint64
 	// Writer is the identity under which a clone writes, if that is not the sender.
 	Writer data.EntityID
+	// Foreign is how many clones of another kind a master has.
+	Foreign uint64
+	// Left is for how many nanoseconds an entry stays, behind a Put that does not say so itself (Put.Hidden).
+	Left uint64
 }
 
 func (t *Trailer) append(dst []byte) []byte {
@@ -83,6 +89,8 @@ func (t *Trailer) append(dst []byte) []byte {
 	number(tagRun, t.Run)
 	number(tagFlags, t.Flags)
 	number(tagSettled, t.Settled)
+	number(tagForeign, t.Foreign)
+	number(tagLeft, t.Left)
 	if !t.Writer.IsZero() {
 		dst = t.Writer.AppendBinary(append(dst, tagWriter, entitySize))
 	}
@@ -91,7 +99,7 @@ func (t *Trailer) append(dst []byte) []byte {
 
 func (t *Trailer) size() int {
 	n := len(trailerMagic) + 1
-	for _, v := range [...]uint64{t.Features, t.Epoch, t.Number, t.Run, t.Flags, t.Settled} {
+	for _, v := range [...]uint64{t.Features, t.Epoch, t.Number, t.Run, t.Flags, t.Settled, t.Foreign, t.Left} {
 		if v != 0 {
 			n += 10
 		}
@@ -129,6 +137,7 @@ func parseTrailer(b []byte) *Trailer {
 func (t *Trailer) field(tag byte, b []byte) bool {
 	numbers := map[byte]*uint64{
 		tagFeatures: &t.Features, tagEpoch: &t.Epoch, tagNumber: &t.Number, tagRun: &t.Run, tagFlags: &t.Flags, tagSettled: &t.Settled,
+		tagForeign: &t.Foreign, tagLeft: &t.Left,
 	}
 	switch n, ok := numbers[tag]; {
 	case ok && len(b) == 8:

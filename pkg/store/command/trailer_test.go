@@ -14,6 +14,7 @@ import (
 func everything() *Trailer {
 	return &Trailer{
 		Features: FeatureParts | FeatureResults, History: here.History, Epoch: 2, Number: 9, Run: 3, Flags: FlagAdopt, Settled: 4, Writer: two,
+		Foreign: 5, Left: 6,
 	}
 }
 
@@ -30,7 +31,7 @@ func TestTrailer(t *testing.T) {
 		{"nothing to say", &Keepalive{Seq: 1}, &Trailer{}, head},
 		{"features", &Nack{Seqs: []uint64{0}}, &Trailer{Features: FeatureResults}, head + u64("01", "02")},
 		{"everything", &AttachWriter{Offset: 1, Interval: 5}, everything(), head + u64("01", "03") + "0210" + hex.EncodeToString(here.History[:]) +
-			u64("03", "02") + u64("04", "09") + u64("05", "03") + u64("06", "01") + u64("07", "04") + "0818" + hdr2},
+			u64("03", "02") + u64("04", "09") + u64("05", "03") + u64("06", "01") + u64("07", "04") + u64("09", "05") + u64("0a", "06") + "0818" + hdr2},
 		{"ack", &CumulativeAck{Seq: 7}, &Trailer{Run: 1}, head + u64("05", "01")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,6 +57,27 @@ func TestTrailer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestHiddenExpiry(t *testing.T) {
+	plain := Message{Seq: 2, Sender: one, Body: &Put{Key: data.String("a"), Value: data.String("A"), Publisher: two}}
+	m := plain
+	m.Body = &Put{Key: data.String("a"), Value: data.String("A"), Publisher: two, Hidden: After(1)}
+	want := append(append(plain.Marshal(), "BMST\x01\x0a\x08"...), 0, 0, 0, 0, 0, 0, 0, 1)
+	if got := m.Marshal(); !bytes.Equal(got, want) || m.Size() != len(want) {
+		t.Fatalf("size %d\n got %x\nwant %x", m.Size(), got, want)
+	}
+	if got, err := Parse(want); err != nil || !reflect.DeepEqual(got, m) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := Parse(want[:len(want)-1]); err != nil || !reflect.DeepEqual(got, plain) {
+		t.Errorf("cut: %+v, %v", got, err)
+	}
+	two := AppendBundle(nil, 2, one, two, [][]byte{want, plain.Marshal()})
+	got, err := Parse(two)
+	if err != nil || !reflect.DeepEqual(got.Body.(*Bundle).Events, []Command{m.Body, plain.Body}) {
+		t.Errorf("in a bundle: %+v, %v", got, err)
 	}
 }
 
