@@ -74,12 +74,15 @@ func parseMark(b []byte) (k mark, ok bool) {
 }
 
 // send sends a step to the master of the handover, wherever it is by now.
-func (t *takeOver) send(body command.Handover, to data.EntityID) {
+func (t *takeOver) send(body command.Handover) { t.c.send(t.message(body), data.EndpointID{}) }
+
+// message is a step of the handover.
+func (t *takeOver) message(body command.Handover) command.Message {
 	body.Handover, body.History, body.Epoch = t.mark.handover, t.at.position.History, t.mark.epoch
 	if t.o.StrandForeign {
 		body.Flags |= command.HandoverStrand
 	}
-	t.c.send(command.Message{Sender: t.box.id, Receiver: data.EntityID{Endpoint: to.Endpoint, Object: to.Object}, Body: &body}, data.EndpointID{})
+	return command.Message{Sender: t.box.id, Receiver: t.mark.master, Body: &body}
 }
 
 // ask sends a step until an answer of the master satisfies.
@@ -89,7 +92,7 @@ func (t *takeOver) ask(ctx context.Context, body command.Handover, satisfied fun
 	for {
 		select {
 		case <-timer.C:
-			t.send(body, t.mark.master)
+			t.send(body)
 			timer.Reset(handoverAgain)
 		case msg := <-t.box.got:
 			if msg.Sender.Object != t.mark.master.Object {
@@ -143,7 +146,7 @@ func (t *takeOver) planned(ctx context.Context, known Database) (uint64, error) 
 	}
 	t.mark = mark{handover: rand.Uint64() | 1, master: t.last.master, epoch: t.at.position.Epoch + 1}
 	if err := t.handOver(ctx); err != nil {
-		t.send(command.Handover{Step: command.HandoverCancel}, t.mark.master)
+		t.send(command.Handover{Step: command.HandoverCancel})
 		return 0, err
 	}
 	return t.conclude(ctx)
@@ -161,9 +164,10 @@ func (t *takeOver) handOver(ctx context.Context) error {
 	}
 	holding, stop := context.WithCancel(ctx)
 	held := make(chan struct{})
+	word := t.message(command.Handover{Step: command.HandoverHold})
 	go func() {
 		defer close(held)
-		t.hold(holding)
+		t.hold(holding, word)
 	}()
 	defer func() { stop(); <-held }()
 	if err := t.catchUp(ctx, &frozen); err != nil {
@@ -180,13 +184,13 @@ func (t *takeOver) handOver(ctx context.Context) error {
 }
 
 // hold keeps the master frozen while the copy is looked at.
-func (t *takeOver) hold(ctx context.Context) {
+func (t *takeOver) hold(ctx context.Context, word command.Message) {
 	ticker := time.NewTicker(freezePatience / 5)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			t.send(command.Handover{Step: command.HandoverHold}, t.mark.master)
+			t.c.send(word, data.EndpointID{})
 		case <-ctx.Done():
 			return
 		}
@@ -314,7 +318,7 @@ func (t *takeOver) conclude(ctx context.Context) (uint64, error) {
 	err := t.ask(ctx, command.Handover{Step: command.HandoverEqual, Number: t.mark.number, Sum: t.mark.sum}, t.state(done))
 	switch {
 	case ctx.Err() != nil && err != nil:
-		t.send(command.Handover{Step: command.HandoverCancel}, t.mark.master)
+		t.send(command.Handover{Step: command.HandoverCancel})
 		return 0, fmt.Errorf("%w: %w", ErrUndecided, err)
 	case err != nil:
 		history := t.at.position.History
