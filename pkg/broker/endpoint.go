@@ -160,7 +160,6 @@ func (e *Endpoint) publishLocked() {
 		self: e.opt.ID, mode: e.opt.Forward, ttl: e.opt.ttl(false), closed: e.mu.closing, peers: maps.Clone(e.mu.peers), greeting: w.greeting(), mailbox: e.mu.mailbox,
 		remote: topic.NewTable(remote), local: topic.NewTable(local), stores: topic.NewTable(stores),
 	}
-	s.cache.routes = make(map[string]*ownRoute)
 	e.routes.Store(s)
 	for _, p := range e.mu.peers {
 		if asked := w.of(p); !asked.Equal(p.asked) {

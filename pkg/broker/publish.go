@@ -148,10 +148,10 @@ func (e *Endpoint) sendTo(ctx context.Context, how *sending, sure bool, id data.
 	defer paid.settle()
 	f := ownFrame(v, size, []*peer{p}, nil)
 	if stamped {
-		f.Head = s.stampedHead(wire.TypeStampedData, id, []byte(name))
+		f.Head = s.stampedHead(nil, wire.TypeStampedData, id, []byte(name))
 		return e.sendStamped(ctx, how, sure, []*peer{p}, &f)
 	}
-	f.Head = s.header(wire.TypeData, id, []byte(name))
+	f.Head = s.header(nil, wire.TypeData, id, []byte(name))
 	return p.send(ctx, how, sure, &f)
 }
 

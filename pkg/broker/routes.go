@@ -13,7 +13,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
-// maxCachedTopics bounds each cache of routes.
+// maxCachedTopics bounds each cache of routes, and each of the two generations of own ones.
 const maxCachedTopics = 4096
 
 // snapshot is where messages go at one moment. It is immutable but for the cache of the own routes.
@@ -36,8 +36,24 @@ type snapshot struct {
 	last  atomic.Pointer[ownRoute]
 	cache struct {
 		sync.RWMutex
-		routes map[string]*ownRoute
+		routes ownRoutes
 	}
+}
+
+// ownRoutes are the routes of the topics that were published last. When there are enough of them they become the older generation, and
+// those that are still used come back from there, so that topics in use survive others that come once.
+type ownRoutes struct{ young, old map[string]*ownRoute }
+
+// add makes a route one of the young ones.
+func (r *ownRoutes) add(o *ownRoute) {
+	if len(r.young) >= maxCachedTopics {
+		r.old, r.young = r.young, r.old
+		clear(r.young)
+	}
+	if r.young == nil {
+		r.young = make(map[string]*ownRoute)
+	}
+	r.young[o.topic] = o
 }
 
 // route is where a topic of one source goes.
@@ -87,20 +103,23 @@ func (s *snapshot) own(name string) (*ownRoute, error) {
 		return o, nil
 	}
 	s.cache.RLock()
-	o := s.cache.routes[name]
+	o := s.cache.routes.young[name]
+	if o != nil {
+		s.cache.RUnlock()
+		s.last.Store(o)
+		return o, nil
+	}
+	o = s.cache.routes.old[name]
 	s.cache.RUnlock()
 	if o == nil {
 		if err := checkTopic(name); err != nil {
 			return nil, err
 		}
 		o = s.makeOwn(name)
-		s.cache.Lock()
-		if len(s.cache.routes) >= maxCachedTopics {
-			clear(s.cache.routes)
-		}
-		s.cache.routes[o.topic] = o
-		s.cache.Unlock()
 	}
+	s.cache.Lock()
+	s.cache.routes.add(o)
+	s.cache.Unlock()
 	s.last.Store(o)
 	return o, nil
 }
@@ -115,25 +134,33 @@ func (s *snapshot) makeOwn(name string) *ownRoute {
 			o.hubs = append(o.hubs, sub)
 		}
 	}
-	o.data = s.header(wire.TypeData, data.EndpointID{}, b)
-	o.command = s.header(wire.TypeCommand, data.EndpointID{}, b)
-	o.stampedData = s.stampedHead(wire.TypeStampedData, data.EndpointID{}, b)
-	o.stampedCommand = s.stampedHead(wire.TypeStampedCommand, data.EndpointID{}, b)
+	block := make([]byte, 0, 4*(wire.FrameHeader+wire.HeaderSize+len(b)+ownStamp))
+	next := func(head []byte) []byte {
+		block = block[:len(block)+wire.FrameHeader+len(head)]
+		return slices.Clip(head)
+	}
+	o.data = next(s.header(block, wire.TypeData, data.EndpointID{}, b))
+	o.command = next(s.header(block, wire.TypeCommand, data.EndpointID{}, b))
+	o.stampedData = next(s.stampedHead(block, wire.TypeStampedData, data.EndpointID{}, b))
+	o.stampedCommand = next(s.stampedHead(block, wire.TypeStampedCommand, data.EndpointID{}, b))
 	slices.SortFunc(o.stamped, func(a, b *peer) int { return a.Peer.Compare(b.Peer) })
 	return o
 }
 
-// header is an envelope of this endpoint without length and payload. The topic is not too long.
-func (s *snapshot) header(t wire.Type, receiver data.EndpointID, name []byte) []byte {
+// ownStamp is the size of the stamp of an own message without a time.
+const ownStamp = 10
+
+// header is an envelope of this endpoint without length and payload, in the room behind a block. The topic is not too long.
+func (s *snapshot) header(block []byte, t wire.Type, receiver data.EndpointID, name []byte) []byte {
 	e := wire.Envelope{Sender: s.self, Receiver: receiver, Type: t, TTL: s.ttl, Topic: name}
 	if t >= wire.TypeStampedData {
 		e.TTL = s.stampedTTL
 	}
-	b, _ := wire.AppendFrame(nil, &e)
-	return b[wire.FrameHeader:]
+	b, _ := wire.AppendHeader(block, &e, 0)
+	return b[len(block)+wire.FrameHeader:]
 }
 
 // stampedHead is header with the stamp of a message of this endpoint, whose number is still missing.
-func (s *snapshot) stampedHead(t wire.Type, receiver data.EndpointID, name []byte) []byte {
-	return wire.AppendOwn(s.header(t, receiver, name), 0)
+func (s *snapshot) stampedHead(block []byte, t wire.Type, receiver data.EndpointID, name []byte) []byte {
+	return wire.AppendOwn(s.header(block, t, receiver, name), 0)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/broker/peering"
+	"github.com/brokermesh/brokermesh/pkg/broker/wire"
 )
 
 // quietPeers registers foreign peers of which nothing runs, as quietPeer does, each with a filter of its own.
@@ -42,7 +43,7 @@ func names(n int) []string {
 }
 
 func benchPublishAmong(b *testing.B, filters [][]string) {
-	for _, topics := range []int{1, 1000, 10_000} {
+	for _, topics := range []int{1, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("topics=%d", topics), func(b *testing.B) {
 			e := endpoint(b, Options{PeerQueue: QueueLimit{Messages: 256, Overflow: OverflowDropOldest}})
 			quietPeers(e, filters)
@@ -106,5 +107,41 @@ func BenchmarkSubscriptions(b *testing.B) {
 			filters[1+i%others] = append(filters[1+i%others], fmt.Sprintf("/bench/of/others/%d", i))
 		}
 		b.Run(fmt.Sprintf("prefixes=%d", n), func(b *testing.B) { benchPublishAmong(b, filters) })
+	}
+}
+
+// BenchmarkRelayTopics passes messages of so many topics in turn from one peer to another, without connections and other goroutines.
+func BenchmarkRelayTopics(b *testing.B) {
+	for _, topics := range []int{1, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("topics=%d", topics), func(b *testing.B) {
+			const n = 250
+			e := endpoint(b, Options{Forward: ForwardAll, PeerQueue: QueueLimit{Messages: 256, Overflow: OverflowDropOldest}})
+			quietPeers(e, [][]string{{"/none"}, {"/bench"}})
+			from := e.routes.Load().peers[data.EndpointID{0xee}]
+			payload := smallEvent().AppendBinary(nil)
+			frames := make([][]byte, topics)
+			for i, name := range names(topics) {
+				env := wire.Envelope{Sender: from.Peer, Type: wire.TypeData, TTL: 16, Topic: []byte(name), Payload: payload}
+				frames[i], _ = wire.AppendFrame(nil, &env)
+			}
+			batch, scratch, next := make([][]byte, n), make([]byte, 0, 1<<16), 0
+			b.ReportAllocs()
+			before := cpuTime(b)
+			for b.Loop() {
+				scratch = scratch[:0] // a reader's frames may be changed
+				for i := range batch {
+					at := len(scratch)
+					scratch = append(scratch, frames[next%topics]...)
+					batch[i] = scratch[at:]
+					next++
+				}
+				if err := from.batch(batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N*n), "cpu-ns/message")
+			e.change(func() { clear(e.mu.peers) })
+		})
 	}
 }

@@ -124,9 +124,9 @@ func (e *Endpoint) sendCommandTo(s *snapshot, name string, receiver data.Endpoin
 	case p == nil:
 		return fmt.Errorf("send command to %s: %w", receiver, code.NoPathToPeer)
 	case stamped:
-		e.sendCommand(&route{stamped: []*peer{p}}, nil, s.stampedHead(wire.TypeStampedCommand, receiver, []byte(name)), f)
+		e.sendCommand(&route{stamped: []*peer{p}}, nil, s.stampedHead(nil, wire.TypeStampedCommand, receiver, []byte(name)), f)
 	default:
-		e.sendCommand(&route{peers: []*peer{p}}, s.header(wire.TypeCommand, receiver, []byte(name)), nil, f)
+		e.sendCommand(&route{peers: []*peer{p}}, s.header(nil, wire.TypeCommand, receiver, []byte(name)), nil, f)
 	}
 	return nil
 }

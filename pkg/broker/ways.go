@@ -39,7 +39,8 @@ func (s *snapshot) addPeers(rt *route, name []byte, from *peer) {
 	if len(name) == 0 { // older versions close the connection on an empty topic
 		return
 	}
-	for _, p := range s.remote.AppendMatches(nil, name) {
+	var few [8]*peer
+	for _, p := range s.remote.AppendMatches(few[:0], name) {
 		if p != from && (from == nil || mayForward(s.mode, from.class(), p.class())) && s.falls(from, p) {
 			rt.add(p, from == nil || from.class() != ClassNode)
 		}
@@ -109,7 +110,8 @@ func (s *snapshot) findStamped(name []byte, tree *mesh.Tree, origin data.Endpoin
 		return rt
 	}
 	s.addChildren(rt, name, tree)
-	for _, p := range s.remote.AppendMatches(nil, name) {
+	var few [8]*peer
+	for _, p := range s.remote.AppendMatches(few[:0], name) {
 		if p.class() == ClassNode || p.Peer == origin || s.view.Apart(origin, p.Peer) {
 			continue
 		}
