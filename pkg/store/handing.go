@@ -33,6 +33,7 @@ const (
 type handing struct {
 	// id is the handover under way, 0: none; since when it is, and when its target was last heard of.
 	id          uint64
+	target      data.EntityID
 	since, word time.Time
 	number      uint64
 	tally       *checksum
@@ -89,7 +90,7 @@ func (m *Master) onHandover(msg command.Message, body *command.Handover) {
 	switch body.Step {
 	case command.HandoverFreeze:
 		if !current && !(m.gaveUp() && h.done == body.Handover) {
-			r.phase, r.reason = m.freeze(body)
+			r.phase, r.reason = m.freeze(msg.Sender, body)
 		}
 	case command.HandoverEqual:
 		if current {
@@ -107,8 +108,11 @@ func (m *Master) onHandover(msg command.Message, body *command.Handover) {
 }
 
 // freeze stops the execution of writes for a handover, or says why not.
-func (m *Master) freeze(body *command.Handover) (command.HandoverPhase, string) {
+func (m *Master) freeze(target data.EntityID, body *command.Handover) (command.HandoverPhase, string) {
 	h := &m.handing
+	if h.frozen() && target.Endpoint == h.target.Endpoint && !slices.Contains(h.ended, body.Handover) {
+		m.thaw("its target begins anew")
+	}
 	switch foreign := m.foreignClones(); {
 	case slices.Contains(h.ended, body.Handover), body.History != m.own.position.History, body.Epoch <= m.history.epoch:
 		return command.HandoverVoid, ""
@@ -132,7 +136,7 @@ func (m *Master) freeze(body *command.Handover) (command.HandoverPhase, string) 
 		return command.HandoverRefused, err.Error()
 	}
 	now := time.Now()
-	h.id, h.since, h.word, h.number = body.Handover, now, now, m.clones.Seq()
+	h.id, h.target, h.since, h.word, h.number = body.Handover, target, now, now, m.clones.Seq()
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &checksum{cancel: cancel}
 	h.tally = t
