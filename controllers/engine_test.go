@@ -28,6 +28,16 @@ type engines struct {
 	world *world
 	mu    sync.Mutex
 	at    map[string]string // control port by pod
+	// servers end the control ports, by pod; nil where nobody wants to.
+	servers map[string]func()
+}
+
+// cut ends the control port of a pod, and nothing else.
+func (e *engines) cut(pod string) {
+	e.mu.Lock()
+	end := e.servers[pod]
+	e.mu.Unlock()
+	end()
 }
 
 func (e *engines) address(pod *corev1.Pod) string {
@@ -73,6 +83,9 @@ func (e *engines) run(name string) *node.Node {
 	})
 	e.mu.Lock()
 	e.at[manifest.PodName(name, 0)] = listener.Addr().String()
+	if e.servers != nil {
+		e.servers[manifest.PodName(name, 0)] = func() { _ = server.Close() }
+	}
 	e.mu.Unlock()
 	w.create(&corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: manifest.PodName(name, 0), Labels: manifest.Labels(name)},

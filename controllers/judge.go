@@ -25,7 +25,7 @@ func (m *mesh) judge(o topology.Objects, compiled topology.Result, pods []corev1
 	m.verdict = evidence.Judge(evidence.Input{
 		Objects: o, Compiled: compiled, Namespace: m.namespace,
 		Observations: m.observations(pods), Facts: m.withRefusals(facts),
-		Previous: m.verdict, Now: m.now(), Started: m.started,
+		Waiting: m.waiting(), Previous: m.verdict, Now: m.now(), Started: m.started,
 	})
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -89,6 +89,18 @@ func (m *mesh) facts() map[string]evidence.Facts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.mu.facts)
+}
+
+func (m *mesh) failovers() map[string]topology.Failover {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.mu.failovers)
+}
+
+func (m *mesh) waiting() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.mu.waiting)
 }
 
 // trusted is part of conversation.

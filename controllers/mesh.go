@@ -31,6 +31,7 @@ type mesh struct {
 	newest    atomic.Pointer[view]
 	started   time.Time
 	pollers   map[types.UID]*running // of run alone
+	wardens   map[string]*warden     // of run alone, by DataStore
 	verdict   evidence.Verdict       // of run alone: the last one
 
 	mu struct {
@@ -41,8 +42,11 @@ type mesh struct {
 		refused    map[string]string         // by pod: its words about the offer
 		asked      map[string]bool           // pods of which an answer is wanted, whatever it is
 		wakers     map[string]func()         // by pod
-		lastRolled string                    // the pod that was deleted last
-		deleted    types.UID                 // its UID then
+		addresses  map[string]string         // of control ports, by pod
+		failovers  map[string]topology.Failover
+		waiting    map[string]string // what failovers wait for, by DataStore
+		lastRolled string            // the pod that was deleted last
+		deleted    types.UID         // its UID then
 	}
 }
 
@@ -64,6 +68,10 @@ func newMesh(all *meshes, namespace string) *mesh {
 	m.mu.asked = make(map[string]bool)
 	m.mu.offers = make(map[string]offer)
 	m.mu.wakers = make(map[string]func())
+	m.mu.addresses = make(map[string]string)
+	m.mu.failovers = make(map[string]topology.Failover)
+	m.mu.waiting = make(map[string]string)
+	m.wardens = make(map[string]*warden)
 	return m
 }
 
@@ -78,6 +86,7 @@ func (m *mesh) kick() {
 // run makes a new view at every kick, and when the evidence ages. It ends with the context, or when the namespace has nothing of ours.
 func (m *mesh) run(ctx context.Context) {
 	defer m.stopPollers(nil)
+	defer m.dismissAll()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -110,8 +119,10 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	objects.Failovers = m.failovers()
 	compiled := topology.Compile(objects, topology.Options{Namespace: m.namespace, RequireStorage: true})
 	m.poll(ctx, compiled, pods)
+	m.oversee(ctx, compiled, objects)
 	facts := m.facts()
 	verdict := m.judge(objects, compiled, pods, facts)
 	v := newView(objects, compiled, verdict, facts, m.roll(sets, pods))
@@ -217,7 +228,7 @@ func (m *mesh) startPoller(ctx context.Context, pod *corev1.Pod, node, address s
 	}
 	m.pollers[pod.UID] = r
 	m.mu.Lock()
-	m.mu.wakers[pod.Name] = r.wake
+	m.mu.wakers[pod.Name], m.mu.addresses[pod.Name] = r.wake, address
 	delete(m.mu.answers, pod.Name) // of an earlier pod of this name
 	m.mu.Unlock()
 	go func() {
@@ -243,6 +254,7 @@ func (m *mesh) stop(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.mu.wakers, r.pod)
+	delete(m.mu.addresses, r.pod)
 }
 
 // roll decides which pod is replaced next.

@@ -23,12 +23,16 @@ import (
 
 // meshes has a mesh for each namespace that holds objects of ours. It runs on the leader only. The mutex owns the map.
 type meshes struct {
-	client  client.Client
-	cache   cache.Cache
-	trust   *trust
-	written *written
-	log     *slog.Logger
-	now     func() time.Time
+	client client.Client
+	// uncached reads Leases, which nobody watches.
+	uncached client.Reader
+	// instance is this manager's own name among those that grant leases.
+	instance string
+	cache    cache.Cache
+	trust    *trust
+	written  *written
+	log      *slog.Logger
+	now      func() time.Time
 	// address is where a pod's control port is asked; empty as long as the pod has none.
 	address func(*corev1.Pod) string
 

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -52,7 +53,7 @@ type puppet struct {
 	epoch    uint64        // of its stores; masters have at least that of their config
 	sequence uint64        // of its clones
 	foreign  bool          // refuses to take over
-	grants   []statusapi.Grant
+	grants   []grantTaken
 	state    statusapi.Status
 }
 
@@ -225,6 +226,7 @@ func (q *puppet) status() statusapi.Status {
 	s := q.state
 	s.Instance, s.Namespace, s.Node, s.Pod = q.instance, q.all.world.namespace, q.node, q.pod
 	s.EndpointID, s.Version, s.ConfigVersions = q.id(), "v0.0.0-test", []int{nodeconfig.Version}
+	s.Features = nodeconfig.KnownFeatures()
 	s.Listeners = []statusapi.Listener{{Name: "broker", Address: "[::]:9999"}, {Name: "websocket", Address: "[::]:9997"}}
 	if q.config.Version == 0 {
 		return s
@@ -258,6 +260,12 @@ func (q *puppet) store(c nodeconfig.Store) statusapi.Store {
 	return t
 }
 
+// grantTaken is a lease, and when it came.
+type grantTaken struct {
+	statusapi.Grant
+	at time.Time
+}
+
 // LeaseToken is part of statusapi.Source.
 func (q *puppet) LeaseToken() statusapi.LeaseToken { return statusapi.LeaseToken{Token: q.pod} }
 
@@ -267,11 +275,18 @@ func (q *puppet) Grant(g statusapi.Grant) error {
 	defer q.all.mu.Unlock()
 	for _, c := range q.config.Stores {
 		if t := q.store(c); t.Name == g.Store && t.Role == statusapi.RoleMaster && t.Epoch == g.Epoch && t.Leased && g.Token == q.pod {
-			q.grants = append(q.grants, g)
+			q.grants = append(q.grants, grantTaken{g, time.Now()})
 			return nil
 		}
 	}
 	return fmt.Errorf("no master for %+v", g)
+}
+
+// granted are the leases that the puppet took, oldest first.
+func (q *puppet) granted() []grantTaken {
+	q.all.mu.Lock()
+	defer q.all.mu.Unlock()
+	return slices.Clone(q.grants)
 }
 
 // peers are the connections that this end makes and those that others make to it.

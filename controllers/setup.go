@@ -14,6 +14,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,6 +77,7 @@ func NewScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	utilruntime.Must(corev1.AddToScheme(s))
 	utilruntime.Must(appsv1.AddToScheme(s))
+	utilruntime.Must(coordinationv1.AddToScheme(s))
 	utilruntime.Must(v1alpha1.AddToScheme(s))
 	return s
 }
@@ -139,7 +141,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 	w := &written{}
 	t := &trust{client: mgr.GetClient(), uncached: mgr.GetAPIReader(), events: events, now: o.Now, random: o.Random}
 	all := &meshes{
-		client: mgr.GetClient(), cache: mgr.GetCache(), trust: t, written: w, log: o.Logger, now: o.Now, address: o.Address,
+		client: mgr.GetClient(), uncached: mgr.GetAPIReader(), instance: rand.Text(), cache: mgr.GetCache(), trust: t, written: w, log: o.Logger, now: o.Now, address: o.Address,
 		nodes: make(chan event.GenericEvent), peerings: make(chan event.GenericEvent), stores: make(chan event.GenericEvent),
 	}
 	if err := mgr.Add(all); err != nil {
