@@ -94,7 +94,8 @@ func (s situation) serving() (sighting, bool) {
 			found = m
 		}
 	}
-	return found, found.pod != "" && found.store.Epoch >= s.holder.epoch
+	anew := s.holder.history != "" && found.store.History != s.holder.history
+	return found, found.pod != "" && (anew || found.store.Epoch >= s.holder.epoch)
 }
 
 // decideMaster is about a master that serves.

@@ -43,6 +43,9 @@ func (j *judge) seat(plan topology.StorePlan, object *v1alpha1.DataStore) *v1alp
 	}
 	if e := j.serving(plan.MasterPod, plan.Object); e != nil {
 		now.Epoch = max(now.Epoch, epochOf(e))
+		if object.Spec.Master.Backend == v1alpha1.BackendMemory && e.Epoch > 0 {
+			now.Epoch = epochOf(e) // a new process begins a new history, from 1
+		}
 	}
 	if spec == now.Node {
 		now.SpecNode = spec

@@ -16,6 +16,9 @@ import (
 // before its evidence counts as too old.
 const refreshEvery = 5 * time.Second
 
+// movesEvery is how often the data folder is looked into for moves.
+const movesEvery = 500 * time.Millisecond
+
 // askAgainAfter is when two nodes that contradict each other are judged again,
 // by answers that they have given since.
 const askAgainAfter = 50 * time.Millisecond
@@ -46,17 +49,31 @@ func (m *Mesh) observe(pod string, s statusapi.Status) {
 
 // judgeAlways judges when there is news, and when time alone changes things.
 func (m *Mesh) judgeAlways(ctx context.Context) {
+	moves := time.NewTicker(movesEvery)
+	defer moves.Stop()
 	for {
 		next := m.judge()
+		if m.follow(m.Verdict()) {
+			if err := m.turn(ctx); err != nil && ctx.Err() == nil {
+				m.o.Logger.Error("turn the mesh", "error", err)
+			}
+			next = askAgainAfter
+		}
 		var due <-chan time.Time
 		if next > 0 {
 			due = time.After(next)
 		}
-		select {
-		case <-m.news:
-		case <-due:
-		case <-ctx.Done():
-			return
+		for asked := false; !asked; {
+			select {
+			case <-m.news:
+				asked = true
+			case <-due:
+				asked = true
+			case <-moves.C:
+				asked = m.movesAsked()
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }
@@ -65,8 +82,8 @@ func (m *Mesh) judgeAlways(ctx context.Context) {
 func (m *Mesh) judge() time.Duration {
 	m.mu.Lock()
 	in := evidence.Input{
-		Objects:      m.objects,
-		Compiled:     m.plan,
+		Objects:      m.mu.objects,
+		Compiled:     m.mu.plan,
 		Namespace:    m.o.Namespace,
 		Observations: maps.Clone(m.mu.observed),
 		Previous:     m.mu.verdict,

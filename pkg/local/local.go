@@ -40,12 +40,13 @@ type Options struct {
 
 // Mesh is a topology that runs in this process. It must be closed.
 type Mesh struct {
-	o       Options
-	objects topology.Objects
-	started time.Time
+	o        Options
+	manifest topology.Objects
+	started  time.Time
 
-	nodes map[string]*node.Node // by pod; fixed after Start
-	plan  topology.Result       // with addresses; fixed after Start
+	nodes     map[string]*node.Node // by pod; fixed after Start
+	addresses map[string]string     // by pod; fixed after Start
+	places    map[string]Place      // by DataStore; of Start, then of judgeAlways
 
 	stop     context.CancelFunc
 	watchers sync.WaitGroup
@@ -53,6 +54,8 @@ type Mesh struct {
 
 	mu struct {
 		sync.Mutex
+		objects  topology.Objects // the manifest's, with the masters where they are
+		plan     topology.Result  // of the objects, with addresses
 		observed map[string]evidence.Observation
 		verdict  evidence.Verdict
 		changed  chan struct{}
@@ -63,7 +66,7 @@ type Mesh struct {
 // out and shows up in the verdict, as in a cluster; who wants to refuse it
 // compiles first. After an error nothing runs.
 func Start(ctx context.Context, objects topology.Objects, o Options) (_ *Mesh, err error) {
-	m := &Mesh{o: o, objects: objects, started: time.Now(), nodes: make(map[string]*node.Node), news: make(chan struct{}, 1)}
+	m := &Mesh{o: o, manifest: objects, started: time.Now(), nodes: make(map[string]*node.Node), news: make(chan struct{}, 1)}
 	m.mu.observed = make(map[string]evidence.Observation)
 	m.mu.changed = make(chan struct{})
 	m.o.Namespace = cmp.Or(o.Namespace, "default")
@@ -73,6 +76,10 @@ func Start(ctx context.Context, objects topology.Objects, o Options) (_ *Mesh, e
 	if err := m.prepare(); err != nil {
 		return nil, err
 	}
+	if err := m.openPlaces(); err != nil {
+		return nil, err
+	}
+	m.mu.objects = m.placed()
 	watching, stop := context.WithCancel(context.Background())
 	m.stop = stop
 	defer func() {
@@ -105,8 +112,8 @@ func (m *Mesh) prepare() error {
 	if err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	names := make([]string, 0, len(m.objects.Nodes))
-	for _, n := range m.objects.Nodes {
+	names := make([]string, 0, len(m.manifest.Nodes))
+	for _, n := range m.manifest.Nodes {
 		names = append(names, n.Name)
 	}
 	return writeCertificates(m.o.DataDir, m.o.Namespace, names)
@@ -115,19 +122,26 @@ func (m *Mesh) prepare() error {
 // run opens the ports first, each node's own choice, and then tells everybody
 // the addresses of the others.
 func (m *Mesh) run(ctx context.Context) error {
-	addresses := make(map[string]string)
-	if err := m.apply(ctx, m.compile(addresses)); err != nil {
+	m.addresses = make(map[string]string)
+	if err := m.turn(ctx); err != nil {
 		return err
 	}
 	for pod, n := range m.nodes {
-		addresses[pod] = listener(n.Status(), "broker")
+		m.addresses[pod] = listener(n.Status(), "broker")
 	}
-	m.plan = m.compile(addresses)
-	return m.apply(ctx, m.plan)
+	return m.turn(ctx)
 }
 
-func (m *Mesh) compile(addresses map[string]string) topology.Result {
-	return topology.Compile(m.objects, topology.Options{Namespace: m.o.Namespace, Addresses: addresses, Plain: m.o.Plain})
+// turn makes the nodes what the objects say, with the masters where they are.
+func (m *Mesh) turn(ctx context.Context) error {
+	objects := m.placed()
+	plan := topology.Compile(objects, topology.Options{
+		Namespace: m.o.Namespace, Addresses: m.addresses, Plain: m.o.Plain, NoLeases: true,
+	})
+	m.mu.Lock()
+	m.mu.objects, m.mu.plan = objects, plan
+	m.mu.Unlock()
+	return m.apply(ctx, plan)
 }
 
 // apply hands every pod its config; a pod that isn't there yet is made.
@@ -174,11 +188,20 @@ func listener(s statusapi.Status, name string) string {
 // DataDir is the folder that the mesh keeps its data in.
 func (m *Mesh) DataDir() string { return m.o.DataDir }
 
-// Objects are what the mesh was started with.
-func (m *Mesh) Objects() topology.Objects { return m.objects }
+// Objects are what the mesh was started with, with masters where they have
+// moved to since.
+func (m *Mesh) Objects() topology.Objects {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.objects
+}
 
 // Plan is what the objects compiled to.
-func (m *Mesh) Plan() topology.Result { return m.plan }
+func (m *Mesh) Plan() topology.Result {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.plan
+}
 
 // Addresses are HOST:PORT of the native ports by pod.
 func (m *Mesh) Addresses() map[string]string { return m.listeners("broker") }

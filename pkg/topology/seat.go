@@ -109,12 +109,12 @@ func (at seat) instead(s *v1alpha1.DataStore, node string) string {
 	return spec
 }
 
-// leaseOf is for how long a master may write without hearing of the operator.
-func leaseOf(s *v1alpha1.DataStore) time.Duration {
+// lease is for how long a master may write without hearing of the operator.
+func (c *compiler) lease(s *v1alpha1.DataStore) time.Duration {
 	const usual = 30 * time.Second
 	f := s.Spec.Failover
 	switch {
-	case f == nil || f.Policy != v1alpha1.FailoverAutomatic:
+	case c.opt.NoLeases || f == nil || f.Policy != v1alpha1.FailoverAutomatic:
 		return 0
 	case f.After == nil:
 		return usual

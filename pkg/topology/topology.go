@@ -55,6 +55,8 @@ type Options struct {
 	RequireStorage bool
 	// Plain compiles every node and every peering with TLS off, whatever the specs say.
 	Plain bool
+	// NoLeases: nobody grants leases, so that no master may wait for any.
+	NoLeases bool
 }
 
 // Result is a compiled topology. All lists are sorted by name.
