@@ -30,7 +30,7 @@ to it takes numbers of the store's history, so that clones get it later.
 
 `+textForms)
 	cmd.AddCommand(newStoreList(), newStoreGet(), newStorePut(), newStoreRemove(), newStoreKeys(), newStoreWatch(), newStoreStat())
-	cmd.AddCommand(newStoreExport(), newStoreImport(), newStoreVerify(), newStoreDiff(), newStoreCompact(), newStoreAdopt())
+	cmd.AddCommand(newStoreExport(), newStoreImport(), newStoreVerify(), newStoreDiff(), newStoreCompact(), newStoreAdopt(), newStoreMove())
 	return cmd
 }
 
