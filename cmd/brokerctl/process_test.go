@@ -216,3 +216,32 @@ spec: {from: {node: alice}, to: {address: "127.0.0.1:1"}}
 		}
 	}
 }
+
+// TestStoreMove moves a master in a mesh that another process runs.
+func TestStoreMove(t *testing.T) {
+	dir := t.TempDir()
+	up := begin(t, "up", filepath.Join(samples, "zeek-cluster.yaml"), "--data-dir", dir)
+	for line := ""; !strings.Contains(line, "Ctrl-C stops"); {
+		var err error
+		if line, err = up.out.ReadString('\n'); err != nil {
+			t.Fatalf("%v\n%s", err, up.errors)
+		}
+	}
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--to", "proxy-1"}, ctl.ExitOK, "the master of known-hosts is on proxy-1, epoch 2\n"},
+		{[]string{"--to", "proxy-1"}, ctl.ExitOK, "epoch 2\n"},
+		{[]string{"--to", "worker-1", "--without-master", "--yes"}, ctl.ExitOK, "on worker-1, epoch 3\n"},
+		{[]string{"--to", "nowhere"}, ctl.ExitFailure, ""},
+		{nil, ctl.ExitBadInput, ""},
+		{[]string{"--to", "a", "--namespace", "b"}, ctl.ExitBadInput, ""},
+	} {
+		p := begin(t, append([]string{"store", "move", "known-hosts", "--data-dir", dir}, test.args...)...)
+		if code, out := p.end(t); code != test.code || !strings.HasSuffix(out, test.want) {
+			t.Errorf("%q: code %d, %q\n%s", test.args, code, out, p.errors)
+		}
+	}
+}
