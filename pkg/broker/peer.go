@@ -74,7 +74,9 @@ func (e *Endpoint) newPeerOn(l *peering.Link, address string, t *target) *peer {
 	p.is.Store(&foreign)
 	p.in.init(e.numbersFrom())
 	if t != nil {
+		e.mu.Lock()
 		p.retry = t.opt.Retry
+		e.mu.Unlock()
 	}
 	p.asked = topic.Filter(l.Announced)
 	p.filter = topic.NewFilter(l.Filter...)
