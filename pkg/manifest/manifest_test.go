@@ -135,6 +135,28 @@ func TestStorageGrowthKeepsTheTemplate(t *testing.T) {
 	}
 }
 
+// TestQueuesOfTemplate: other queues make a new pod template, the same in other words don't, nor do the defaults written out.
+func TestQueuesOfTemplate(t *testing.T) {
+	with := func(q *v1alpha1.QueuesSpec) any {
+		return Build(input(node(func(n *v1alpha1.BrokerNode) { n.Spec.Queues = q }))).StatefulSet.Spec.Template
+	}
+	size := func(text string) *resource.Quantity { return new(resource.MustParse(text)) }
+	for name, c := range map[string]struct {
+		a, b *v1alpha1.QueuesSpec
+		same bool
+	}{
+		"none":           {nil, &v1alpha1.QueuesSpec{}, true},
+		"the defaults":   {nil, &v1alpha1.QueuesSpec{PeerMessages: 8192, MemoryLimit: size("256Mi"), FlowControl: v1alpha1.FlowControlHonor}, true},
+		"in other words": {&v1alpha1.QueuesSpec{PeerSize: size("1Mi")}, &v1alpha1.QueuesSpec{PeerSize: size("1024Ki")}, true},
+		"another size":   {&v1alpha1.QueuesSpec{PeerSize: size("1Mi")}, &v1alpha1.QueuesSpec{PeerSize: size("2Mi")}, false},
+		"flow control":   {nil, &v1alpha1.QueuesSpec{FlowControl: v1alpha1.FlowControlIgnore}, false},
+	} {
+		if got := equality.Semantic.DeepEqual(with(c.a), with(c.b)); got != c.same {
+			t.Errorf("%s: the same template: %v", name, got)
+		}
+	}
+}
+
 func TestImmutable(t *testing.T) {
 	for name, c := range map[string]struct {
 		live, desired *v1alpha1.BrokerNode
