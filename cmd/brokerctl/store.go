@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,7 @@ to it takes numbers of the store's history, so that clones get it later.
 --timeout bounds each answer.
 
 `+textForms)
+	cmd.SetFlagErrorFunc(hinted)
 	cmd.AddCommand(newStoreList(), newStoreGet(), newStorePut(), newStoreRemove(), newStoreKeys(), newStoreWatch(), newStoreStat())
 	cmd.AddCommand(newStoreExport(), newStoreImport(), newStoreVerify(), newStoreDiff(), newStoreCompact(), newStoreAdopt(), newStoreMove())
 	return cmd
@@ -68,13 +70,42 @@ func (s *storeFlags) begin(cmd *cobra.Command, args []string, operands int, most
 		return nil, ctl.BadInput(errors.New("NAME is missing"))
 	}
 	if len(args) < operands || len(args) > operands && !most {
-		what := "after NAME"
-		if s.File != "" {
-			what = "(--file takes no NAME)"
-		}
-		return nil, ctl.BadInput(fmt.Errorf("%d arguments %s: wanted: %d", len(args), what, operands))
+		return nil, ctl.BadInput(s.miscounted(cmd, args))
 	}
 	return args, nil
+}
+
+// miscounted says which arguments a command takes.
+func (s *storeFlags) miscounted(cmd *cobra.Command, args []string) error {
+	var wanted []string
+	for _, word := range strings.Fields(cmd.Use)[1:] {
+		if strings.HasPrefix(word, "(") || strings.HasPrefix(word, "--") {
+			break
+		}
+		if strings.Trim(word, "[]") != "NAME" {
+			wanted = append(wanted, word)
+		}
+	}
+	got := "none"
+	if len(args) > 0 {
+		got = strings.Join(args, " ")
+	}
+	want := "none"
+	if len(wanted) > 0 {
+		want = strings.Join(wanted, " ")
+	}
+	if s.File != "" {
+		return fmt.Errorf("arguments: %s: wanted: %s (--file takes no NAME)", got, want)
+	}
+	return fmt.Errorf("arguments after NAME %s: %s: wanted: %s", s.Name, got, want)
+}
+
+// hinted says how to pass values that look like flags.
+func hinted(cmd *cobra.Command, err error) error {
+	if text := err.Error(); strings.Contains(text, "unknown shorthand flag: '") && text[strings.Index(text, "'")+1] <= '9' {
+		return fmt.Errorf("%w: -- goes before arguments that begin with a minus, after all flags", err)
+	}
+	return err
 }
 
 // work makes the RunE of a command that takes NAME and so many operands, or with most no more than those that it checks itself.

@@ -197,7 +197,11 @@ func (r *Remote) settled() uint64 {
 
 // bounded is the context of an operation: the caller's, the Remote's and its Timeout.
 func (r *Remote) bounded(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithTimeoutCause(ctx, r.opt.Timeout, code.RequestTimeout)
+	return r.boundedBy(ctx, r.opt.Timeout)
+}
+
+func (r *Remote) boundedBy(ctx context.Context, timeout time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, code.RequestTimeout)
 	stop := context.AfterFunc(r.ctx, cancel)
 	return ctx, func() { stop(); cancel() }
 }

@@ -125,7 +125,11 @@ func (r *Remote) found(master data.EntityID, fenced bool) data.EntityID {
 
 // query asks the master something that changes nothing. Whatever master answers is fine.
 func (r *Remote) query(ctx context.Context, op operation, args ...data.Value) (reply, error) {
-	ctx, cancel := r.bounded(ctx)
+	timeout := r.opt.Timeout
+	if op == opWatch {
+		timeout += watchWait // that long the master waits for a change
+	}
+	ctx, cancel := r.boundedBy(ctx, timeout)
 	defer cancel()
 	release, err := r.slot(ctx)
 	if err != nil {

@@ -106,7 +106,7 @@ func Adopt(ctx context.Context, o Options) error {
 			fmt.Fprintf(o.Out, "the clone at %s has taken history %s\n", where, r.NewHistory)
 		}
 		if adopted == 0 {
-			return fmt.Errorf("adopt: %w", store.ErrNoNewHistory)
+			return fmt.Errorf("adopt: no clone of store %s waits for it: %w", o.Name, store.ErrNoNewHistory)
 		}
 		return nil
 	})

@@ -125,7 +125,7 @@ func (o Options) attach(ctx context.Context, s client.Session, do func(*target) 
 	asking, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	if err := attached(asking, clone); err != nil {
-		return o.failure(asking, fmt.Errorf("no master of store %s answers at %s (a foreign one must be at the peer itself): %w", o.Name, o.Peer, err))
+		return o.failure(asking, fmt.Errorf("no master of store %s answers by way of %s within %v (one of C++ Broker must be at the peer itself): %w", o.Name, o.Peer, o.Timeout, err))
 	}
 	fmt.Fprintf(o.Notes, "the master of store %s answers no questions: copied all of it as a clone\n", o.Name)
 	t := &target{frontend: clone, o: o, what: "store " + o.Name, clone: clone}

@@ -53,6 +53,9 @@ func Watch(ctx context.Context, o Options, w WatchOptions) error {
 		fmt.Fprintf(o.Notes, "watching %s\n", t.what)
 		n := 0
 		for c, err := range t.changes(ctx, options) {
+			if errors.Is(err, store.ErrHistoryGone) {
+				return fmt.Errorf("watch: %w: export has what is there now", err)
+			}
 			if err != nil {
 				return fmt.Errorf("watch: %w", err)
 			}

@@ -116,7 +116,7 @@ func (d *sqliteDisk) open() (backend.Backend, error) {
 func (d *sqliteDisk) crash() {
 	old := d.path()
 	d.n++
-	for _, suffix := range []string{"", "-wal", "-journal"} {
+	for _, suffix := range []string{"", "-wal", "-journal", "-mark"} {
 		content, err := os.ReadFile(old + suffix)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
