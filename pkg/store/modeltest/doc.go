@@ -8,6 +8,9 @@
 //
 //   - a clone's content at number n is that of the master after its change n: a prefix of the history;
 //   - an acknowledged write is there, over all crashes; none was executed twice, and those of one writer are in their order;
+//   - a comparison that succeeded found what it wanted to, and one that failed has changed nothing; a batch is there as a whole or not at
+//     all, over crashes too, and two that exclude each other are never both there;
+//   - what a clone tells those who watch it, whole or in several pieces, makes its former content the present one;
 //   - a key was won by one PutUnique at most, and nobody was told otherwise;
 //   - no entry expires before its time, or lives on after it;
 //   - a clone never claims to have been in sync at a time when the master had more than the clone has;

@@ -27,6 +27,8 @@ const (
 	doPush
 	doIncrement
 	doUnique
+	doCompareSet
+	doBatch
 	doExpiring
 	doClear
 	doLook
@@ -39,7 +41,7 @@ const (
 )
 
 var kindNames = [...]string{
-	"wait", "put", "put shared", "erase shared", "push", "increment", "put unique", "put expiring", "clear", "look", "link", "heal",
+	"wait", "put", "put shared", "erase shared", "push", "increment", "put unique", "compare and set", "batch", "put expiring", "clear", "look", "link", "heal",
 	"crash clone", "crash master", "crash master while it writes", "restart master",
 }
 
@@ -87,7 +89,7 @@ func newHistory(rng *rand.Rand, s storage) []action {
 		case roll < 24:
 			a.kind, a.d = doWait, time.Duration(rng.IntN(60))*time.Second
 		case roll < 70:
-			a.kind = doPut + kind(rng.IntN(int(doUnique-doPut)+1))
+			a.kind = doPut + kind(rng.IntN(int(doBatch-doPut)+1))
 		case roll < 75:
 			a.kind, a.d = doExpiring, time.Duration(1+rng.IntN(3000))*time.Millisecond
 		case roll < 76 && clears:

@@ -45,6 +45,9 @@ type op struct {
 	outcome outcome
 	won     bool
 	err     error
+	// expected is what a comparison wants to find, if present.
+	expected string
+	present  bool
 }
 
 // change is what the master did.
@@ -77,6 +80,7 @@ type record struct {
 	ops       []*op
 	lives     []*life
 	sights    []sight
+	watches   []*watched
 }
 
 func newRecord() *record { return new(record) }
@@ -174,7 +178,7 @@ func (r *record) end(o *op, won bool, err error) {
 		o.outcome = unknown
 	case err == nil:
 		o.outcome = acknowledged
-	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrTooLarge):
+	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrConditionFailed):
 		o.outcome = refused
 	default:
 		o.outcome = unknown
@@ -198,11 +202,18 @@ func (w *world) write(a action, p *process) {
 	o := w.rec.begin(a, p)
 	value := data.Count(uint64(o.id))
 	key := data.String(keyOf(o))
-	if a.kind == doUnique {
+	switch a.kind {
+	case doUnique:
 		w.ops.Go(func() {
 			won, err := p.PutUnique(context.Background(), key, value, 0)
 			w.rec.end(o, won, err)
 		})
+		return
+	case doCompareSet:
+		w.ops.Go(func() { w.compareAndSet(o, key, value) })
+		return
+	case doBatch:
+		w.ops.Go(func() { w.rec.end(o, false, p.Apply(context.Background(), batchOf(o))) })
 		return
 	}
 	var write store.Write
@@ -233,6 +244,10 @@ func keyOf(o *op) string {
 		return "order"
 	case doIncrement:
 		return "counter"
+	case doCompareSet:
+		return fmt.Sprintf("compared/%d", o.action.n)
+	case doBatch:
+		return fmt.Sprintf("gate/%d", o.action.n)
 	case doUnique:
 		return fmt.Sprintf("lock/%d", o.action.n)
 	}

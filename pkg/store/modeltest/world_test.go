@@ -7,6 +7,7 @@ package modeltest
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -24,6 +25,10 @@ const storeName = "model"
 type frontend interface {
 	WriteAsync(w store.Write) *store.Pending
 	PutUnique(ctx context.Context, key, value data.Value, expiry time.Duration) (bool, error)
+	CompareAndSet(ctx context.Context, key, old data.Value, present bool, value data.Value, expiry time.Duration) (bool, error)
+	Apply(ctx context.Context, b store.Batch) error
+	Get(ctx context.Context, key data.Value) (data.Value, error)
+	Watch(ctx context.Context, o store.WatchOptions) iter.Seq2[store.Change, error]
 	Snapshot(ctx context.Context) (*store.Snapshot, error)
 	AwaitIdle(ctx context.Context) error
 	Status() store.Status
@@ -98,6 +103,7 @@ func (w *world) start(place int) {
 			return
 		}
 		p.frontend = c
+		w.rec.watch(place, c)
 	}
 	w.mu.Lock()
 	w.present[place], w.backs[place] = p, time.Time{}
