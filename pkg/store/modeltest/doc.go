@@ -16,6 +16,10 @@
 //   - a clone never claims to have been in sync at a time when the master had more than the clone has;
 //   - once everything works again, all clones have what the master has, and nobody waits any more.
 //
+// TestHandover moves the master from place to place by Clone.TakeOver, while its source, its target and others die at any moment, messages
+// are lost and everybody writes: acknowledged writes are there in the end, increments count once, no master executes a write after the
+// next one serves, and there is always a way on.
+//
 // A history that fails is made shorter for as long as it still fails, and printed with the line that runs it again. Goroutines are
 // scheduled as they please, so a rare failure may take several runs.
 //
