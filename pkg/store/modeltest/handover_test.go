@@ -36,9 +36,8 @@ type moving struct {
 	// calm is the end, when nothing goes wrong any more.
 	calm bool
 	// last is why the last handover that was left undecided was so.
-	last    error
-	running sync.WaitGroup
-	ops     sync.WaitGroup
+	last error
+	ops  sync.WaitGroup
 
 	mu      sync.Mutex
 	failure error
