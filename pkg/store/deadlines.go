@@ -4,6 +4,7 @@ package store
 
 import (
 	"container/heap"
+	"iter"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -46,6 +47,31 @@ func (d *deadlines) set(key data.Value, at backend.Deadline) {
 		heap.Push(&d.queue, e)
 	}
 }
+
+// load takes the deadlines of a backend, in the place of all there are. For a million of them that takes a fraction of what set takes.
+func (d *deadlines) load(expiring iter.Seq2[backend.Entry, error]) error {
+	var block []deadline
+	var queue deadlineQueue
+	for e, err := range expiring {
+		if err != nil {
+			return err
+		}
+		if len(block) == cap(block) {
+			block = make([]deadline, 0, deadlinesAtOnce)
+		}
+		block = append(block, deadline{key: string(e.Key.AppendBinary(nil)), at: e.Deadline, index: len(queue)})
+		queue = append(queue, &block[len(block)-1])
+	}
+	d.queue, d.byKey = queue, make(map[string]*deadline, len(queue))
+	for _, e := range queue {
+		d.byKey[e.key] = e
+	}
+	heap.Init(&d.queue)
+	return nil
+}
+
+// deadlinesAtOnce is how many deadlines are made together. One that is left keeps the others.
+const deadlinesAtOnce = 64
 
 // clear forgets all deadlines.
 func (d *deadlines) clear() { *d = *newDeadlines() }

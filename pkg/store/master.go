@@ -225,14 +225,8 @@ func (m *Master) run() {
 
 // load reads the deadlines of what the backend holds.
 func (m *Master) load() {
-	for e, err := range m.be.Expiring() {
-		if err != nil {
-			m.fail(err)
-			break
-		}
-		m.deadlines.set(e.Key, e.Deadline)
-	}
-	if err := errors.Join(m.loadRuns(), m.forgetWriters(time.Now()), m.loadLog(), m.loadFence(), m.loadHandover()); err != nil {
+	if err := errors.Join(m.deadlines.load(m.be.Expiring()), m.loadRuns(), m.forgetWriters(time.Now()), m.loadLog(), m.loadFence(),
+		m.loadHandover()); err != nil {
 		m.fail(err)
 	}
 	m.finish(nil)
