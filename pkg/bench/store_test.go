@@ -20,7 +20,7 @@ func TestStore(t *testing.T) {
 			t.Fatalf("%+v: %v", o, err)
 		}
 		plausible(t, o.Backend, r.Result, count)
-		if r.Backend != o.Backend || r.Writers != 16 || r.Get <= 0 || (r.Sync == "") != (o.Backend == "memory") {
+		if r.Backend != o.Backend || r.Writers != 16 || r.Get <= 0 || r.FirstGet <= 0 || (r.Sync == "") != (o.Backend == "memory") {
 			t.Errorf("%+v gives %+v", o, r)
 		}
 		if o.Backend == "memory" {

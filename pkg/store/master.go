@@ -206,9 +206,7 @@ func (m *Master) run() {
 			m.expire(at)
 		}
 		items, m.status.Dropped = m.in.take(items)
-		for i := range items {
-			m.handle(&items[i])
-		}
+		m.handleAll(items)
 		if closed {
 			m.thaw("this master ends")
 		}

@@ -74,6 +74,12 @@ type Swapper interface {
 	Swap(e Entry) (old Entry, ok bool, err error)
 }
 
+// Warmer is a backend whose calls wait for memory less if it is told of their keys before.
+type Warmer interface {
+	// Warm says which keys the next calls are about. It changes nothing.
+	Warm(keys []data.Value)
+}
+
 // Volatile is a backend of which nothing is left when it is closed.
 type Volatile interface {
 	// Volatile marks the backend.

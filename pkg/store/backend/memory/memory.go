@@ -42,6 +42,8 @@ type Backend struct {
 	undo []undo
 	// scratch is where entries are encoded.
 	scratch []byte
+	// warmed is where Warm leaves what it has no use for.
+	warmed uint32
 }
 
 // undo takes back one change: it puts a record in the place of the one with its key, or removes that, or brings a whole table back.

@@ -31,6 +31,33 @@ func TestKeepsCopies(t *testing.T) {
 	}
 }
 
+// TestWarmChangesNothing: whatever the table is like, and whichever keys are named.
+func TestWarmChangesNothing(t *testing.T) {
+	b := New()
+	keys := make([]data.Value, 3*warmAtOnce+1)
+	for round := range uint64(200) {
+		for i := range keys {
+			keys[i] = data.Count(round*7 + uint64(i))
+		}
+		before := b.Size()
+		b.Warm(keys)
+		b.Warm(nil)
+		if b.Size() != before {
+			t.Fatalf("round %d: %+v became %+v", round, before, b.Size())
+		}
+		for _, k := range keys {
+			if err := b.Put(backend.Entry{Key: k, Value: k, Deadline: backend.Never}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if round%50 == 49 {
+			b.Commit()
+			b.Clear()
+			b.Warm(keys)
+		}
+	}
+}
+
 func value(i uint64) data.Value { return data.Vector(data.String("value"), data.Count(i)) }
 
 // BenchmarkPut stores new entries, a group at a time.
