@@ -166,7 +166,7 @@ func TestFlippedBit(t *testing.T) {
 	}
 	noticed := 0
 	if underRace {
-		bits = slices.DeleteFunc(bits, func(int) bool { return rng.IntN(5) > 0 })
+		bits = slices.DeleteFunc(bits, func(int) bool { return rng.IntN(15) > 0 })
 	}
 	for _, bit := range bits {
 		if flipped(t, path, whole, bit, want) {

@@ -191,9 +191,13 @@ func TestVerifyReadsTheDisk(t *testing.T) {
 
 // TestCompactWithoutRoom lets the disk be full at each operation of a compaction. If the file is usable after it, it is as before.
 func TestCompactWithoutRoom(t *testing.T) {
+	step := 1
+	if underRace {
+		step = 4
+	}
 	for _, o := range []Options{{JournalMode: WAL}, {JournalMode: Delete}} {
 		usable := 0
-		for at := 1; ; at++ {
+		for at := 1; ; at += step {
 			path := filepath.Join(t.TempDir(), "x")
 			d := newSimDisk(t, map[string]*simFile{})
 			o.vfs, o.boot = d.name, 1
