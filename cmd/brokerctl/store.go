@@ -32,7 +32,7 @@ to it takes numbers of the store's history, so that clones get it later.
 `+textForms)
 	cmd.SetFlagErrorFunc(hinted)
 	cmd.AddCommand(newStoreList(), newStoreGet(), newStorePut(), newStoreRemove(), newStoreKeys(), newStoreWatch(), newStoreStat())
-	cmd.AddCommand(newStoreExport(), newStoreImport(), newStoreVerify(), newStoreDiff(), newStoreCompact(), newStoreAdopt(), newStoreMove())
+	cmd.AddCommand(newStoreExport(), newStoreImport(), newStoreVerify(), newStoreDiff(), newStoreCompact(), newStoreAdopt(), newStorePromote(), newStoreMove())
 	return cmd
 }
 
