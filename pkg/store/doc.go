@@ -77,6 +77,39 @@
 // Masters announce themselves to each other once a second. Of two epochs of one history the later one counts, and the other master
 // refuses writes for ever, unless it is promoted itself (NewEpoch). At equal epochs both refuse until one is closed or promoted.
 //
+// # Handover and failover
+//
+// Clone.TakeOver makes the endpoint of a clone the master, over a database of its own. The target copies what the clone has, then sends
+// Handover commands (number 90), which the master answers with HandoverState (91) and HandoverPart (92). All may be lost or come twice:
+// the target repeats each, and the master goes by the number of the handover, drawn at random.
+//
+//  1. freeze: the master executes nothing more, answers with its number, checksum and count, and is frozen for five seconds after each
+//     word of the target; writes wait, reads go on.
+//  2. fetch: the target gets the master's starts and what it executed of each writer, in parts.
+//  3. The target has all up to the number, reads its own database again and compares. It commits the later epoch and the mark
+//     "prepared", with which NewMaster refuses the database.
+//  4. equal: the master commits that it is fenced, and for which handover, and says so. Asked again, even after a restart, it says so again.
+//  5. With that answer, and not before, the target removes the mark, and serves.
+//
+// Two sides that talk over a line which may fail can't agree at one moment. Here the master alone decides, by one commit: before it the
+// handover may come to nothing, and is void as soon as the master has executed a write, for ever; after it the master never writes in its
+// epoch. The target only learns of it. So there is no moment with two that write. There may be one with none: a target that was prepared
+// and got no answer answers ErrUndecided, and asks again in its next TakeOver. Copies of messages that come late do no harm, as a handover
+// that is over is not begun again, and equal names the number and the checksum.
+//
+// Writes that waited at the master are refused with ErrFenced, which says that they were certainly not executed, while clones keep theirs
+// and send them to the next master, which knows what was executed. Remotes look for the next master by themselves.
+//
+// With Force nobody is asked. What the clone does not have is lost; the later epoch fences the master before as soon as it hears of it, and
+// writes of clones under way answer ErrUnknown. Until it hears of it that master would write, so whoever forces has to know that it is gone,
+// or use leases: a master with MasterOptions.Leased writes only for as long as Master.Lease permits. It looks before each write, and again
+// when a group is committed: what took longer than the lease is told to nobody until there is another one.
+//
+// Master.Promote decides between two masters that refuse because of each other.
+//
+// The clones of C++ Broker do not follow. A master tells clones of our kind how many of them it has, in the trailer of keepalives; and in a
+// trailer behind a put when the entry expires, where the reference says nothing of that (changes by add and subtract).
+//
 // # Clones of C++ Broker
 //
 // They follow one identity for ever and never ask for a second snapshot. The database keeps the identity of a master and, while such a
