@@ -276,6 +276,9 @@ func (s *crashScene) play() {
 	expectWrites(t, "the one that took over", m, nil)
 	same(t, m, other)
 	must(t, m.Close())
+	must(t, old.Close())
+	alone := s.start(new(fabric).join(), &s.a) // where nobody tells it
+	expectWrites(t, "the one before, started anew", alone, ErrFenced)
 }
 
 // again takes over after a crash, as a node does that is told to be the master: it opens a database that is finished, and takes over if not.
