@@ -24,6 +24,9 @@ import (
 const (
 	mastersFile = "masters.json"
 	movesDir    = "moves"
+	// Endings of the files of moves: asked for, and taken by the mesh.
+	askedMove = ".json"
+	takenMove = ".taken"
 )
 
 // Place is where the master of a store is and shall be, in a mesh on this machine. The mesh keeps it in its data folder, and goes on from
@@ -60,7 +63,7 @@ func RequestMove(dataDir, store string, m Move) error {
 	if err := os.MkdirAll(filepath.Join(dataDir, movesDir), 0o700); err != nil {
 		return fmt.Errorf("ask for the move: %w", err)
 	}
-	if err := writeJSON(filepath.Join(dataDir, movesDir, store+".json"), m); err != nil {
+	if err := writeJSON(filepath.Join(dataDir, movesDir, store+askedMove), m); err != nil {
 		return fmt.Errorf("ask for the move: %w", err)
 	}
 	return nil
@@ -68,7 +71,7 @@ func RequestMove(dataDir, store string, m Move) error {
 
 // MoveTaken reports whether the mesh has taken notice of the last move that was asked for.
 func MoveTaken(dataDir, store string) bool {
-	_, err := os.Stat(filepath.Join(dataDir, movesDir, store+".json"))
+	_, err := os.Stat(filepath.Join(dataDir, movesDir, store+askedMove))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -198,39 +201,52 @@ func (m *Mesh) follow(v evidence.Verdict) (again bool) {
 
 // movesAsked tells whether somebody asked for a move.
 func (m *Mesh) movesAsked() bool {
-	files, _ := filepath.Glob(filepath.Join(m.o.DataDir, movesDir, "*.json"))
+	files, _ := filepath.Glob(filepath.Join(m.o.DataDir, movesDir, "*"+askedMove))
 	return len(files) > 0
 }
 
-// takeMoves puts the moves that were asked for into the places, and answers their files, with those that make no sense.
+// takeMoves puts the moves that were asked for into the places, and answers their files, with those that make no sense. A file is renamed
+// before it is read: another move may be asked for at any time.
 func (m *Mesh) takeMoves(places map[string]Place) (taken []string) {
-	files, _ := filepath.Glob(filepath.Join(m.o.DataDir, movesDir, "*.json"))
+	files, _ := filepath.Glob(filepath.Join(m.o.DataDir, movesDir, "*"+askedMove))
 	for _, file := range files {
-		var move Move
-		b, err := os.ReadFile(file)
-		if err == nil {
-			err = json.Unmarshal(b, &move)
-		}
-		name := strings.TrimSuffix(filepath.Base(file), ".json")
-		p, ok := places[name]
-		if err == nil && !ok {
-			err = fmt.Errorf("no DataStore %q in the manifests", name)
-		}
-		if err != nil {
-			m.o.Logger.Warn("a move was asked for", "error", err)
-			taken = append(taken, file)
-			continue
-		}
-		if p.Master == nil {
+		name := strings.TrimSuffix(filepath.Base(file), askedMove)
+		if p, ok := places[name]; ok && p.Master == nil {
 			continue // it has to be seen before it can move
 		}
-		p.Node, p.StrandForeignClones, p.Promote = move.Node, move.StrandForeignClones, ""
-		if move.WithoutMaster {
-			p.Promote = fmt.Sprintf("%s/%d", move.Node, p.Master.Epoch+1)
+		if err := os.Rename(file, strings.TrimSuffix(file, askedMove)+takenMove); err != nil {
+			m.o.Logger.Error("take a move", "error", err)
 		}
-		p.Available, p.Reason, p.Message = "Unknown", "", ""
-		places[name] = p
-		taken = append(taken, file)
+	}
+	taken, _ = filepath.Glob(filepath.Join(m.o.DataDir, movesDir, "*"+takenMove))
+	for _, file := range taken {
+		name := strings.TrimSuffix(filepath.Base(file), takenMove)
+		if err := takeMove(places, name, file); err != nil {
+			m.o.Logger.Warn("a move was asked for", "error", err)
+		}
 	}
 	return taken
+}
+
+// takeMove puts one move into the places.
+func takeMove(places map[string]Place, name, file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var move Move
+	if err := json.Unmarshal(b, &move); err != nil {
+		return fmt.Errorf("the move of %q: %w", name, err)
+	}
+	p, ok := places[name]
+	if !ok || p.Master == nil {
+		return fmt.Errorf("no master of a DataStore %q was seen", name)
+	}
+	p.Node, p.StrandForeignClones, p.Promote = move.Node, move.StrandForeignClones, ""
+	if move.WithoutMaster {
+		p.Promote = fmt.Sprintf("%s/%d", move.Node, p.Master.Epoch+1)
+	}
+	p.Available, p.Reason, p.Message = "Unknown", "", ""
+	places[name] = p
+	return nil
 }
