@@ -50,7 +50,7 @@ type puppet struct {
 	asked    int           // questions answered so far
 	refuse   string        // words to refuse configs with
 	deaf     bool          // reports no peers
-	epoch    uint64        // of its stores; masters have at least that of their config
+	epoch    uint64        // of its stores; a master takes at least that of its config
 	sequence uint64        // of its clones
 	foreign  bool          // refuses to take over
 	grants   []grantTaken
@@ -255,7 +255,8 @@ func (q *puppet) store(c nodeconfig.Store) statusapi.Store {
 	case c.Epoch > q.epoch && q.foreign:
 		t.State, t.Refused = statusapi.StoreTakingOver, "foreign clones"
 	default:
-		t.Epoch, t.Leased = max(q.epoch, c.Epoch), c.LeaseSeconds > 0
+		q.epoch = max(q.epoch, c.Epoch) // it keeps what it has taken over, whatever it is told afterwards
+		t.Epoch, t.Leased = q.epoch, c.LeaseSeconds > 0
 	}
 	return t
 }

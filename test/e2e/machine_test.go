@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -17,8 +16,6 @@ import (
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 )
-
-func kubectlPath() string { return cmp.Or(os.Getenv("KUBECTL"), "kubectl") }
 
 // unknownWithin is what the operator promises: 30 s of silence, and what it takes to notice.
 const unknownWithin = 40 * time.Second

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +34,9 @@ func TestZeekCluster(t *testing.T) {
 		features.New("change").
 			Assess("a peering is removed and added without a restart", changePeering).
 			Assess("an object at fault gets a condition and stops nothing else", unknownNode).Feature(),
+		features.New("move").
+			Assess("a master moves under a writer and loses nothing", moveMaster).
+			Assess("a clone takes over when the master's pod stays away", loseMaster).Feature(),
 		features.New("hurt").
 			Assess("a killed pod comes back with its data", killPod).
 			Assess("a stopped machine turns its nodes Unknown", stopMachine).Feature(),
@@ -60,10 +62,8 @@ func applySample(ctx context.Context, t *testing.T, cfg *envconf.Config) context
 }
 
 func refuseBadInput(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
-	cmd := exec.CommandContext(ctx, "sh", "-c", `cat | "$0" -n "$1" apply -f -`, kubectlPath(), namespace)
-	cmd.Stdin = strings.NewReader(`{"apiVersion":"brokermesh.dev/v1alpha1","kind":"Peering","metadata":{"name":"self"},"spec":{"from":{"node":"manager"},"to":{"node":"manager"}}}`)
-	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "spec") {
+	out, err := applied(ctx, `{"apiVersion":"brokermesh.dev/v1alpha1","kind":"Peering","metadata":{"name":"self"},"spec":{"from":{"node":"manager"},"to":{"node":"manager"}}}`)
+	if err == nil || !strings.Contains(out, "spec") {
 		t.Errorf("a peering of a node with itself: %v\n%s", err, out)
 	}
 	return ctx
@@ -182,7 +182,7 @@ func unknownNode(ctx context.Context, t *testing.T, cfg *envconf.Config) context
 func killPod(ctx context.Context, t *testing.T, cfg *envconf.Config) context.Context {
 	before := podsByNode(ctx, t, cfg)["manager"]
 	dir := clientTLS(ctx, t, cfg)
-	w := startWriter(ctx, t, forward(ctx, t, "worker-1-0", 9999), dir)
+	w := startWriter(ctx, t, "zeek/known/hosts", forward(ctx, t, "worker-1-0", 9999), dir)
 	eventually(ctx, t, "entries before the kill", patience, w.wrote(10))
 	mustKubectl(ctx, t, "delete", "pod", "manager-0", "--grace-period=0", "--force")
 	eventually(ctx, t, "a new pod of manager", patience, func(ctx context.Context) error {

@@ -31,8 +31,10 @@ import (
 // patience is how long a condition may take on a busy machine; no test asserts that it takes less.
 const patience = 4 * time.Minute
 
+func kubectlPath() string { return cmp.Or(os.Getenv("KUBECTL"), "kubectl") }
+
 func kubectl(ctx context.Context, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, cmp.Or(os.Getenv("KUBECTL"), "kubectl"), args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, kubectlPath(), args...).CombinedOutput()
 	return string(out), err
 }
 
@@ -44,6 +46,21 @@ func mustKubectl(ctx context.Context, t *testing.T, args ...string) string {
 		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return out
+}
+
+// applied has kubectl apply a manifest.
+func applied(ctx context.Context, manifest string) (string, error) {
+	cmd := exec.CommandContext(ctx, kubectlPath(), "-n", namespace, "apply", "-f", "-")
+	cmd.Stdin = strings.NewReader(manifest)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func apply(ctx context.Context, t *testing.T, manifest string) {
+	t.Helper()
+	if out, err := applied(ctx, manifest); err != nil {
+		t.Fatalf("kubectl apply: %v\n%s", err, out)
+	}
 }
 
 // eventually waits until check gives no error; the last one is the reason if it never does.
@@ -155,7 +172,7 @@ func podsByNode(ctx context.Context, t *testing.T, cfg *envconf.Config) map[stri
 // forward opens a port of a pod on loopback until the test ends.
 func forward(ctx context.Context, t *testing.T, pod string, port int) string {
 	t.Helper()
-	cmd := exec.CommandContext(ctx, cmp.Or(os.Getenv("KUBECTL"), "kubectl"), "-n", namespace, "port-forward", "pod/"+pod, fmt.Sprintf(":%d", port))
+	cmd := exec.CommandContext(ctx, kubectlPath(), "-n", namespace, "port-forward", "pod/"+pod, fmt.Sprintf(":%d", port))
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -225,7 +242,7 @@ func mustBrokerctl(ctx context.Context, t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// writer puts one entry after the other into the sample's store and notes which ones were acknowledged.
+// writer puts one entry after the other into a store and notes which ones were acknowledged.
 type writer struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -235,14 +252,14 @@ type writer struct {
 	acknowledged []string
 }
 
-func startWriter(ctx context.Context, t *testing.T, peer, dir string) *writer {
+func startWriter(ctx context.Context, t *testing.T, store, peer, dir string) *writer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	w := &writer{cancel: cancel}
 	w.done.Go(func() {
 		for ; ctx.Err() == nil; w.tried++ {
 			key := fmt.Sprintf("e2e-%d", w.tried)
-			if brokerctl(ctx, t, "store", "put", "zeek/known/hosts", key, "x", "--text", "--peer", peer, "--tls-dir", dir, "--timeout", "5s").Run() == nil {
+			if brokerctl(ctx, t, "store", "put", store, key, "x", "--text", "--peer", peer, "--tls-dir", dir, "--timeout", "5s").Run() == nil {
 				w.mu.Lock()
 				w.acknowledged = append(w.acknowledged, key)
 				w.mu.Unlock()
