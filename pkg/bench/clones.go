@@ -25,8 +25,8 @@ type ClonesOptions struct {
 	Clones int
 }
 
-// ClonesResult is what followers print. Its messages are the entries that the
-// one which got the fewest has got.
+// ClonesResult is what followers print. Its messages are the changes that the
+// one which came least far has behind it, by event or by another snapshot.
 type ClonesResult struct {
 	Result
 	// Clones is the number of followers.
@@ -78,7 +78,7 @@ type follower struct {
 	ready chan struct{}
 	e     *broker.Endpoint
 	id    data.EntityID
-	// first is the number before the first event, last that of the last one.
+	// first is the number that the first snapshot was made at, last how far it has come since.
 	first, last atomic.Uint64
 }
 
@@ -160,7 +160,7 @@ func (f *follower) heed(master data.EntityID, payload []byte) {
 	}
 	switch body := msg.Body.(type) {
 	case *command.SnapshotBegin:
-		f.first.Store(body.Offset)
+		f.first.CompareAndSwap(0, body.Offset) // a later snapshot stands for events that the master no longer had
 		f.last.Store(body.Offset)
 		f.send(master, &command.SnapshotAck{Transfer: body.Transfer, Next: 1}, nil)
 	case *command.SnapshotPart:

@@ -36,6 +36,11 @@ type Link struct {
 	Mesh bool
 }
 
+// memoryLimit lets a master queue what a hundred clones have yet to take. With
+// the usual limit those that are behind get a new snapshot instead, and a run
+// would measure that.
+const memoryLimit = 2 << 30
+
 // redial is the pause before a peer that doesn't answer yet is dialed again.
 const redial = 100 * time.Millisecond
 
@@ -81,7 +86,7 @@ func shut(ctx context.Context, e *broker.Endpoint) error {
 // with runs a half that forwards nothing, until it is done or the peers have
 // left. do says what it wants before it calls meet.
 func (l *Link) with(ctx context.Context, do func(ctx context.Context, e *broker.Endpoint, meet func() error) error) (err error) {
-	e, err := l.endpoint(broker.Options{Forward: broker.ForwardNone})
+	e, err := l.endpoint(broker.Options{Forward: broker.ForwardNone, MemoryLimit: memoryLimit})
 	if err != nil {
 		return err
 	}
