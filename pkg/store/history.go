@@ -107,5 +107,5 @@ func (h history) begin(be backend.Backend) (history, error) {
 }
 
 func setNumber(be backend.Backend, name string, n uint64) error {
-	return be.SetMeta(name, binary.BigEndian.AppendUint64(nil, n))
+	return be.SetMeta(name, number(n))
 }

@@ -49,11 +49,20 @@ type share struct {
 // newShare is a share that counts if the bus has a limit.
 func newShare(bus Bus, promised func()) *share {
 	s := &share{promised: promised}
-	if b, ok := bus.(limitedBus); ok {
-		s.account = b.AccountHistory(s.shed)
-	}
+	s.account = openAccount(bus, s.shed)
 	return s
 }
+
+// openAccount is an account that shed makes room in; nil if the bus has no limit, so that nobody counts.
+func openAccount(bus Bus, shed func(bytes int64) bool) account {
+	if b, ok := bus.(limitedBus); ok {
+		return b.AccountHistory(shed)
+	}
+	return nil
+}
+
+// worthCounting tells whether a change by d to what is held is worth being told: small ones add up first, until nothing is held any more.
+func worthCounting(d, held int) bool { return d >= shareStep || d <= -shareStep || held == 0 && d != 0 }
 
 // countedLocked is what counts at the endpoint.
 func (s *share) countedLocked() int { return max(0, s.mu.kept-s.mu.owed) }
@@ -89,7 +98,7 @@ func (s *share) keep(kept, given int) {
 	}
 	s.mu.Lock()
 	d := kept - s.mu.kept
-	if given == 0 && d < shareStep && d > -shareStep && (kept > 0 || d == 0) {
+	if given == 0 && !worthCounting(d, kept) {
 		s.mu.Unlock()
 		return
 	}

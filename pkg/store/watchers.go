@@ -61,9 +61,7 @@ func newWatchers(bus Bus, limit int) *watchers {
 	s := &watchers{limit: limit}
 	s.mu.watchers, s.mu.all = map[*watcher]struct{}{}, map[*watcher]struct{}{}
 	s.mu.byKey, s.mu.byPrefix = map[string][]*watcher{}, map[int]map[string][]*watcher{}
-	if b, ok := bus.(limitedBus); ok {
-		s.account = b.AccountHistory(s.shed)
-	}
+	s.account = openAccount(bus, s.shed)
 	return s
 }
 

@@ -5,7 +5,7 @@ package store
 // growthLocked is what has to be added to the account.
 func (s *watchers) growthLocked() int64 {
 	d := s.mu.ring.bytes - s.counted
-	if s.account == nil || d < shareStep && d > -shareStep && (s.mu.ring.bytes > 0 || d == 0) {
+	if s.account == nil || !worthCounting(d, s.mu.ring.bytes) {
 		return 0
 	}
 	s.counted += d

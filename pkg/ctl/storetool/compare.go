@@ -61,11 +61,8 @@ func Verify(ctx context.Context, o Options, keys, values bool) error {
 			return fmt.Errorf("verify: %w: it has no checksums", store.ErrForeignMaster)
 		}
 		t.askNames(ctx)
-		var master store.Report
-		if err := t.step(ctx, func(ctx context.Context) (err error) {
-			master, err = t.remote.Master(ctx)
-			return err
-		}); err != nil {
+		master, err := t.masterReport(ctx)
+		if err != nil {
 			return fmt.Errorf("verify: %w", err)
 		}
 		clones, err := t.remote.Clones(ctx, gatherTime(o), master.Clones)

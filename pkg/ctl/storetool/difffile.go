@@ -19,7 +19,7 @@ import (
 
 // Diff compares a store of a mesh with a database (one file and Options.Name), or two databases (two files), and ends with ErrDiffer if a
 // key or a value is only in one of them. Each side is looked at as it is at one moment; entries that have expired count for nothing, and
-// deadlines are not compared. It keeps 16 bytes a key in memory where keys are missing. Without files it is Verify with keys.
+// deadlines are not compared. It keeps a hash of 16 bytes of each key in memory. Without files it is Verify with keys.
 func Diff(ctx context.Context, o Options, files []string, values bool) error {
 	switch {
 	case len(files) == 0:

@@ -51,11 +51,8 @@ func (t *target) compactMaster(ctx context.Context) error {
 		return fmt.Errorf("compact: %w: its files are its own matter", store.ErrForeignMaster)
 	}
 	t.askNames(ctx)
-	var master store.Report
-	if err := t.step(ctx, func(ctx context.Context) (err error) {
-		master, err = t.remote.Master(ctx)
-		return err
-	}); err != nil {
+	master, err := t.masterReport(ctx)
+	if err != nil {
 		return fmt.Errorf("compact: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(t.o.Timeout, compactTime))

@@ -171,6 +171,15 @@ func (t *target) step(ctx context.Context, do func(context.Context) error) error
 	return t.o.failure(ctx, do(ctx))
 }
 
+// masterReport is what the store's master says of itself.
+func (t *target) masterReport(ctx context.Context) (master store.Report, err error) {
+	err = t.step(ctx, func(ctx context.Context) (err error) {
+		master, err = t.remote.Master(ctx)
+		return err
+	})
+	return master, err
+}
+
 // askNames asks the nodes of the mesh for their names. That they don't answer
 // doesn't matter.
 func (t *target) askNames(ctx context.Context) {
