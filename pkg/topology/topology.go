@@ -146,11 +146,14 @@ type ClonePlan struct {
 	Fault *Finding
 }
 
-// Finding is a fault of an object that only the whole topology shows.
+// Finding is something about an object that only the whole topology shows.
 type Finding struct {
 	Kind, Name string
 	// Field is the path at fault, such as spec.to.node.
-	Field  string
+	Field string
+	// Severity is Error for every finding that is the Fault of a plan; the others leave nothing out.
+	Severity Severity
+	// Reason is the stable code of the finding: that of the condition which says the same, if one does.
 	Reason v1alpha1.Reason
 	// Message says what was found and, where it isn't plain, what would do.
 	Message string
@@ -181,7 +184,7 @@ func (c *compiler) result() Result {
 	slices.SortFunc(c.out.Peerings, func(a, b PeeringPlan) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.out.Stores, func(a, b StorePlan) int { return cmp.Compare(a.Object, b.Object) })
 	slices.SortFunc(c.out.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
 	})
 	return c.out
 }

@@ -199,7 +199,11 @@ func deepCopy(o Objects) Objects {
 func render(r Result) string {
 	var b strings.Builder
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "finding %s/%s: %s: %s: %s\n", f.Kind, f.Name, f.Field, f.Reason, f.Message)
+		severity := ""
+		if f.Severity != Error {
+			severity = " " + strings.ToLower(f.Severity.String())
+		}
+		fmt.Fprintf(&b, "finding %s/%s: %s: %s%s: %s\n", f.Kind, f.Name, f.Field, f.Reason, severity, f.Message)
 	}
 	for _, n := range r.Nodes {
 		fmt.Fprintf(&b, "node %s%s\n", n.Node, fault(n.Fault))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/load"
@@ -14,15 +15,23 @@ import (
 )
 
 // read loads the manifests. Everything that is wrong with them, each alone or
-// all together, is written to notes, one finding a line.
+// all together, is written to notes, one finding a line. Only what is an error
+// keeps the mesh from starting.
 func read(o Options, notes io.Writer) (load.Loaded, error) {
 	loaded, problems, err := load.Read(o.Files, o.Stdin)
 	if err != nil {
 		return loaded, ctl.BadInput(err)
 	}
-	problems = append(problems, check(loaded, o)...)
-	if len(problems) == 0 {
-		return loaded, nil
+	findings := topology.Compile(objects(loaded), topology.Options{Namespace: loaded.Namespace, Plain: o.Plain}).Findings
+	faults := len(problems)
+	for _, f := range findings {
+		p := place(loaded, f)
+		if f.Severity == topology.Error {
+			faults++
+		} else {
+			p.Message = strings.ToLower(f.Severity.String()) + ": " + p.Message
+		}
+		problems = append(problems, p)
 	}
 	slices.SortStableFunc(problems, func(a, b load.Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
@@ -30,24 +39,22 @@ func read(o Options, notes io.Writer) (load.Loaded, error) {
 	for _, p := range problems {
 		fmt.Fprintln(notes, p)
 	}
+	if faults == 0 {
+		return loaded, nil
+	}
 	noun := "problems"
-	if len(problems) == 1 {
+	if faults == 1 {
 		noun = "problem"
 	}
-	fmt.Fprintf(notes, "%d %s; nothing was started\n", len(problems), noun)
+	fmt.Fprintf(notes, "%d %s; nothing was started\n", faults, noun)
 	return loaded, ctl.BadInput(nil)
 }
 
-// check compiles the topology and puts its findings into their places.
-func check(loaded load.Loaded, o Options) []load.Problem {
-	compiled := topology.Compile(objects(loaded), topology.Options{Namespace: loaded.Namespace, Plain: o.Plain})
-	problems := make([]load.Problem, 0, len(compiled.Findings))
-	for _, f := range compiled.Findings {
-		p := load.Problem{Kind: f.Kind, Name: f.Name, Field: f.Field, Message: f.Message}
-		p.File, p.Line = loaded.Position(f.Kind, f.Name, f.Field)
-		problems = append(problems, p)
-	}
-	return problems
+// place is a finding with its file and line.
+func place(loaded load.Loaded, f topology.Finding) load.Problem {
+	p := load.Problem{Kind: f.Kind, Name: f.Name, Field: f.Field, Message: f.Message}
+	p.File, p.Line = loaded.Position(f.Kind, f.Name, f.Field)
+	return p
 }
 
 func objects(l load.Loaded) topology.Objects {
