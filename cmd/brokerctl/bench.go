@@ -60,6 +60,11 @@ func (h *halfFlags) add(cmd *cobra.Command, peer string) {
 	cmd.MarkFlagsMutuallyExclusive("tls-dir", "anonymous")
 }
 
+// addBusyPoll defines the flag of halves whose latency counts.
+func (h *halfFlags) addBusyPoll(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&h.link.BusyPoll, "busy-poll", 0, "look for `TIME` after a message whether the next one comes, at most 10ms, instead of sleeping at once")
+}
+
 // half makes a command's RunE: check looks at the flags, run is the work.
 func half[R any](h *halfFlags, check func() error, run func(context.Context, bench.Link) (R, error)) func(*cobra.Command, []string) error {
 	return measured(&h.profile, func() (err error) {

@@ -87,6 +87,7 @@ func newBenchPing() *cobra.Command {
 	}
 	h.add(cmd, "the pong's `HOST:PORT`, dialed until it answers")
 	cmd.Flags().IntVar(&count, "count", 20_000, "number of questions")
+	h.addBusyPoll(cmd)
 	return cmd
 }
 
@@ -108,5 +109,6 @@ func newPong() *cobra.Command {
 	}
 	h.add(cmd, "the ping's `HOST:PORT`, dialed until it answers")
 	cmd.Flags().IntVar(&count, "count", 0, "end after so many answers; 0: when ping leaves")
+	h.addBusyPoll(cmd)
 	return cmd
 }

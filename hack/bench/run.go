@@ -150,6 +150,7 @@ func (r *runner) start(ctx context.Context, h half, values *strings.Replacer) (*
 	}
 	p := &process{name: h.name, cmd: exec.CommandContext(ctx, r.brokerctl, args...), ready: make(chan string, 1), reader: make(chan struct{})}
 	p.cmd.Stdout = &p.out
+	p.cmd.Env = append(os.Environ(), h.env...)
 	notes, err := p.cmd.StderrPipe()
 	if err != nil {
 		return nil, err

@@ -19,6 +19,8 @@ type half struct {
 	name    string
 	args    []string
 	listens bool
+	// env are variables of its environment, besides those of this process.
+	env []string
 	// hidden halves are like the first of their kind: the table leaves them out.
 	hidden bool
 }
@@ -57,14 +59,16 @@ func workloads() []workload {
 	store := func(name, backend, sync string, count int) workload {
 		return workload{name, count, []half{{name: "master", args: counted("store", "--backend", backend, "--dir", "{dir}", "--sync", sync)}}}
 	}
+	poll := []string{"--busy-poll", "200us"}
 	return []workload{
 		pubsub("pubsub event 1", pubsubCount, "--event", "1"),
 		pubsub("pubsub event 2", pubsubCount/2, "--event", "2"),
 		pubsub("pubsub event 1, TLS", pubsubCount, "--event", "1", "--tls-dir", "{tls}"),
 		relay("relay"),
 		relay("relay in a mesh", "--mesh"),
-		fanOut(1), fanOut(10),
+		fanOut("fan-out to 1", 1, same), fanOut("fan-out to 10", 10, same), fanOut("fan-out to 10, one thread", 10, oneThread),
 		{"ping", pingCount, []half{listening("pong", "pong"), dialing("ping", "ping", "{pong}", count...)}},
+		{"ping, readers poll, one thread", pingCount, []half{oneThread(listening("pong", "pong", poll...)), oneThread(dialing("ping", "ping", "{pong}", counted(poll...)...))}},
 		store("store put, memory", "memory", "full", 2*putCount),
 		store("store put, sqlite full", "sqlite", "full", putCount),
 		store("store put, sqlite normal", "sqlite", "normal", putCount),
@@ -84,8 +88,16 @@ func security(args []string) []string {
 	return nil
 }
 
-func fanOut(sinks int) workload {
-	w := workload{name: fmt.Sprintf("fan-out to %d", sinks), count: pubsubCount / 3}
+// same and oneThread say how many threads of Go code a half has: as many as there are processors, or one.
+func same(h half) half { return h }
+
+func oneThread(h half) half {
+	h.env = append(h.env, "GOMAXPROCS=1")
+	return h
+}
+
+func fanOut(name string, sinks int, threads func(half) half) workload {
+	w := workload{name: name, count: pubsubCount / 3}
 	source := half{name: "source", args: []string{"source", "--count", "{count}"}}
 	for i := range sinks {
 		sink := listening(fmt.Sprintf("counting sink %d", i+1), "sink", "--count-only", "--count", "{count}")
@@ -93,7 +105,7 @@ func fanOut(sinks int) workload {
 		w.halves = append(w.halves, sink)
 		source.args = append(source.args, "--peer", "{"+sink.name+"}")
 	}
-	w.halves = append(w.halves, source)
+	w.halves = append(w.halves, threads(source))
 	return w
 }
 

@@ -34,6 +34,8 @@ type Link struct {
 	// would be, and a node of a mesh passes nothing from one such half to
 	// another.
 	Mesh bool
+	// BusyPoll is that of broker.Options.
+	BusyPoll time.Duration
 }
 
 // memoryLimit lets a master queue what a hundred clones have yet to take. With
@@ -49,7 +51,7 @@ func (l *Link) endpoint(o broker.Options) (*broker.Endpoint, error) {
 	if l.Listen == "" && len(l.Peers) == 0 {
 		return nil, errors.New("nobody to talk to: neither an address to listen on nor one to dial")
 	}
-	o.TLS, o.PlainProtocol = l.TLS, !l.Mesh
+	o.TLS, o.PlainProtocol, o.BusyPoll = l.TLS, !l.Mesh, l.BusyPoll
 	e, err := broker.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("make an endpoint: %w", err)

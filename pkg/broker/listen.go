@@ -92,7 +92,7 @@ func (e *Endpoint) config(opt PeerOptions) peering.Config {
 	}
 	return peering.Config{
 		Self: e.opt.ID, Registry: e.registry, TLS: security, ServerURI: opt.ServerURI, ServerName: opt.ServerName,
-		Filter: func() []string { return e.routes.Load().greeting },
+		Filter: func() []string { return e.routes.Load().greeting }, BusyPoll: e.opt.BusyPoll,
 	}
 }
 

@@ -31,6 +31,8 @@ type Config struct {
 	// ServerURI is the URI that the certificate of a dialed peer must carry, ServerName the host name or IP address that it must be
 	// for; empty for any.
 	ServerURI, ServerName string
+	// BusyPoll is for how long, after something has come, the connection's reader looks for more before it sleeps.
+	BusyPoll time.Duration
 }
 
 // Established is a connection in operation.
@@ -53,6 +55,7 @@ type Established struct {
 // Negotiate runs the handshake on a connection that was dialed or accepted. It owns the connection: on failure it is closed and the
 // error is an *Error. The context ends the handshake, not the connection that comes out of it.
 func Negotiate(ctx context.Context, conn net.Conn, dialer bool, cfg Config) (*Established, error) {
+	conn = busyPoll(conn, cfg.BusyPoll)
 	n := &negotiation{conn: conn, raw: conn, dialer: dialer, security: "none", deadline: time.Now().Add(HandshakeTimeout), resumed: make(chan Output, 1)}
 	conn.SetDeadline(n.deadline)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
