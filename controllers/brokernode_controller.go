@@ -172,7 +172,7 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 		configs = documents(nv, configMap, v.revisions[node.Name])
 	}
 	in.Revision, in.Configs = configs.revision, configs.documents
-	err = r.applyAll(ctx, node, names, manifest.Build(in), live, func() { r.offer(node.Namespace, configs) })
+	err = r.applyAll(ctx, node, names, manifest.Build(in), live, nv.plan.Fault == nil, func() { r.offer(node.Namespace, configs) })
 	var conflict *conflictError
 	if errors.As(err, &conflict) {
 		out.facts.Conflict = conflict.message
@@ -196,12 +196,12 @@ func (r *brokerNodes) gather(ctx context.Context, names manifest.Objects) (liveO
 	return live, nil
 }
 
-// applyAll applies the desired objects. offered is called once the ConfigMap is what it should be: pods are told after the mount.
-func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, names, desired manifest.Objects, live liveObjects, offered func()) error {
+// applyAll applies the desired objects; the ConfigMap only if there are sound configs, which may be none. offered is called once the ConfigMap is what it should be: pods are told after the mount.
+func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, names, desired manifest.Objects, live liveObjects, sound bool, offered func()) error {
 	keys := names.List()
 	for i, o := range desired.List() {
 		now := live[keys[i]]
-		if o == manifest.Object(desired.ConfigMap) && len(desired.ConfigMap.Data) == 0 {
+		if o == manifest.Object(desired.ConfigMap) && !sound {
 			continue
 		}
 		if set, ok := now.(*appsv1.StatefulSet); ok {

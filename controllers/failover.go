@@ -26,6 +26,8 @@ type sighting struct {
 	pod      string
 	store    statusapi.Store
 	received time.Time
+	// barred: the pod's node can't hold a master.
+	barred bool
 }
 
 // situation is everything that a decision about a leased store rests on.
@@ -158,7 +160,7 @@ func (s situation) best() (best sighting, epoch uint64) {
 		epoch = max(epoch, c.store.Epoch)
 	}
 	for _, c := range s.clones {
-		if c.store.Epoch == 0 || c.received.Before(s.asked) || s.holder.history != "" && c.store.History != s.holder.history {
+		if c.barred || c.store.Epoch == 0 || c.received.Before(s.asked) || s.holder.history != "" && c.store.History != s.holder.history {
 			continue
 		}
 		if best.pod == "" || cmp.Or(cmp.Compare(c.store.Epoch, best.store.Epoch), cmp.Compare(c.store.Sequence, best.store.Sequence),

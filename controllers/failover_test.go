@@ -16,8 +16,9 @@ func TestDecide(t *testing.T) {
 	noon := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return noon.Add(-d) }
 	see := func(pod, state string, epoch, sequence uint64) sighting {
-		return sighting{pod, statusapi.Store{State: state, Epoch: epoch, Sequence: sequence, History: "h", Leased: true}, noon}
+		return sighting{pod: pod, store: statusapi.Store{State: state, Epoch: epoch, Sequence: sequence, History: "h", Leased: true}, received: noon}
 	}
+	barred := func(s sighting) sighting { s.barred = true; return s }
 	const s = statusapi.StoreServing
 	a1 := holder{"a-0", 1, "h"}
 	clones := func(list ...sighting) func(*situation) { return func(x *situation) { x.clones = list } }
@@ -43,6 +44,8 @@ func TestDecide(t *testing.T) {
 		"furthest ahead": {[]func(*situation){gone, far}, decision{deed: deedPromote, holder: holder{"c-0", 2, "h"}, words: "c-0 takes over"}},
 		"a later master's clone": {[]func(*situation){gone, clones(see("b-0", "Stale", 2, 7), see("c-0", "Stale", 1, 9))},
 			decision{deed: deedPromote, holder: holder{"b-0", 3, "h"}, words: "b-0 takes over"}},
+		"the furthest is one pod of several": {[]func(*situation){gone, clones(see("b-0", "Synced", 1, 7), barred(see("c-0", "Synced", 3, 9)))},
+			decision{deed: deedPromote, holder: holder{"b-0", 4, "h"}, words: "b-0 takes over"}},
 		"nobody has it":   {[]func(*situation){gone, clones(see("b-0", "Attaching", 0, 0))}, decision{words: "no clone that has the store answers"}},
 		"another history": {[]func(*situation){gone, far, func(x *situation) { x.holder.history = "h2" }}, decision{words: "no clone"}},
 		"old answers":     {[]func(*situation){gone, far, func(x *situation) { x.asked = noon.Add(time.Millisecond) }}, decision{words: "no clone"}},

@@ -213,6 +213,9 @@ func (m *mesh) poll(ctx context.Context, compiled topology.Result, pods []corev1
 	m.stopPollers(wanted)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if nodes[m.mu.lastRolled] == "" {
+		m.mu.lastRolled = "" // scaled away, or gone with its node: nobody makes it again
+	}
 	keep(m.mu.answers, nodes)
 	keep(m.mu.offers, nodes)
 	keep(m.mu.refused, nodes)

@@ -70,7 +70,10 @@ func (p *puppets) address(pod *corev1.Pod) string {
 func (p *puppets) run(node string) *puppet { return p.runAt(node, "") }
 
 // runAt starts a pod that was made from a revision of the StatefulSet's template.
-func (p *puppets) runAt(node, revision string) *puppet {
+func (p *puppets) runAt(node, revision string) *puppet { return p.runPod(node, 0, revision) }
+
+// runPod starts the i-th pod of a node.
+func (p *puppets) runPod(node string, i int, revision string) *puppet {
 	w := p.world
 	w.t.Helper()
 	var secret corev1.Secret
@@ -86,8 +89,8 @@ func (p *puppets) runAt(node, revision string) *puppet {
 		w.t.Fatal(err)
 	}
 	q := &puppet{
-		all: p, pod: manifest.PodName(node, 0), node: node, tls: tlsConfig, address: "127.0.0.1:0",
-		instance: node + "-first", changed: make(chan struct{}),
+		all: p, pod: manifest.PodName(node, i), node: node, tls: tlsConfig, address: "127.0.0.1:0",
+		instance: manifest.PodName(node, i) + "-first", changed: make(chan struct{}),
 	}
 	q.serve()
 	w.t.Cleanup(func() { q.halt() })

@@ -259,7 +259,7 @@ func (w *warden) situation(plan topology.StorePlan) situation {
 		}
 		for _, t := range a.status.Stores {
 			if t.Object == plan.Object && t.Role == role {
-				return sighting{pod, t, a.received}, true
+				return sighting{pod: pod, store: t, received: a.received}, true
 			}
 		}
 		return sighting{}, false
@@ -272,6 +272,7 @@ func (w *warden) situation(plan topology.StorePlan) situation {
 	for _, pod := range clonePods(plan) {
 		found, ok := see(pod, statusapi.RoleClone)
 		if ok {
+			found.barred = !plan.CanMaster(pod)
 			s.clones = append(s.clones, found)
 		}
 		if m.mu.wakers[pod] != nil && !m.mu.answers[pod].received.After(w.asked) {

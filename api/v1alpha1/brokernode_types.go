@@ -53,6 +53,12 @@ const (
 	LogError LogLevel = "Error"
 )
 
+// NodeLabel names the BrokerNode on all its objects and pods; it alone selects its pods.
+const NodeLabel = "brokermesh.dev/node"
+
+// MaxReplicas is the most pods that a node can have.
+const MaxReplicas = 100
+
 // BrokerNodeSpec is what the user wants of a node.
 // +kubebuilder:validation:XValidation:rule=`!has(self.tls) || self.tls.mode != 'Disabled' || !has(self.webSocket) || !has(self.webSocket.clientCertificates) || self.webSocket.clientCertificates == 'None'`,fieldPath=".webSocket.clientCertificates",messageExpression=`'"' + self.webSocket.clientCertificates + '" with tls.mode Disabled, where clients can\'t show any; allowed: None'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.tls) || self.tls.mode != 'Disabled' || !has(self.webSocket) || !has(self.webSocket.clients) || self.webSocket.clients.all(c, has(c.tokenSHA256))`,fieldPath=".webSocket.clients",message="one has a certificate only, which it can't show with tls.mode Disabled; allowed: tokenSHA256 for each"
@@ -62,6 +68,15 @@ const (
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || string(self.storage.size).size() > 32 || string(self.storage.size).matches('[eE]...') || !isQuantity(string(self.storage.size)) || quantity(string(self.storage.size)).compareTo(quantity(string(oldSelf.storage.size))) >= 0`,fieldPath=".storage.size",messageExpression=`string(self.storage.size) + ' is less than before (' + string(oldSelf.storage.size) + '): a volume can grow, not shrink'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.queues) || !has(self.queues.memoryLimit) || !has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || string(self.queues.memoryLimit).size() > 32 || string(self.queues.memoryLimit).matches('[eE]...') || !isQuantity(string(self.queues.memoryLimit)) || string(self.resources.limits['memory']).size() > 32 || string(self.resources.limits['memory']).matches('[eE]...') || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.queues.memoryLimit)).isLessThan(quantity(string(self.resources.limits['memory'])))`,fieldPath=".queues.memoryLimit",messageExpression=`string(self.queues.memoryLimit) + ' does not fit into resources.limits.memory, ' + string(self.resources.limits['memory']) + '; allowed: less, at best half of it'`
 type BrokerNodeSpec struct {
+	// How many pods the node has, 0 to 100, such as 3. Each is an endpoint of its own, NAME-0, NAME-1 and so on. Whoever names the node
+	// means all of them. kubectl scale and autoscalers change it; those with the highest numbers go first, and their volumes stay.
+	// The node that holds the master of a store needs exactly one.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Replicas *int32 `json:"replicas,omitempty"`
+
 	// Container image of the node's program. Unset means the image that belongs to the operator that makes the pod;
 	// status.image shows which one that is.
 	// +optional
@@ -178,6 +193,15 @@ type BrokerNodeStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
+	// Pods of this node that there are, well or not.
+	// +optional
+	Replicas int32 `json:"replicas,omitempty"`
+
+	// Selector of the node's pods, as kubectl scale and autoscalers read it: "brokermesh.dev/node=worker".
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Selector string `json:"selector,omitempty"`
+
 	// Peerings of this node that are established, of those that it should have: "3/4".
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
@@ -239,11 +263,13 @@ type PodStatus struct {
 	Since *metav1.Time `json:"since,omitempty"`
 }
 
-// BrokerNode is one Broker endpoint of a mesh: a pod that runs the engine. The mesh is the namespace.
+// BrokerNode is a Broker endpoint of a mesh, or several alike: pods that run the engine. The mesh is the namespace.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
 // +kubebuilder:resource:shortName=bn,categories=brokermesh
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Replicas",type=integer,JSONPath=`.spec.replicas`
 // +kubebuilder:printcolumn:name="Peers",type=string,JSONPath=`.status.peers`
 // +kubebuilder:printcolumn:name="Stores",type=integer,JSONPath=`.status.stores`
 // +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.status.image`,priority=1

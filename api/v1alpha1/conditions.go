@@ -25,6 +25,8 @@ const (
 const (
 	// ReasonListening: the pods run, the engines listen, their status is fresh.
 	ReasonListening Reason = "Listening"
+	// ReasonScaledToZero: the node has no pods, and shall have none (spec.replicas).
+	ReasonScaledToZero Reason = "ScaledToZero"
 	// ReasonPodPending: a pod is not there, not scheduled or not started yet.
 	ReasonPodPending Reason = "PodPending"
 	// ReasonImageUnavailable: the image of a pod can't be pulled.
@@ -75,6 +77,8 @@ const (
 	ReasonNodeMissing Reason = "NodeMissing"
 	// ReasonDuplicate: an older Peering joins the same pair.
 	ReasonDuplicate Reason = "Duplicate"
+	// ReasonNoLinks: the peering joins no pods at present, because a node has none; nothing is wrong with that.
+	ReasonNoLinks Reason = "NoLinks"
 	// ReasonNothingDropped: no message was dropped in the last five minutes.
 	ReasonNothingDropped Reason = "NothingDropped"
 	// ReasonQueueOverflow: messages were dropped because a queue was full.
@@ -99,6 +103,9 @@ const (
 	ReasonLeaseMissing Reason = "LeaseMissing"
 	// ReasonTwoMasters: an older DataStore has the same store name, or there is another master of it in the mesh.
 	ReasonTwoMasters Reason = "TwoMasters"
+	// ReasonMasterNeedsOnePod: the master's node has not exactly one pod (spec.replicas). A master that served before goes on in the pod
+	// NAME-0, if there is one; a new one isn't made.
+	ReasonMasterNeedsOnePod Reason = "MasterNeedsOnePod"
 	// ReasonBackendFailure: the master's backend failed.
 	ReasonBackendFailure Reason = "BackendFailure"
 	// ReasonNodeNotReady: the node that holds the master isn't ready.

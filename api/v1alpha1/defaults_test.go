@@ -27,7 +27,7 @@ func TestDefaults(t *testing.T) {
 	}
 	var n v1alpha1.BrokerNode
 	create(testCase{kind: "BrokerNode"}, &n)
-	if s := n.Spec; s.Listen.Port != 9999 || s.WebSocket != nil || s.Forward != v1alpha1.ForwardMesh || s.TLS.Mode != v1alpha1.TLSMesh ||
+	if s := n.Spec; s.Replicas == nil || *s.Replicas != 1 || s.Listen.Port != 9999 || s.WebSocket != nil || s.Forward != v1alpha1.ForwardMesh || s.TLS.Mode != v1alpha1.TLSMesh ||
 		s.LogLevel != v1alpha1.LogInfo || s.Storage != nil || s.Image != "" {
 		t.Errorf("BrokerNode: %+v", s)
 	}
@@ -57,7 +57,7 @@ func TestNamesAndColumns(t *testing.T) {
 		short   string
 		columns []string // those of -o wide in parentheses
 	}{
-		"BrokerNode": {"bn", []string{"Ready", "Peers", "Stores", "(Image)", "(Version)", "(Endpoint ID)", "Age"}},
+		"BrokerNode": {"bn", []string{"Ready", "Replicas", "Peers", "Stores", "(Image)", "(Version)", "(Endpoint ID)", "Age"}},
 		"Peering":    {"bp", []string{"From", "To", "Ready", "Reason", "Links", "Since", "Age"}},
 		"DataStore":  {"bds", []string{"Store", "Master", "Backend", "Clones", "Ready", "Reason", "Age"}},
 	}

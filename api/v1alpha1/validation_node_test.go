@@ -28,6 +28,12 @@ var nodeCases = []testCase{
 	{name: "name in capitals", kind: "BrokerNode", object: "A",
 		want: []string{`metadata.name: "A": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`, `metadata: name "A": allowed: at most 40 of a-z, 0-9 and -, beginning with a letter and not ending with -`}},
 
+	{name: "no replicas", kind: "BrokerNode", spec: `{replicas: 0}`},
+	{name: "most replicas", kind: "BrokerNode", spec: `{replicas: 100}`},
+	{name: "too many replicas", kind: "BrokerNode", spec: `{replicas: 101}`, want: []string{`spec.replicas: 101: should be less than or equal to 100`}},
+	{name: "less than no replicas", kind: "BrokerNode", spec: `{replicas: -1}`, want: []string{`spec.replicas: -1: should be greater than or equal to 0`}},
+	{name: "replicas of another type", kind: "BrokerNode", spec: `{replicas: "3"}`, want: []string{`spec.replicas: must be of type integer: "string"`}},
+
 	{name: "empty image", kind: "BrokerNode", spec: `{image: ""}`, want: []string{`spec.image: "": should be at least 1 chars long`}},
 	{name: "image with a space", kind: "BrokerNode", spec: `{image: "a b"}`, want: []string{`spec.image: "a b": should match '^[^\s]+$'`}},
 	{name: "longest image", kind: "BrokerNode", spec: `{image: ` + x("a", 512) + `}`},

@@ -175,8 +175,8 @@ func findings(t *testing.T, err error) []string {
 	}
 	var found []string
 	for _, cause := range status.Status().Details.Causes {
-		if strings.Contains(cause.Message, "some validation rules were not checked") {
-			continue
+		if strings.Contains(cause.Message, "some validation rules were not checked") || strings.HasPrefix(cause.Field, ".spec.replicas") {
+			continue // the second is what the scale subresource says of what the schema has refused
 		}
 		found = append(found, cause.Field+": "+words(cause))
 	}

@@ -24,7 +24,7 @@ type cloneView struct {
 func (j *judge) clones(plan topology.StorePlan) []cloneView {
 	var views []cloneView
 	for _, c := range plan.Clones {
-		if plan.Fault != nil || len(c.Pods) == 0 {
+		if plan.Fault != nil || c.Fault != nil && len(c.Pods) == 0 {
 			v := cloneView{pod: c.Node, state: "NotCompiled", ruling: no(v1alpha1.ReasonNotCompiled, c.Node)}
 			if c.Fault != nil {
 				v.ruling = no(c.Fault.Reason, c.Fault.Message)

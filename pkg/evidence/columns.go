@@ -19,18 +19,8 @@ func (j *judge) peersColumn(plan topology.NodePlan, previous string) string {
 		waits = waits || j.sights[pod.Pod].kind == awaited
 		lost = lost || j.sights[pod.Pod].kind == old
 	}
-	for _, p := range j.in.Compiled.Peerings {
-		for _, v := range j.links[p.Name] {
-			for end, says := range map[string]view{v.link.From: v.from, v.link.To: v.to} {
-				if !slices.ContainsFunc(plan.Pods, func(p topology.PodPlan) bool { return p.Pod == end }) {
-					continue
-				}
-				expected++
-				if says == connectedView {
-					connected++
-				}
-			}
-		}
+	for _, pod := range plan.Pods {
+		connected, expected = connected+j.ends[pod.Pod].connected, expected+j.ends[pod.Pod].expected
 	}
 	switch {
 	case waits && previous != "":
@@ -41,11 +31,40 @@ func (j *judge) peersColumn(plan topology.NodePlan, previous string) string {
 	return fmt.Sprintf("%d/%d", connected, expected)
 }
 
-// masters counts the stores that the node should master.
-func (j *judge) masters(node string) int32 {
+// ends are what a pod's ends of links come to.
+type ends struct{ connected, expected int }
+
+// count adds a link to both its ends.
+func (j *judge) count(v linkView) {
+	for _, end := range []struct {
+		pod  string
+		says view
+	}{{v.link.From, v.from}, {v.link.To, v.to}} {
+		e := j.ends[end.pod]
+		e.expected++
+		if end.says == connectedView {
+			e.connected++
+		}
+		j.ends[end.pod] = e
+	}
+}
+
+// masters counts the stores that each node should master.
+func masters(stores []topology.StorePlan) map[string]int32 {
+	n := make(map[string]int32)
+	for _, s := range stores {
+		if s.Fault == nil {
+			n[s.Master]++
+		}
+	}
+	return n
+}
+
+// replicas counts the node's pods that there are, those that are on their way out too.
+func (j *judge) replicas(plan topology.NodePlan) int32 {
 	var n int32
-	for _, s := range j.in.Compiled.Stores {
-		if s.Fault == nil && s.Master == node {
+	for i := range v1alpha1.MaxReplicas {
+		if j.in.Observations[topology.PodName(plan.Node, i)].Pod != PodMissing {
 			n++
 		}
 	}

@@ -129,6 +129,8 @@ type judge struct {
 	links    map[string][]linkView // by peering
 	hashes   map[string]string     // of compiled configs, by pod
 	askAgain map[string]bool
+	ends     map[string]ends  // by pod
+	masters  map[string]int32 // by node
 	graph    *edges
 
 	nodes    map[string]*v1alpha1.BrokerNode
@@ -151,6 +153,8 @@ func newJudge(in Input) *judge {
 		links:    make(map[string][]linkView),
 		hashes:   make(map[string]string),
 		askAgain: make(map[string]bool),
+		ends:     make(map[string]ends),
+		masters:  masters(in.Compiled.Stores),
 		nodes:    byName(in.Objects.Nodes, func(n *v1alpha1.BrokerNode) string { return n.Name }),
 		peerings: byName(in.Objects.Peerings, func(p *v1alpha1.Peering) string { return p.Name }),
 		stores:   byName(in.Objects.Stores, func(s *v1alpha1.DataStore) string { return s.Name }),

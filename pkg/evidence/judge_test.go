@@ -72,6 +72,17 @@ func objects(change func(*topology.Objects)) func(*mesh) {
 	return func(m *mesh) { change(&m.Objects); m.compile() }
 }
 
+// scaled gives a node another number of pods; new ones don't run yet.
+func scaled(node string, replicas int32) func(*mesh) {
+	return objects(func(o *topology.Objects) {
+		for i := range o.Nodes {
+			if o.Nodes[i].Name == node {
+				o.Nodes[i].Spec.Replicas = &replicas
+			}
+		}
+	})
+}
+
 // seated says where the master is by the status.
 func seated(node, specNode string, change func(*topology.Objects)) func(*mesh) {
 	return objects(func(o *topology.Objects) {
@@ -140,7 +151,11 @@ func TestReasons(t *testing.T) {
 			m.observe("manager-0", func(o *Observation) { o.Pod = PodTerminating })
 		}, bn, "manager", "Ready", "Unknown/EvidenceTooOld", ""},
 
+		{scaled("worker-1", 0), bn, "worker-1", "Ready", "True/ScaledToZero", "spec.replicas is 0"},
+		{scaled("worker-1", 2), bn, "worker-1", "Ready", "False/PodPending", "worker-1-1 doesn't run yet"},
+
 		{nil, bn, "manager", "Configured", "True/Applied", "manager-0 runs the compiled config"},
+		{scaled("worker-1", 0), bn, "worker-1", "Configured", "True/Applied", "no pods"},
 		{func(m *mesh) { m.status("manager-0").ConfigHash = "x" }, bn, "manager", "Configured", "False/Applying", "on its way to manager-0"},
 		{gone("manager-0", PodPending), bn, "manager", "Configured", "False/Applying", "doesn't run yet"},
 		{func(m *mesh) { m.status("manager-0").ConfigHash, m.status("manager-0").ConfigError = "x", "tls: no" }, bn, "manager", "Configured", "False/Rejected", "refused it: tls: no"},
@@ -171,6 +186,8 @@ func TestReasons(t *testing.T) {
 		{objects(func(o *topology.Objects) {
 			o.Nodes[0].Spec.TLS, o.Peerings[0].Spec.TLS = &v1alpha1.TLSSpec{Mode: "Disabled"}, &v1alpha1.PeeringTLS{Mode: "Disabled"}
 		}), bp, link, "Established", "True/BothEndsAgree", "report each other; the connection is neither encrypted nor authenticated"},
+		{scaled("worker-1", 0), bp, link, "Established", "True/NoLinks", "no links: worker-1 and manager have no pods"},
+		{scaled("worker-1", 2), bp, link, "Established", "False/Connecting", "worker-1-1 doesn't run"},
 		{disagreeing, bp, link, "Established", "False/EndsDisagree", "worker-1-0 reports manager-0, which doesn't report it"},
 		{unpeered(""), bp, link, "Established", "False/Connecting", "worker-1-0 isn't connected to manager-0"},
 		{unpeered("Lost"), bp, link, "Established", "False/Connecting", ""},
@@ -248,6 +265,17 @@ func TestReasons(t *testing.T) {
 		{masterStore(func(s *statusapi.Store) { s.LeaseMissing = true }), bds, store, "MasterAvailable", "False/LeaseMissing", "manager-0 has no lease"},
 		{master("TakingOver"), bds, store, "MasterAvailable", "False/MasterMoving", "looks for a master to get it from"},
 
+		{scaled("manager", 2), bds, store, "MasterAvailable", "False/MasterNeedsOnePod", `spec.master.node: BrokerNode "manager" has 2 replicas, allowed for a master: exactly one`},
+		{seated("manager", "manager", func(o *topology.Objects) { o.Nodes[0].Spec.Replicas = new(int32(2)) }), bds, store, "MasterAvailable",
+			"True/MasterNeedsOnePod", `the master on manager-0 serves; spec.master.node: BrokerNode "manager" has 2 replicas`},
+		{seated("manager", "manager", func(o *topology.Objects) { o.Nodes[0].Spec.Replicas = new(int32(0)) }), bds, store, "MasterAvailable",
+			"False/NodeNotReady", "manager-0 doesn't run"},
+		{seated("manager", "manager", func(o *topology.Objects) {
+			o.Nodes[1].Spec.Replicas, o.Stores[0].Spec.Master.Node = new(int32(3)), "worker-1"
+		}), bds, store, "MasterAvailable", "True/MoveRefused", `BrokerNode "worker-1" has 3 replicas`},
+
+		{scaled("worker-1", 0), bds, store, "ClonesSynced", "True/AllSynced", "no clones: their nodes have no pods"},
+		{scaled("worker-1", 2), bds, store, "ClonesSynced", "False/NodeNotReady", "worker-1-1 doesn't run"},
 		{nil, bds, store, "ClonesSynced", "True/AllSynced", "1 of 1 clones are in sync"},
 		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Clones = nil }), bds, store, "ClonesSynced", "True/AllSynced", "no clones declared"},
 		{clone("Attaching"), bds, store, "ClonesSynced", "False/Syncing", "worker-1-0 is on its way"},

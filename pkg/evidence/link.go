@@ -46,11 +46,11 @@ type mismatch struct {
 	seen     time.Time
 }
 
-// link looks at one link from both ends.
-func (j *judge) link(peering string, l topology.Link) linkView {
+// link looks at one link from both ends. alone tells that the pod that connects has no other link of the peering.
+func (j *judge) link(peering string, l topology.Link, alone bool) linkView {
 	v := linkView{link: l}
 	from, to := j.sights[l.From], j.sights[l.To]
-	v.fromEntry = fromEntry(from, peering, l, to.endpointID())
+	v.fromEntry = fromEntry(from, peering, l, to.endpointID(), alone)
 	v.from = viewOf(from, v.fromEntry)
 	if l.To != "" {
 		v.toEntry = j.toEntry(to, l, from)
@@ -67,8 +67,9 @@ func (j *judge) link(peering string, l topology.Link) linkView {
 }
 
 // fromEntry finds what the connecting end says. Best is a connection with the endpoint that the other end is: the two may
-// have met on another way. Next is the entry of this peering, if there are several the one with the link's address.
-func fromEntry(s sight, peering string, l topology.Link, other string) *statusapi.Peer {
+// have met on another way. Next is the entry of this peering with the link's address, and where the peering has no other link of this
+// pod, any entry of it.
+func fromEntry(s sight, peering string, l topology.Link, other string, alone bool) *statusapi.Peer {
 	if s.kind != fresh {
 		return nil
 	}
@@ -82,9 +83,9 @@ func fromEntry(s sight, peering string, l topology.Link, other string) *statusap
 			score = 4
 		case p.Peering == peering && p.Address == l.Address:
 			score = 3
-		case p.Peering == peering && p.State == statusapi.PeerPeered:
+		case alone && p.Peering == peering && p.State == statusapi.PeerPeered:
 			score = 2
-		case p.Peering == peering:
+		case alone && p.Peering == peering:
 			score = 1
 		}
 		if score > most {

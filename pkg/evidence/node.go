@@ -40,8 +40,10 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 	}
 	status := v1alpha1.BrokerNodeStatus{
 		ObservedGeneration: object.Generation,
+		Replicas:           j.replicas(plan),
+		Selector:           v1alpha1.NodeLabel + "=" + plan.Node,
 		Peers:              j.peersColumn(plan, previous.Peers),
-		Stores:             j.masters(plan.Node),
+		Stores:             j.masters[plan.Node],
 		Image:              clip(j.in.Facts[plan.Node].Image, 512),
 		Version:            previous.Version,
 	}
@@ -62,6 +64,9 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 func (j *judge) ready(plan topology.NodePlan) ruling {
 	if j.in.Facts[plan.Node].CAMissing {
 		return no(v1alpha1.ReasonCAMissing, "the Secret of the mesh's CA is gone, but certificates of nodes exist; no new CA is made")
+	}
+	if len(plan.Pods) == 0 {
+		return yes(v1alpha1.ReasonScaledToZero, "no pods: spec.replicas is 0")
 	}
 	var w worst
 	for _, p := range plan.Pods {
@@ -131,6 +136,9 @@ func (j *judge) configured(plan topology.NodePlan) ruling {
 		return w.ruling
 	case facts.RestartNeeded != "":
 		return no(v1alpha1.ReasonRestartNeeded, "a new pod is needed for "+facts.RestartNeeded)
+	}
+	if len(plan.Pods) == 0 {
+		return yes(v1alpha1.ReasonApplied, "no pods: spec.replicas is 0")
 	}
 	return yes(v1alpha1.ReasonApplied, podNames(plan)+" runs the compiled config")
 }

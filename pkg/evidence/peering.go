@@ -25,8 +25,14 @@ func (j *judge) peering(plan topology.PeeringPlan) v1alpha1.PeeringStatus {
 		previous = object.Status
 	}
 	views := make([]linkView, 0, len(plan.Links))
+	of := make(map[string]int) // pods that connect -> their links
 	for _, l := range plan.Links {
-		views = append(views, j.link(plan.Name, l))
+		of[l.From]++
+	}
+	for _, l := range plan.Links {
+		v := j.link(plan.Name, l, of[l.From] == 1)
+		j.count(v)
+		views = append(views, v)
 	}
 	j.links[plan.Name] = views
 	established, dropping := j.established(plan, views), j.dropping(plan, views)
@@ -67,6 +73,8 @@ func (j *judge) established(plan topology.PeeringPlan, views []linkView) ruling 
 		return w.ruling
 	case w.found:
 		return w.ruling
+	case len(views) == 0:
+		return yes(v1alpha1.ReasonNoLinks, fmt.Sprintf("no links: %s and %s have no pods to be joined", plan.From, plan.To))
 	case good == v1alpha1.ReasonOneSided:
 		return yes(good, fmt.Sprintf("%s reports %s, which isn't managed here%s", plan.From, plan.To, unproven(plan)))
 	}

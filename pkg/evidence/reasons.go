@@ -16,9 +16,10 @@ type ConditionReasons struct {
 // Reasons is the closed list of what Judge says: for each condition of each kind, first what it is when all is well, then
 // the worst first. The documentation is made from it.
 func Reasons() []ConditionReasons {
-	established := append([]v1alpha1.Reason{v1alpha1.ReasonBothEndsAgree, v1alpha1.ReasonOneSided,
+	established := append([]v1alpha1.Reason{v1alpha1.ReasonBothEndsAgree, v1alpha1.ReasonOneSided, v1alpha1.ReasonNoLinks,
 		v1alpha1.ReasonNodeMissing, v1alpha1.ReasonDuplicate, v1alpha1.ReasonTLSMismatch}, linkReasons...)
 	master := []v1alpha1.Reason{v1alpha1.ReasonServing, v1alpha1.ReasonMasterMoving, v1alpha1.ReasonMoveRefused, v1alpha1.ReasonFailedOver,
+		v1alpha1.ReasonMasterNeedsOnePod,
 		v1alpha1.ReasonFailingOver, v1alpha1.ReasonLeaseMissing, v1alpha1.ReasonTwoMasters, v1alpha1.ReasonNodeMissing,
 		v1alpha1.ReasonStorageMissing, v1alpha1.ReasonBackendFailure, v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonLoading,
 		v1alpha1.ReasonEvidenceTooOld}
@@ -26,7 +27,7 @@ func Reasons() []ConditionReasons {
 	store := append([]v1alpha1.Reason{v1alpha1.ReasonAllSynced}, without(master, v1alpha1.ReasonServing)...)
 	store = append(store, without(cloneReasons, store...)...)
 	return []ConditionReasons{
-		{topology.KindBrokerNode, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonListening}, readyReasons...)},
+		{topology.KindBrokerNode, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonListening, v1alpha1.ReasonScaledToZero}, readyReasons...)},
 		{topology.KindBrokerNode, v1alpha1.ConditionConfigured, append([]v1alpha1.Reason{v1alpha1.ReasonApplied}, configuredReasons...)},
 		{topology.KindPeering, v1alpha1.ConditionReady, established},
 		{topology.KindPeering, v1alpha1.ConditionEstablished, established},

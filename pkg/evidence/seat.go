@@ -85,6 +85,8 @@ func (j *judge) moves(plan topology.StorePlan, object *v1alpha1.DataStore, maste
 		return master
 	case plan.MoveFault != nil:
 		return yes(v1alpha1.ReasonMoveRefused, plan.MoveFault.Field+": "+plan.MoveFault.Message)
+	case plan.Notice != nil:
+		return yes(plan.Notice.Reason, fmt.Sprintf("%s; %s: %s", master.message, plan.Notice.Field, plan.Notice.Message))
 	case status.Node != object.Spec.Master.Node:
 		return yes(v1alpha1.ReasonFailedOver, fmt.Sprintf("the master on %s serves; it was on %s (spec.master.node), which failed, and doesn't go back by itself",
 			plan.MasterPod, status.SpecNode))

@@ -138,8 +138,10 @@ func clonesSynced(plan topology.StorePlan, views []cloneView, stranded []string)
 		w.add(cloneReasons, v.ruling)
 	}
 	switch {
-	case !w.found && len(views) == 0:
+	case !w.found && len(plan.Clones) == 0:
 		return yes(v1alpha1.ReasonAllSynced, "no clones declared")
+	case !w.found && len(views) == 0:
+		return yes(v1alpha1.ReasonAllSynced, "no clones: their nodes have no pods")
 	case w.reason == v1alpha1.ReasonForeignCloneStranded:
 		w.message = "must be attached anew: " + names(stranded)
 		return w.ruling

@@ -2,12 +2,16 @@
 
 package manifest
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+)
 
 // Labels and annotations.
 const (
 	// NodeLabel names the BrokerNode on all its objects and pods; it alone is the selector of the StatefulSet.
-	NodeLabel = "brokermesh.dev/node"
+	NodeLabel = v1alpha1.NodeLabel
 	// ManagedByLabel with the value ManagedBy marks what the operator made.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	// ManagedBy is the value of ManagedByLabel.

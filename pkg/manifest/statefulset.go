@@ -30,7 +30,7 @@ func statefulSet(node *v1alpha1.BrokerNode, image string) *appsv1.StatefulSet {
 	return &appsv1.StatefulSet{
 		TypeMeta: typeMeta("apps/v1", "StatefulSet"), ObjectMeta: objectMeta(node, node.Name),
 		Spec: appsv1.StatefulSetSpec{
-			Replicas:             new(int32(1)),
+			Replicas:             new(int32(topology.Replicas(node))),
 			ServiceName:          ServiceName(node.Name),
 			PodManagementPolicy:  appsv1.ParallelPodManagement,
 			UpdateStrategy:       appsv1.StatefulSetUpdateStrategy{Type: appsv1.OnDeleteStatefulSetStrategyType},

@@ -45,8 +45,23 @@ func newCompiler(o Objects, opt Options) *compiler {
 
 // Pods are the names of a node's pods.
 func Pods(n *v1alpha1.BrokerNode) []string {
-	return []string{n.Name + "-0"}
+	pods := make([]string, Replicas(n))
+	for i := range pods {
+		pods[i] = PodName(n.Name, i)
+	}
+	return pods
 }
+
+// Replicas is how many pods a node has.
+func Replicas(n *v1alpha1.BrokerNode) int {
+	if n.Spec.Replicas == nil {
+		return 1
+	}
+	return int(*n.Spec.Replicas)
+}
+
+// PodName is the name of a node's i-th pod.
+func PodName(node string, i int) string { return node + "-" + strconv.Itoa(i) }
 
 // byClaim gives the objects in the order in which they may claim what only one can have: the older first, then by name.
 func byClaim[T any](list []T, meta func(*T) *metav1.ObjectMeta) []*T {

@@ -81,6 +81,9 @@ func (c *compiler) cantTake(s *v1alpha1.DataStore, at seat) string {
 	if c.nodes[at.target] == nil {
 		return c.missing(at.target)
 	}
+	if words := c.notOnePod(at.target); words != "" {
+		return words
+	}
 	if words := c.storageMissing(s, at.target); words != "" || at.promotion || c.joined(at.target, at.where) {
 		return words
 	}

@@ -21,6 +21,7 @@ func (c *compiler) stores(o Objects) {
 		plan := StorePlan{Object: s.Name, StoreName: cmp.Or(s.Spec.StoreName, s.Name), Lease: c.lease(s)}
 		plan.MoveFault = c.seat(s, &plan, &at)
 		plan.Fault = c.storeFault(s, plan.StoreName, at, claims)
+		plan.Notice = c.notice(s, &plan)
 		if plan.Fault == nil {
 			c.masters(s, &plan, at)
 		}
@@ -47,10 +48,34 @@ func (c *compiler) storeFault(s *v1alpha1.DataStore, storeName string, at seat, 
 	if fault := c.nodeMissing(KindDataStore, s.Name, "spec.master.node", at.where); fault != nil {
 		return fault
 	}
+	if words := c.notOnePod(at.where); words != "" {
+		return c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.node", Reason: v1alpha1.ReasonMasterNeedsOnePod, Message: words})
+	}
 	if words := c.storageMissing(s, at.where); words != "" {
 		return c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.backend", Reason: v1alpha1.ReasonStorageMissing, Message: words})
 	}
 	return nil
+}
+
+// notice is what is wrong with a master that serves all the same.
+func (c *compiler) notice(s *v1alpha1.DataStore, plan *StorePlan) *Finding {
+	if plan.Fault != nil || c.nodes[plan.Master] == nil {
+		return nil
+	}
+	words := c.notOnePod(plan.Master)
+	if words == "" {
+		return nil
+	}
+	return c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.node", Reason: v1alpha1.ReasonMasterNeedsOnePod, Message: words})
+}
+
+// notOnePod says why a node's pods can't hold a master; empty if the node has exactly one.
+func (c *compiler) notOnePod(node string) string {
+	n := Replicas(c.nodes[node])
+	if n == 1 {
+		return ""
+	}
+	return fmt.Sprintf("BrokerNode %q has %d replicas, allowed for a master: exactly one", node, n)
 }
 
 // storageMissing says why a node can't hold the store's files; empty if it can.
@@ -67,9 +92,8 @@ func persistent(b v1alpha1.Backend) bool {
 
 // masters puts the master into its pod's config, and into that of the node that it moves to: each has exactly one pod.
 func (c *compiler) masters(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
-	plan.MasterPod = plan.Master + "-0"
-	if n := c.nodes[plan.Master]; n != nil {
-		plan.MasterPod = Pods(n)[0]
+	plan.MasterPod = PodName(plan.Master, 0)
+	if c.configs[plan.MasterPod] != nil {
 		store := masterConfig(s, plan)
 		switch {
 		case at.promotion:
@@ -80,7 +104,7 @@ func (c *compiler) masters(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
 		c.configs[plan.MasterPod].Stores = append(c.configs[plan.MasterPod].Stores, store)
 	}
 	if plan.Target != "" {
-		plan.TargetPod = Pods(c.nodes[plan.Target])[0]
+		plan.TargetPod = PodName(plan.Target, 0)
 		store := masterConfig(s, plan)
 		store.Epoch, store.StrandForeignClones = uint64(at.epoch+1), s.Spec.Master.StrandForeignClones
 		c.configs[plan.TargetPod].Stores = append(c.configs[plan.TargetPod].Stores, store)

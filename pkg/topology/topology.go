@@ -129,8 +129,15 @@ type StorePlan struct {
 	// Lease is for how long the master may write without hearing of the operator; 0 means for ever.
 	Lease  time.Duration
 	Clones []ClonePlan
+	// Notice is what is wrong with a master that goes on serving; nil if nothing is.
+	Notice *Finding
 	// Fault is why the whole store is left out; nil if it isn't.
 	Fault *Finding
+}
+
+// CanMaster tells whether the pod of a clone may become the master: only where it is its node's only pod.
+func (p StorePlan) CanMaster(pod string) bool {
+	return slices.ContainsFunc(p.Clones, func(c ClonePlan) bool { return len(c.Pods) == 1 && c.Pods[0] == pod })
 }
 
 // ClonePlan is one entry of a DataStore's clones.

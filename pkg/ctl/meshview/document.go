@@ -17,6 +17,7 @@ import (
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/evidence"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
+	"github.com/brokermesh/brokermesh/pkg/topology"
 )
 
 // State is a mesh at one moment.
@@ -79,7 +80,7 @@ func NewDocument(s State) Document {
 
 // pod is the status of a node's first pod.
 func (s State) pod(node string) (statusapi.Status, bool) {
-	st, ok := s.Statuses[node+"-0"]
+	st, ok := s.Statuses[topology.PodName(node, 0)]
 	return st, ok
 }
 
