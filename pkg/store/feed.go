@@ -21,7 +21,6 @@ type feed struct {
 	watchers *watchers
 	// events and watched say who wants to know, as of the beginning of the group.
 	events, watched bool
-	changes         []Change
 }
 
 func newFeed(bus Bus, name string, ringBytes int) *feed {
@@ -35,7 +34,7 @@ func (f *feed) begin() {
 	f.events = f.audience == nil || f.audience.HasLocal(f.topic)
 	f.watched = f.watchers.recording
 	if !f.wanted() {
-		f.changes = nil
+		f.drop()
 	}
 }
 
@@ -49,41 +48,26 @@ func (f *feed) add(c Change) {
 	}
 }
 
-// next is a place for a change of the group, which is empty. Only for who has asked wanted.
-func (f *feed) next() *Change {
-	if n := len(f.changes); n < cap(f.changes) {
-		f.changes = f.changes[:n+1]
-	} else {
-		f.changes = append(f.changes, Change{})
-	}
-	return &f.changes[len(f.changes)-1]
-}
+// next is a place for a change of the group, which is empty. Only for who has asked wanted. It stays there until the group ends.
+func (f *feed) next() *Change { return f.watchers.stage() }
 
 // publish ends a group whose changes may be seen, and which ends at a number of the history.
 func (f *feed) publish(number uint64) {
 	if f.events {
-		for i := range f.changes {
-			f.bus.PublishLocal(f.topic, f.changes[i].event(f.store))
+		r := &f.watchers.mu.ring
+		for place := r.end; place < r.tail; place++ {
+			f.bus.PublishLocal(f.topic, r.at(place).event(f.store))
 		}
 	}
 	if f.watched {
-		f.watchers.publish(f.changes, number)
+		f.watchers.publish(number)
+	} else {
+		f.drop()
 	}
-	f.drop()
 }
-
-// changesKept is for how many changes room is kept from group to group.
-const changesKept = 1 << 16
 
 // drop forgets the changes of a group.
-func (f *feed) drop() {
-	if cap(f.changes) > changesKept {
-		f.changes = nil
-		return
-	}
-	clear(f.changes)
-	f.changes = f.changes[:0]
-}
+func (f *feed) drop() { f.watchers.drop() }
 
 // watch begins to record changes for a watcher, from a number of the history on where the store is. Called between two groups.
 func (f *feed) watch(number uint64) answer {

@@ -191,14 +191,17 @@ func (m *Master) announceClear(publisher data.EntityID) error {
 		return err
 	}
 	defer content.Close()
-	number, first := m.clones.Next(), len(m.feed.changes)
+	number, gone := m.clones.Next(), []Change(nil)
 	for e, err := range content.Entries() {
 		if err != nil {
 			return err
 		}
-		m.feed.add(Change{Number: number, Kind: ChangeErase, Key: e.Key, Old: e.Value, Publisher: publisher})
+		gone = append(gone, Change{Number: number, Kind: ChangeErase, Key: e.Key, Old: e.Value, Publisher: publisher})
 	}
-	slices.SortFunc(m.feed.changes[first:], func(a, b Change) int { return data.Compare(a.Key, b.Key) })
+	slices.SortFunc(gone, func(a, b Change) int { return data.Compare(a.Key, b.Key) })
+	for _, c := range gone {
+		m.feed.add(c)
+	}
 	return nil
 }
 

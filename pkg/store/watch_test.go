@@ -179,8 +179,8 @@ func TestSlowWatcher(t *testing.T) {
 			stop()
 		}
 		must(t, m.Close())
-		if r := &m.feed.watchers.mu.ring; r.count != 10 || r.bytes > m.opt.WatchBytes {
-			t.Errorf("%d changes, %d bytes are kept", r.count, r.bytes)
+		if r := &m.feed.watchers.mu.ring; r.count() != 10 || r.bytes > m.opt.WatchBytes {
+			t.Errorf("%d changes, %d bytes are kept", r.count(), r.bytes)
 		}
 	})
 }
@@ -255,7 +255,10 @@ func TestWatchersAreFoundByLength(t *testing.T) {
 		must(t, err)
 		all = append(all, w)
 	}
-	s.publish([]Change{{Number: 2, Key: str("bbb")}, {Number: 3, Key: str("")}, {Number: 4, Key: data.Enum("a")}}, 4)
+	for i, key := range []data.Value{str("bbb"), str(""), data.Enum("a")} {
+		*s.stage() = Change{Number: uint64(i) + 2, Key: key}
+	}
+	s.publish(4)
 	for i, want := range []int{0, 1, 0, 0, 1} {
 		if got := len(all[i].places); got != want {
 			t.Errorf("%q: %d changes", all[i].options.Prefix, got)

@@ -34,9 +34,9 @@ type watchers struct {
 		err         error // why nothing comes any more
 		lastSeen    time.Time
 		watchers    map[*watcher]struct{}
-		// all are those of everything.
-		all   map[*watcher]struct{}
-		byKey map[string][]*watcher
+		// asleep are those of everything that sleep.
+		asleep []*watcher
+		byKey  map[string][]*watcher
 		// byPrefix has the watchers of prefixes by the prefix's length; lengths are in ascending order.
 		byPrefix map[int]map[string][]*watcher
 		lengths  []int
@@ -59,7 +59,7 @@ type watcher struct {
 
 func newWatchers(bus Bus, limit int) *watchers {
 	s := &watchers{limit: limit}
-	s.mu.watchers, s.mu.all = map[*watcher]struct{}{}, map[*watcher]struct{}{}
+	s.mu.watchers = map[*watcher]struct{}{}
 	s.mu.byKey, s.mu.byPrefix = map[string][]*watcher{}, map[int]map[string][]*watcher{}
 	s.account = openAccount(bus, s.shed)
 	return s
@@ -80,7 +80,7 @@ func (s *watchers) start(number uint64) {
 func (s *watchers) restart(number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.ring = changeRing{first: s.mu.ring.end()}
+	s.mu.ring.forget()
 	s.mu.from, s.mu.until = number, number
 	for w := range s.mu.watchers {
 		w.err = ErrHistoryGone
@@ -108,29 +108,71 @@ func (s *watchers) rest(now time.Time) {
 		s.mu.lastSeen = now
 	} else if now.Sub(s.mu.lastSeen) >= restAfter {
 		s.recording = false
-		s.mu.ring = changeRing{first: s.mu.ring.end()}
+		s.mu.ring.forget()
 	}
 	growth := s.growthLocked()
 	s.mu.Unlock()
 	s.count(growth)
 }
 
-// publish adds the changes of a group and wakes who waits for them. number is where the store is now.
-func (s *watchers) publish(changes []Change, number uint64) {
+// stage is an empty change of the group that comes next, for the frontend's goroutine. Nobody sees it before publish.
+func (s *watchers) stage() *Change {
+	if s.mu.ring.full() {
+		s.grow()
+	}
+	return s.mu.ring.stage()
+}
+
+// grow makes room in the ring.
+func (s *watchers) grow() {
 	s.mu.Lock()
-	for i := range changes {
-		place := s.mu.ring.push(&changes[i])
-		s.offer(&changes[i], place)
+	defer s.mu.Unlock()
+	s.mu.ring.floor = s.mu.ring.first
+	if s.mu.ring.full() {
+		s.mu.ring.resize(max(64, 2*len(s.mu.ring.slots)))
 	}
-	for s.mu.ring.bytes > s.limit {
-		s.mu.from = s.mu.ring.pop()
+}
+
+// drop forgets the changes that were staged.
+func (s *watchers) drop() {
+	if s.mu.ring.unstage(); len(s.mu.ring.slots) > slotsKept {
+		s.mu.Lock()
+		s.shrink()
+		s.mu.Unlock()
 	}
-	s.mu.until = number
-	if len(changes) > 0 {
-		for w := range s.mu.all {
+}
+
+// slotsKept is for how many changes room is kept from group to group.
+const slotsKept = 1 << 16
+
+// shrink gives up room that a large group has needed. Nothing is staged.
+func (s *watchers) shrink() {
+	if n := len(s.mu.ring.slots); n > slotsKept && s.mu.ring.count() <= n/4 {
+		s.mu.ring.resize(n / 2)
+	}
+}
+
+// publish shows the changes that were staged and wakes who waits for them. number is where the store is now.
+func (s *watchers) publish(number uint64) {
+	s.mu.Lock()
+	r := &s.mu.ring
+	for place := r.end; place < r.tail; place++ {
+		c := r.at(place)
+		r.bytes += c.size()
+		s.offer(c, place)
+	}
+	if r.end != r.tail {
+		for _, w := range s.mu.asleep {
 			s.rouse(w)
 		}
+		clear(s.mu.asleep)
+		s.mu.asleep = s.mu.asleep[:0]
 	}
+	for r.end = r.tail; r.bytes > s.limit; {
+		s.mu.from = r.pop()
+	}
+	s.mu.until, r.floor = number, r.first
+	s.shrink()
 	growth := s.growthLocked()
 	s.mu.Unlock()
 	s.count(growth)
@@ -203,11 +245,10 @@ func (s *watchers) add(o WatchOptions) (*watcher, error) {
 	}
 	s.mu.watchers[w] = struct{}{}
 	w.next = s.mu.ring.after(o.After)
-	if o.Key == nil && o.Prefix == "" {
-		s.mu.all[w] = struct{}{}
+	if w.everything() {
 		return w, nil
 	}
-	for place := w.next; place < s.mu.ring.end(); place++ {
+	for place := w.next; place < s.mu.ring.end; place++ {
 		if s.mu.scratch = s.mu.ring.at(place).Key.AppendBinary(s.mu.scratch[:0]); w.wants(s.mu.ring.at(place).Key, s.mu.scratch) {
 			w.places = append(w.places, place)
 		}
@@ -215,6 +256,9 @@ func (s *watchers) add(o WatchOptions) (*watcher, error) {
 	s.register(w)
 	return w, nil
 }
+
+// everything tells that no key and no prefix was asked for.
+func (w *watcher) everything() bool { return w.options.Key == nil && w.options.Prefix == "" }
 
 // wants tells whether a key is watched.
 func (w *watcher) wants(key data.Value, encoded []byte) bool {
@@ -246,10 +290,12 @@ func (s *watchers) remove(w *watcher) {
 	defer s.mu.Unlock()
 	delete(s.mu.watchers, w)
 	s.mu.lastSeen = time.Now()
-	delete(s.mu.all, w)
-	if w.options.Key != nil {
+	if w.everything() {
+		s.mu.asleep = slices.DeleteFunc(s.mu.asleep, func(other *watcher) bool { return other == w })
+	} else if w.options.Key != nil {
 		without(s.mu.byKey, w.encoded, w)
-	} else if n := len(w.options.Prefix); n > 0 {
+	} else {
+		n := len(w.options.Prefix)
 		if without(s.mu.byPrefix[n], w.options.Prefix, w); len(s.mu.byPrefix[n]) == 0 {
 			delete(s.mu.byPrefix, n)
 			s.mu.lengths = slices.DeleteFunc(s.mu.lengths, func(m int) bool { return m == n })
@@ -274,7 +320,7 @@ func without(lists map[string][]*watcher, name string, w *watcher) {
 func (s *watchers) take(w *watcher, dst []Change) ([]Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	everything := w.encoded == "" && w.options.Prefix == ""
+	everything := w.everything()
 	switch {
 	case w.err != nil:
 		return dst, w.err
@@ -282,7 +328,7 @@ func (s *watchers) take(w *watcher, dst []Change) ([]Change, error) {
 		return dst, ErrHistoryGone
 	}
 	if everything {
-		end := min(s.mu.ring.end(), w.next+watchAtOnce)
+		end := min(s.mu.ring.end, w.next+watchAtOnce)
 		for ; w.next < end; w.next++ {
 			if c := s.mu.ring.at(w.next); c.Number > w.options.After {
 				dst = append(dst, *c)
@@ -299,6 +345,9 @@ func (s *watchers) take(w *watcher, dst []Change) ([]Change, error) {
 	}
 	if len(dst) > 0 {
 		return dst, nil
+	}
+	if everything && !w.sleeping {
+		s.mu.asleep = append(s.mu.asleep, w)
 	}
 	w.sleeping = true
 	return dst, s.mu.err

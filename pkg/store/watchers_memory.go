@@ -26,7 +26,7 @@ func (s *watchers) count(growth int64) {
 func (s *watchers) shed(bytes int64) bool {
 	s.mu.Lock()
 	before := s.mu.ring.bytes
-	for s.mu.ring.count > 0 && int64(before-s.mu.ring.bytes) < bytes {
+	for s.mu.ring.count() > 0 && int64(before-s.mu.ring.bytes) < bytes {
 		s.mu.from = s.mu.ring.pop()
 	}
 	growth, given := int64(s.mu.ring.bytes-s.counted), before-s.mu.ring.bytes
