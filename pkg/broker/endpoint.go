@@ -78,6 +78,7 @@ type Endpoint struct {
 		past      carried   // of connections that have ended
 		timers    int       // RequestTimes that hold
 		renewed   time.Time // when the own advertisement was last sent
+		recognize recognizer
 	}
 }
 

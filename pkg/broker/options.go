@@ -86,6 +86,30 @@ func (q QueueLimit) withDefaults(messages int) QueueLimit {
 	return q
 }
 
+// validPeerQueue says why a peer's queue can't have the limit; nil is none.
+func (q *QueueLimit) validPeerQueue() error {
+	switch {
+	case q == nil:
+		return nil
+	case q.Overflow > OverflowDropOldest:
+		return errors.New("a peer's queue can't wait: its policy is to disconnect or to drop")
+	case q.FlowControl:
+		return errors.New("flow control is for subscribers, not for a peer's queue")
+	}
+	return nil
+}
+
+// peerLimit is the limit of one peer's queue, where nil and zero mean Options.PeerQueue.
+func (e *Endpoint) peerLimit(q *QueueLimit) peering.Limit {
+	limit := e.opt.PeerQueue
+	if q != nil {
+		limit = QueueLimit{
+			Messages: cmp.Or(max(q.Messages, 0), limit.Messages), Bytes: cmp.Or(max(q.Bytes, 0), limit.Bytes), Overflow: q.Overflow,
+		}
+	}
+	return limit.toPeer()
+}
+
 // forSubscriber fills in the defaults of a subscriber's queue.
 func (q QueueLimit) forSubscriber() QueueLimit {
 	if q.Overflow == OverflowDisconnect {
@@ -140,11 +164,8 @@ func (o Options) validate() (Options, error) {
 	if o.Forward > ForwardAll {
 		return o, fmt.Errorf("forward mode %d is unknown", o.Forward)
 	}
-	if o.PeerQueue.Overflow > OverflowDropOldest {
-		return o, errors.New("a peer's queue can't wait: its policy is to disconnect or to drop")
-	}
-	if o.PeerQueue.FlowControl {
-		return o, errors.New("flow control is for subscribers, not for a peer's queue")
+	if err := o.PeerQueue.validPeerQueue(); err != nil {
+		return o, err
 	}
 	if o.MemoryLimit < 0 {
 		return o, fmt.Errorf("memory limit of %d bytes", o.MemoryLimit)

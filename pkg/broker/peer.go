@@ -41,6 +41,7 @@ type peer struct {
 	since    time.Time
 	filter   topic.Filter // the peer's
 	asked    topic.Filter // the own one, as the peer was told
+	known    Recognized   // what is known of an accepted peer
 	removing bool         // this side ends the peering
 	lost     bool         // the peering broke
 	bye      []byte       // payload of the closing ping
@@ -62,7 +63,13 @@ type peer struct {
 }
 
 func (e *Endpoint) newPeer(est *peering.Established, address string, t *target) *peer {
-	return e.newPeerOn(peering.NewLink(est, e.opt.PeerQueue.toPeer(), e.opt.MaxFrame+wire.MaxStampSize), address, t)
+	limit := e.opt.PeerQueue.toPeer()
+	if t != nil {
+		e.mu.Lock()
+		limit = e.peerLimit(t.opt.Queue)
+		e.mu.Unlock()
+	}
+	return e.newPeerOn(peering.NewLink(est, limit, e.opt.MaxFrame+wire.MaxStampSize), address, t)
 }
 
 func (e *Endpoint) newPeerOn(l *peering.Link, address string, t *target) *peer {
@@ -96,6 +103,9 @@ func (p *peer) run() (cause error, peered bool) {
 	}
 	p.log.Debug("connected", "role", p.Role)
 	p.Start(p.announcement())
+	if !p.dialed {
+		p.recognize()
+	}
 	frames, err := p.first()
 	if err == nil {
 		peered = p.register()

@@ -75,7 +75,7 @@ const (
 
 // PeerInfo describes one connection, or one dialed address that has none.
 type PeerInfo struct {
-	// Name is that of PeerOptions; empty for accepted peers.
+	// Name is that of PeerOptions, or of Recognized for accepted peers.
 	Name string
 	// Address is as it was dialed, or the remote address; "local" for endpoints of the same process, which Local tells.
 	Address string
@@ -83,6 +83,7 @@ type PeerInfo struct {
 	Dialed  bool
 	ID      data.EndpointID // zero while unknown
 	URI     string          // in the peer's verified certificate
+	Subject string          // of that certificate, for instance CN=zeek,O=Example
 	// Security is how the connection is protected: "none", "TLS 1.2", "TLS 1.3", "anonymous TLS 1.2", which authenticates nobody, or
 	// "in process".
 	// Empty without a connection.
@@ -93,6 +94,8 @@ type PeerInfo struct {
 	// LastError is why the last attempt failed or the last connection was lost. It stays after a later success.
 	LastError     PeerErrorClass
 	LastErrorText string
+	// Queue bounds what waits for the peer; zero without a connection.
+	Queue QueueLimit
 	// Of the queue towards the peer, and of data messages and commands in both directions, since the connection stands.
 	QueuedMessages, QueuedBytes int
 	Dropped, Sent, Received     uint64
@@ -132,7 +135,7 @@ func (e *Endpoint) Peers() []PeerInfo {
 	}
 	for p := range e.mu.conns {
 		if !shown[p] {
-			info := PeerInfo{Address: p.address, Dialed: p.dialed}
+			info := PeerInfo{Name: p.known.Name, Address: p.address, Dialed: p.dialed}
 			p.infoLocked(&info)
 			out = append(out, info)
 		}
@@ -164,7 +167,9 @@ func (t *target) infoLocked() PeerInfo {
 
 func (p *peer) infoLocked(info *PeerInfo) {
 	info.Local = p.Local()
-	info.ID, info.URI, info.State, info.Since = p.Peer, p.URI, p.state, p.since
+	info.ID, info.URI, info.Subject, info.State, info.Since = p.Peer, p.URI, p.Subject, p.state, p.since
+	limit := p.Queue.Limit()
+	info.Queue = QueueLimit{Messages: limit.Messages, Bytes: limit.Bytes, Overflow: limit.Overflow}
 	if p.state == Peered || p.state == Closing {
 		info.Class = p.class()
 	}

@@ -36,6 +36,8 @@ type PeerOptions struct {
 	ServerName string
 	// Security protects connections to this address; nil: Options.TLS does, as for everything else of the endpoint.
 	Security *Security
+	// Queue bounds what waits for the peer; nil means Options.PeerQueue, as do its zero Messages and Bytes.
+	Queue *QueueLimit
 	// Name shows up in PeerInfo.
 	Name string
 }
@@ -81,6 +83,9 @@ func (e *Endpoint) dial(address string, o PeerOptions) (t *target, created bool,
 	if err := o.Security.start(e.log); err != nil {
 		return nil, false, fmt.Errorf("peer %s: %w", address, err)
 	}
+	if err := o.Queue.validPeerQueue(); err != nil {
+		return nil, false, fmt.Errorf("peer %s: %w", address, err)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.mu.closing {
@@ -97,7 +102,8 @@ func (e *Endpoint) dial(address string, o PeerOptions) (t *target, created bool,
 }
 
 // PeerAsync dials an address in the background, and again whenever the connection is lost, until Unpeer. What happens shows in Peers
-// and in status events. An address that is dialed already gets the new options for its next attempt.
+// and in status events. An address that is dialed already gets the new options for its next
+// attempt, and their queue limit at once.
 func (e *Endpoint) PeerAsync(address string, o PeerOptions) error {
 	if o.Retry <= 0 {
 		o.Retry = DefaultRetry
@@ -106,6 +112,9 @@ func (e *Endpoint) PeerAsync(address string, o PeerOptions) error {
 	if err == nil && !created {
 		e.mu.Lock()
 		t.opt = o
+		if p := t.peer; p != nil && p.target == t {
+			p.Queue.SetLimit(e.peerLimit(o.Queue))
+		}
 		e.mu.Unlock()
 	}
 	return err
@@ -306,6 +315,7 @@ func (t *target) adopt(redundant *peering.Error) time.Duration {
 		t.peer, t.lastErr = p, redundant
 		if p.target == nil {
 			p.target, p.retry = t, t.opt.Retry
+			p.Queue.SetLimit(t.e.peerLimit(t.opt.Queue))
 		}
 	}
 	t.e.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Names of the files in a certificate folder: the CAs to trust, the own certificate and its key, all PEM.
@@ -30,6 +31,9 @@ func ManagerURI(namespace string) string { return mesh(namespace) + "manager" }
 
 // ClientURI is the name in the certificate that people's tools use.
 func ClientURI(namespace string) string { return mesh(namespace) + "client" }
+
+// IsMeshURI tells whether a name is one of these, of any mesh.
+func IsMeshURI(uri string) bool { return strings.HasPrefix(uri, "brokermesh://") }
 
 func mesh(namespace string) string { return "brokermesh://" + namespace + "/" }
 

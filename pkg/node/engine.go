@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
@@ -35,6 +36,8 @@ type engine struct {
 
 	mesh      *peering.TLS // the mesh's certificates; nil until a config needs them
 	anonymous *peering.TLS // never nil
+
+	guests atomic.Pointer[guestbook] // who comes by itself; nil while the config names nobody
 
 	at        map[string]string    // addresses to listen on instead of the config's, by name of the port
 	listeners []statusapi.Listener // fixed after the start
@@ -167,6 +170,7 @@ func (e *engine) turnTo(ctx context.Context, c nodeconfig.Config) error {
 	e.level.Set(levelOf(c.LogLevel))
 	serve()
 	e.endpoint.SetWants(c.Subscriptions)
+	e.turnGuests(c)
 	e.turnPeers(ctx, c)
 	e.turnStores(c)
 	e.warn(e.config, c)
@@ -204,7 +208,12 @@ func (e *engine) turnPeers(ctx context.Context, c nodeconfig.Config) {
 
 func (e *engine) peerOptions(c nodeconfig.Config, p nodeconfig.Peer) broker.PeerOptions {
 	s := e.securityOf(c, p)
+	var queue *broker.QueueLimit
+	if (p.Queues != nodeconfig.PeerQueues{}) {
+		queue = queueLimit(p.Queues.For(c.Queues.WithDefaults()))
+	}
 	return broker.PeerOptions{
+		Queue:     queue,
 		Name:      p.Name,
 		Retry:     time.Duration(p.RetrySeconds * float64(time.Second)),
 		ServerURI: s.uri,

@@ -290,9 +290,21 @@ func (n *Node) watch(ctx context.Context) {
 		case <-changed:
 		case <-n.poke:
 		case <-ticker.C:
+			n.recognizeAgain()
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// recognizeAgain looks once more at peers of which it wasn't certain where
+// they come from.
+func (n *Node) recognizeAgain() {
+	n.mu.Lock()
+	e := n.mu.engine
+	n.mu.Unlock()
+	if e != nil {
+		e.lookAgain()
 	}
 }
 

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker"
+	"github.com/brokermesh/brokermesh/pkg/broker/peering"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 	"github.com/brokermesh/brokermesh/pkg/store"
@@ -114,10 +116,30 @@ func (n *Node) collect(now time.Time) statusapi.Status {
 	}
 	s.EndpointID = e.endpoint.ID().String()
 	s.Listeners = append(slices.Clone(e.listeners), s.Listeners...)
-	s.Peers = n.seen.peers(e.endpoint.Peers(), now, c.Queues.WithDefaults().PeerOverflow)
+	s.Peers = n.seen.peers(e.endpoint.Peers(), now, policies(c))
 	s.Stores = storesStatus(e.runningStores())
 	s.Flows = flowsStatus(e.endpoint.Flows())
 	return s
+}
+
+// policies tells what the queue towards a peer does when it is full: as the
+// connection has it, or as the config says while there is none.
+func policies(c nodeconfig.Config) func(broker.PeerInfo) string {
+	node := c.Queues.WithDefaults()
+	dialed := make(map[string]string)
+	for _, p := range c.Peers {
+		address, err := peering.Normalize(p.Address)
+		if err != nil {
+			continue // it isn't dialed
+		}
+		dialed[address] = p.Queues.For(node).PeerOverflow
+	}
+	return func(i broker.PeerInfo) string {
+		if (i.Queue == broker.QueueLimit{}) {
+			return cmp.Or(dialed[i.Address], node.PeerOverflow)
+		}
+		return overflowName(i.Queue.Overflow)
+	}
 }
 
 // seen is what the observer remembers from one observation to the next: of
@@ -139,13 +161,14 @@ type dropped struct {
 const droppingFor = 5 * time.Minute
 
 // peers is the status of all connections and of all addresses that are dialed.
-func (s seen) peers(infos []broker.PeerInfo, now time.Time, policy string) []statusapi.Peer {
+func (s seen) peers(infos []broker.PeerInfo, now time.Time, policy func(broker.PeerInfo) string) []statusapi.Peer {
 	out := make([]statusapi.Peer, 0, len(infos))
 	for _, i := range infos {
 		p := statusapi.Peer{
 			Peering:       i.Name,
 			Address:       i.Address,
 			URI:           i.URI,
+			Subject:       i.Subject,
 			Dialed:        i.Dialed,
 			State:         i.State.String(),
 			Since:         i.Since,
@@ -156,7 +179,7 @@ func (s seen) peers(infos []broker.PeerInfo, now time.Time, policy string) []sta
 			Sent:          i.Sent,
 			Received:      i.Received,
 			InDoubt:       i.InDoubt,
-			DropPolicy:    policy,
+			DropPolicy:    policy(i),
 		}
 		if !i.ID.IsZero() {
 			p.EndpointID = i.ID.String()

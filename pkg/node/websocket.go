@@ -157,5 +157,17 @@ func overflowOf(name string) broker.Overflow {
 	}
 }
 
+// overflowName is the config's word for what a full queue does.
+func overflowName(o broker.Overflow) string {
+	switch o {
+	case broker.OverflowDropOldest:
+		return nodeconfig.OverflowDropOldest
+	case broker.OverflowDropNewest:
+		return nodeconfig.OverflowDropNewest
+	default:
+		return nodeconfig.OverflowDisconnect
+	}
+}
+
 // errNoCertificates: the config needs those of the mesh.
 var errNoCertificates = errors.New(`a connection with tls "Mesh" needs certificates, but this node was given none`)

@@ -81,6 +81,7 @@ func (c Config) sorted() Config {
 	for i := range c.Peers {
 		dropDefault(&c.Peers[i].TLS, cmp.Or(c.TLS, DefaultTLS))
 	}
+	c.Accept = sortedAccepts(c.Accept)
 	c.Stores = slices.SortedStableFunc(slices.Values(c.Stores), func(a, b Store) int {
 		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.StoreName, b.StoreName))
 	})

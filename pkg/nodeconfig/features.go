@@ -6,6 +6,10 @@ import "slices"
 
 // Optional features of a document. A node that doesn't know one refuses a document with it, so that it isn't sent any.
 const (
+	// FeatureAccept is Config.Accept.
+	FeatureAccept = "AcceptedPeers"
+	// FeaturePeerQueues are the queues of Peer and Accept.
+	FeaturePeerQueues = "PeerQueues"
 	// FeatureWebSocket is Config.WebSocket.
 	FeatureWebSocket = "WebSocketClients"
 	// FeatureAnonymousTLS is the value Anonymous of Config.TLS and Peer.TLS.
@@ -26,7 +30,7 @@ const (
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerTLS, FeatureQueues, FeatureStoreOptions, FeatureStoreSuccession, FeatureWebSocket}
+	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreOptions, FeatureStoreSuccession, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -39,6 +43,9 @@ func (c Config) Features() []string {
 		peers = peers || p.TLS != ""
 		anonymous = anonymous || p.TLS == TLSAnonymous
 	}
+	if len(c.Accept) > 0 {
+		need = append(need, FeatureAccept)
+	}
 	if anonymous {
 		need = append(need, FeatureAnonymousTLS)
 	}
@@ -49,6 +56,9 @@ func (c Config) Features() []string {
 	q := c.Queues.Canonical()
 	if q != nil && q.FlowControl != "" {
 		need = append(need, FeatureFlowControl)
+	}
+	if c.hasPeerQueues() {
+		need = append(need, FeaturePeerQueues)
 	}
 	if peers {
 		need = append(need, FeaturePeerTLS)

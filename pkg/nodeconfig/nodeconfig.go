@@ -69,6 +69,8 @@ type Config struct {
 	Subscriptions []string `json:"subscriptions,omitempty"`
 	// Peers are the endpoints that this node connects to.
 	Peers []Peer `json:"peers,omitempty"`
+	// Accept are peerings that this node doesn't dial: what it knows of those who connect to it. Others are let in as well.
+	Accept []Accept `json:"accept,omitempty"`
 	// Stores are the masters and clones that this node holds.
 	Stores []Store `json:"stores,omitempty"`
 }
@@ -87,6 +89,8 @@ type Peer struct {
 	RetrySeconds float64 `json:"retrySeconds,omitempty"`
 	// TLS is how the address is dialed; empty means as the config's own TLS.
 	TLS string `json:"tls,omitempty"`
+	// Queues of the connection, instead of the node's own.
+	Queues PeerQueues `json:"queues,omitzero"`
 }
 
 // Dials is how the config dials a peer of its own: TLSMesh, TLSDisabled or TLSAnonymous.

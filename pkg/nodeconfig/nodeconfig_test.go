@@ -278,6 +278,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"version":1,"namespace":"n","node":"a","pod":"a-0","stores":[{"object":"s","storeName":"s","role":"Master","backend":"SQLite","journalMode":"WAL"}]}`))
 	f.Add([]byte(`{"version":1,"namespace":"n","node":"a","pod":"a-0","stores":[{"object":"s","storeName":"s","role":"Master","epoch":2,"promote":true,"leaseSeconds":7.5}]}`))
 	f.Add([]byte(`{"version":1,"peers":[[[[]]]]}`))
+	f.Add([]byte(`{"version":1,"namespace":"n","node":"a","pod":"a-0","accept":[{"name":"p","node":"z","subject":"CN=z","source":"::1","queues":{"peerMessages":3}}]}`))
 	f.Add(door().Canonical())
 	f.Add([]byte(`{"version":1e0}`))
 	f.Fuzz(func(t *testing.T, b []byte) {

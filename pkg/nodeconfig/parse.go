@@ -120,9 +120,11 @@ type keys struct {
 	below map[string]keys
 }
 
+var peerQueueKeys = keys{names: []string{"peerMessages", "peerBytes", "peerOverflow"}}
+
 var configKeys = keys{
 	names: []string{"version", "revision", "namespace", "node", "pod", "listenPort", "webSocketPort", "tls",
-		"webSocket", "forward", "logLevel", "queues", "subscriptions", "peers", "stores"},
+		"webSocket", "forward", "logLevel", "queues", "subscriptions", "peers", "accept", "stores"},
 	below: map[string]keys{
 		"webSocket": {
 			names: []string{"dialect", "allowedOrigins", "clientCertificates", "clients", "others", "limits"},
@@ -134,7 +136,11 @@ var configKeys = keys{
 			},
 		},
 		"queues": {names: []string{"peerMessages", "peerBytes", "peerOverflow", "subscriberMessages", "subscriberBytes", "memoryLimitBytes", "flowControl"}},
-		"peers":  {names: []string{"name", "address", "node", "pod", "retrySeconds", "tls"}},
+		"peers": {
+			names: []string{"name", "address", "node", "pod", "retrySeconds", "tls", "queues"},
+			below: map[string]keys{"queues": peerQueueKeys},
+		},
+		"accept": {names: []string{"name", "node", "subject", "source", "queues"}, below: map[string]keys{"queues": peerQueueKeys}},
 		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode", "integrityCheck", "failureMode",
 			"memoryBytes", "cacheBytes", "entryBytes", "historyBytes", "epoch", "promote", "strandForeignClones", "leaseSeconds",
 			"staleAfterSeconds", "staleReads", "writeQueueBytes"}},

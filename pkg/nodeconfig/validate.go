@@ -81,6 +81,7 @@ func (c Config) Validate() error {
 	v.queues(c.Queues)
 	v.subscriptions(c.Subscriptions)
 	v.peers(c.Peers)
+	v.accepts(c.Accept)
 	v.stores(c.Stores)
 	if len(v.found) > 0 {
 		return v.found
@@ -177,6 +178,7 @@ func (v *validation) peers(list []Peer) {
 		v.match(at+"name", p.Name, objectPattern, 253)
 		v.address(at+"address", p.Address)
 		v.seconds(at+"retrySeconds", p.RetrySeconds, MaxRetrySeconds)
+		v.peerQueues(at+"queues.", p.Queues)
 		v.oneOf(at+"tls", p.TLS, "", TLSMesh, TLSDisabled, TLSAnonymous)
 		if p.Node != "" || p.Pod != "" {
 			v.match(at+"node", p.Node, nodePattern, MaxNodeName)

@@ -112,6 +112,7 @@ func TestFeatures(t *testing.T) {
 	old.WebSocketPort, old.WebSocket, old.Peers[0].TLS = 1, &WebSocket{Dialect: DialectAuto}, TLSMesh
 	all := door()
 	all.Queues = &Queues{PeerMessages: 1, FlowControl: FlowControlIgnore}
+	all.Accept = []Accept{{Node: "a", Queues: PeerQueues{PeerMessages: 1}}}
 	all.Stores = []Store{{Role: RoleMaster, HistoryBytes: 1 << 20, Epoch: 2}}
 	for name, test := range map[string]struct {
 		c    Config

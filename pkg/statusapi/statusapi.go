@@ -82,15 +82,18 @@ const (
 
 // Peer is one connection, or one address that the node tries to connect to.
 type Peer struct {
-	// Peering is the name in the config of the address that was dialed; empty for a peer that connected to this node.
+	// Peering is the name in the config of the address that was dialed, or of the peering that a peer which connected to this node was
+	// recognized for; empty for others.
 	Peering    string `json:"peering,omitempty"`
 	Address    string `json:"address"`
 	EndpointID string `json:"endpointID,omitempty"`
 	// URI is the name in the peer's verified certificate.
-	URI    string    `json:"uri,omitempty"`
-	Dialed bool      `json:"dialed"`
-	State  string    `json:"state"`
-	Since  time.Time `json:"since"`
+	URI string `json:"uri,omitempty"`
+	// Subject of that certificate, such as CN=zeek,O=Example.
+	Subject string    `json:"subject,omitempty"`
+	Dialed  bool      `json:"dialed"`
+	State   string    `json:"state"`
+	Since   time.Time `json:"since"`
 	// Error is the class of the last error: Refused, Unreachable, TLSFailed, Incompatible, Timeout, Redundant, Overflow, Lost.
 	Error string `json:"error,omitempty"`
 	// DropPolicy is the overflow policy of the queue towards the peer; Dropping is true from the first dropped message until

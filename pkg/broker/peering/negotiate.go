@@ -46,6 +46,8 @@ type Established struct {
 	Rest []byte
 	// URI is the name in the peer's verified certificate, if it has one.
 	URI string
+	// Subject is the subject of that certificate, as RFC 2253 writes it: CN=zeek,O=Example.
+	Subject string
 	// Security is how the connection is protected: "none", "TLS 1.2", "TLS 1.3", or "anonymous TLS 1.2" which authenticates nobody.
 	Security string
 
@@ -77,14 +79,15 @@ func Negotiate(ctx context.Context, conn net.Conn, dialer bool, cfg Config) (*Es
 
 // negotiation is one handshake on a socket. It belongs to the goroutine that runs it; only resumed is written by others.
 type negotiation struct {
-	conn, raw     net.Conn // raw is below TLS
-	dialer        bool
-	uri, security string
-	machine       *Machine
-	deadline      time.Time
-	buf           []byte
-	started       bool // the first frame has come
-	resumed       chan Output
+	conn, raw    net.Conn // raw is below TLS
+	dialer       bool
+	uri, subject string // of the peer's certificate
+	security     string
+	machine      *Machine
+	deadline     time.Time
+	buf          []byte
+	started      bool // the first frame has come
+	resumed      chan Output
 }
 
 func (n *negotiation) run(ctx context.Context, cfg Config) (*Established, error) {
@@ -126,7 +129,7 @@ func (n *negotiation) run(ctx context.Context, cfg Config) (*Established, error)
 }
 
 func (n *negotiation) established() *Established {
-	est := &Established{Conn: n.conn, URI: n.uri, Security: n.security, Rest: n.buf, raw: n.raw}
+	est := &Established{Conn: n.conn, URI: n.uri, Subject: n.subject, Security: n.security, Rest: n.buf, raw: n.raw}
 	est.Peer, est.Role = n.machine.Peer()
 	est.Filter, est.Announced = n.machine.Filters()
 	return est

@@ -68,7 +68,7 @@ const (
 // Queue holds the frames that wait for one peer's writer. Producers only append bytes under a short lock; they never wait for the
 // network. The writer takes whole chunks, so that one write carries many frames.
 type Queue struct {
-	limit   Limit
+	limit   Limit         // guarded by mu
 	local   bool          // towards an endpoint of this process: values stay values
 	wakeup  chan struct{} // one slot: the writer has something to do
 	memory  *Memory       // may be nil
@@ -104,6 +104,21 @@ type flush struct {
 
 // NewQueue makes an empty queue.
 func NewQueue(limit Limit) *Queue { return &Queue{limit: limit, wakeup: make(chan struct{}, 1)} }
+
+// Limit is what bounds the queue now.
+func (q *Queue) Limit() Limit {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.limit
+}
+
+// SetLimit bounds the queue anew. What waits beyond the new limit stays until another frame comes, and then the new limit says what happens.
+func (q *Queue) SetLimit(limit Limit) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limit = limit
+	q.roomLocked()
+}
 
 // Append queues a complete frame, length included. The bytes are copied. A full queue does what its limit says.
 func (q *Queue) Append(to Lane, frame []byte) Result {

@@ -262,3 +262,28 @@ func BenchmarkQueue(b *testing.B) {
 		}
 	}
 }
+
+// TestQueueSetLimit: a new limit counts from the next frame on.
+func TestQueueSetLimit(t *testing.T) {
+	q := NewQueue(Limit{10, 1 << 20, Disconnect})
+	for i := range 10 {
+		q.Append(LaneData, numbered(i, 0))
+	}
+	room := q.Room(8)
+	q.SetLimit(Limit{100, 1 << 20, Disconnect})
+	select {
+	case <-room:
+	default:
+		t.Error("nobody hears that there is room now")
+	}
+	if r := q.Append(LaneData, numbered(10, 0)); r != Queued {
+		t.Errorf("after raising: %v", r)
+	}
+	q.SetLimit(Limit{4, 1 << 20, DropOldest})
+	if r := q.Append(LaneData, numbered(11, 0)); r != Dropped || q.Limit() != (Limit{4, 1 << 20, DropOldest}) {
+		t.Errorf("after lowering: %v, %+v", r, q.Limit())
+	}
+	if got, want := drain(t, q), sequence(8, 12); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

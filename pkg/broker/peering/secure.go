@@ -99,6 +99,9 @@ func (n *negotiation) secure(ctx context.Context, cfg Config) error {
 		if names := meshtls.URIs(state); len(names) > 0 {
 			n.uri = names[0]
 		}
+		if len(state.PeerCertificates) > 0 {
+			n.subject = state.PeerCertificates[0].Subject.String()
+		}
 	}
 	return nil
 }
