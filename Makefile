@@ -46,8 +46,9 @@ generate: ## Write the DeepCopy functions and the pages that are generated from 
 	go run ./hack/gendocs -o docs/conditions.md
 
 .PHONY: manifests
-manifests: ## Write the CRDs and the manager's role.
+manifests: ## Write the CRDs, their reference in docs/api.md and the manager's role.
 	go tool controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	go run ./hack/apidocs -o docs/api.md
 	go tool controller-gen rbac:roleName=brokermesh-manager paths=./controllers/... output:rbac:artifacts:config=config/rbac
 
 ##@ Checks

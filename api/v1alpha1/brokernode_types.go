@@ -83,6 +83,7 @@ type BrokerNodeSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^[^\s]+$`
+	// +kubebuilder:example="brokermesh/node:v0.1.0"
 	Image string `json:"image,omitempty"`
 
 	// Secrets of this namespace that hold the credentials to pull the image with.
@@ -121,6 +122,7 @@ type BrokerNodeSpec struct {
 	// +kubebuilder:validation:items:MaxLength=255
 	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f\x7f]+$`
 	// +kubebuilder:validation:items:XValidation:rule=`!self.contains('<$>')`,message="<$> is reserved for Broker's own topics"
+	// +kubebuilder:example={"zeek/"}
 	Subscriptions []string `json:"subscriptions,omitempty"`
 
 	// Which messages the node passes on. Mesh carries messages between the node's clients and the mesh, each once.
@@ -178,12 +180,14 @@ type StorageSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))`,message="must be a quantity above 0, such as 1Gi"
+	// +kubebuilder:example="1Gi"
 	Size resource.Quantity `json:"size"`
 
 	// StorageClass of the volume. Unset means the cluster's default class.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-.a-z0-9]*[a-z0-9])?)?$`
+	// +kubebuilder:example="fast-ssd"
 	Class *string `json:"class,omitempty"`
 }
 

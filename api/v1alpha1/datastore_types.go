@@ -30,6 +30,7 @@ type DataStoreSpec struct {
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]+$`
 	// +kubebuilder:validation:XValidation:rule=`!self.contains('<$>')`,message="<$> is reserved for Broker's own topics"
+	// +kubebuilder:example="zeek/known/hosts"
 	StoreName string `json:"storeName,omitempty"`
 
 	// The authoritative copy, which orders all changes.
@@ -91,6 +92,7 @@ type MasterSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:example="manager"
 	Node string `json:"node"`
 
 	// Where entries are kept: Memory (gone when the node ends), SQLite (a database that C++ Broker can open) or Pebble.
@@ -116,6 +118,7 @@ type MasterSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('64Mi')) <= 0`,message="allowed: a quantity from 1Ki to 64Mi, such as 1Mi"
+	// +kubebuilder:example="1Mi"
 	EntrySize *resource.Quantity `json:"entrySize,omitempty"`
 
 	// Move the master although clones of other implementations follow it, which then have to be attached anew. Unset refuses to.
@@ -128,6 +131,7 @@ type MasterSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 64Mi"
+	// +kubebuilder:example="64Mi"
 	HistorySize *resource.Quantity `json:"historySize,omitempty"`
 }
 
@@ -145,6 +149,7 @@ type PebbleSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 128Mi"
+	// +kubebuilder:example="32Mi"
 	CacheSize *resource.Quantity `json:"cacheSize,omitempty"`
 }
 
@@ -156,6 +161,7 @@ type MemorySpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 256Mi"
+	// +kubebuilder:example="256Mi"
 	MaxSize *resource.Quantity `json:"maxSize,omitempty"`
 }
 
@@ -193,6 +199,7 @@ type CloneSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:example="manager"
 	Node string `json:"node"`
 
 	// How long the clone may be without its master before its answers count as stale, 1s to 168h. Unset means for ever.
@@ -200,6 +207,7 @@ type CloneSpec struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('168h')`,message="allowed: a duration from 1s to 168h, such as 30s, 5m or 1h30m"
+	// +kubebuilder:example="30s"
 	StaleAfter *metav1.Duration `json:"staleAfter,omitempty"`
 
 	// What reads get from then on: Refuse an error, Serve what the clone has, marked as stale.
@@ -213,6 +221,7 @@ type CloneSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 16Mi"
+	// +kubebuilder:example="16Mi"
 	WriteQueueSize *resource.Quantity `json:"writeQueueSize,omitempty"`
 }
 

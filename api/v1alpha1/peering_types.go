@@ -45,6 +45,7 @@ type PeeringFrom struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:example="worker"
 	Node string `json:"node"`
 }
 
@@ -56,6 +57,7 @@ type PeeringTo struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:example="worker"
 	Node string `json:"node,omitempty"`
 
 	// HOST:PORT of an endpoint that this mesh doesn't manage. IPv6 addresses stand in brackets.
@@ -63,6 +65,7 @@ type PeeringTo struct {
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=260
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^(\\[[0-9A-Fa-f:.]+\\]|[0-9A-Za-z_]([-0-9A-Za-z_]*[0-9A-Za-z_])?([.][0-9A-Za-z_]([-0-9A-Za-z_]*[0-9A-Za-z_])?)*[.]?):[1-9][0-9]{0,4}$') && int(self.substring(self.lastIndexOf(':') + 1)) <= 65535 && (!self.matches('^[0-9.]+:') || isIP(self.substring(0, self.lastIndexOf(':')))) && (!self.startsWith('[') || isIP(self.substring(1, self.lastIndexOf(']'))))`,message="allowed: HOST:PORT with a name, an IPv4 address or a bracketed IPv6 address, and a port from 1 to 65535"
+	// +kubebuilder:example="zeek.example.org:9999"
 	Address string `json:"address,omitempty"`
 }
 

@@ -22,6 +22,7 @@ type QueuesSpec struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000000
+	// +kubebuilder:example=8192
 	PeerMessages int32 `json:"peerMessages,omitempty"`
 
 	// How much may wait for each peer, 64Ki to 1Ti, such as 64Mi. Unset means 32Mi.
@@ -29,6 +30,7 @@ type QueuesSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 32Mi"
+	// +kubebuilder:example="64Mi"
 	PeerSize *resource.Quantity `json:"peerSize,omitempty"`
 
 	// What happens when more would wait for a peer: Disconnect ends the connection, which comes back; DropOldest and DropNewest leave
@@ -41,6 +43,7 @@ type QueuesSpec struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000000
+	// +kubebuilder:example=65536
 	SubscriberMessages int32 `json:"subscriberMessages,omitempty"`
 
 	// How much may wait for each subscriber, 64Ki to 1Ti, such as 64Mi. Unset means 32Mi.
@@ -48,6 +51,7 @@ type QueuesSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 32Mi"
+	// +kubebuilder:example="64Mi"
 	SubscriberSize *resource.Quantity `json:"subscriberSize,omitempty"`
 
 	// How much all queues of the node may hold together, 64Ki to 1Ti, such as 128Mi. When it is reached, the largest does what it does
@@ -56,6 +60,7 @@ type QueuesSpec struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 64Ki to 1Ti, such as 256Mi"
+	// +kubebuilder:example="256Mi"
 	MemoryLimit *resource.Quantity `json:"memoryLimit,omitempty"`
 
 	// Whether what the node's WebSocket clients publish waits for subscribers elsewhere in the mesh that ask for flow control. Honor

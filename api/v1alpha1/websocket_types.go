@@ -70,6 +70,7 @@ type WebSocketSpec struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=255
 	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^([a-zA-Z][-+.a-zA-Z0-9]*://)?[-_.*?:0-9A-Za-z]+$')`,message="allowed: HOST[:PORT] or SCHEME://HOST[:PORT], where * and ? stand for any characters, such as https://*.example.org"
+	// +kubebuilder:example={"https://dashboard.example.org"}
 	AllowedOrigins []string `json:"allowedOrigins,omitempty"`
 
 	// Whether clients show a certificate of the mesh's authority: Required, Optional or None. Unset means Required where the
@@ -107,18 +108,21 @@ type WebSocketClient struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:example="dashboard"
 	Name string `json:"name"`
 
 	// SHA-256 of the client's token, 64 hexadecimal digits; `brokerctl token` makes a token and its hash. The token itself never
 	// stands in a manifest.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:example="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 	TokenSHA256 string `json:"tokenSHA256,omitempty"`
 
 	// URI in the client's certificate, such as brokermesh://default/client for that of the Secret brokermesh-client.
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^[a-zA-Z][-+.a-zA-Z0-9]*:[!-~]+$')`,message="allowed: a URI, such as brokermesh://default/client"
+	// +kubebuilder:example="brokermesh://default/client"
 	Certificate string `json:"certificate,omitempty"`
 
 	TopicRights `json:",inline"`
@@ -133,6 +137,7 @@ type TopicRights struct {
 	// +kubebuilder:validation:items:MaxLength=255
 	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f\x7f]*$`
 	// +kubebuilder:validation:items:XValidation:rule=`!self.contains('<$>')`,message="<$> is reserved for Broker's own topics"
+	// +kubebuilder:example={"/alerts"}
 	Publish []string `json:"publish,omitempty"`
 
 	// Prefixes that the client may subscribe to: it may ask for one of them, or for a longer one.
@@ -141,6 +146,7 @@ type TopicRights struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=255
 	// +kubebuilder:validation:items:Pattern=`^[^\x00-\x1f\x7f]*$`
+	// +kubebuilder:example={"zeek/"}
 	Subscribe []string `json:"subscribe,omitempty"`
 }
 
@@ -151,18 +157,21 @@ type WebSocketLimits struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('64Mi')) <= 0`,message="allowed: a quantity from 1Ki to 64Mi, such as 1Mi"
+	// +kubebuilder:example="1Mi"
 	MessageSize *resource.Quantity `json:"messageSize,omitempty"`
 
 	// Prefixes that a client may ask for. Unset means 1000.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
+	// +kubebuilder:example=256
 	Subscriptions int32 `json:"subscriptions,omitempty"`
 
 	// Clients at a time. Unset means 100.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
+	// +kubebuilder:example=100
 	Connections int32 `json:"connections,omitempty"`
 
 	// Clients at a time from one address, or with IPv6 from one network of 64 bits. Raise it where clients come through a proxy or an
@@ -170,12 +179,14 @@ type WebSocketLimits struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
+	// +kubebuilder:example=50
 	ConnectionsPerAddress int32 `json:"connectionsPerAddress,omitempty"`
 
 	// Messages that a client may send in a second; one that sends more has to wait. Unset means no limit.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
+	// +kubebuilder:example=1000
 	MessagesPerSecond int32 `json:"messagesPerSecond,omitempty"`
 
 	// Bytes that a client may send in a second, 1Ki to 1Ti; one that sends more has to wait. Unset means no limit.
@@ -183,12 +194,14 @@ type WebSocketLimits struct {
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`string(self).size() <= 32 && !string(self).matches('[eE]...') && isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('1Ti')) <= 0`,message="allowed: a quantity from 1Ki to 1Ti, such as 1Mi"
+	// +kubebuilder:example="10Mi"
 	BytesPerSecond *resource.Quantity `json:"bytesPerSecond,omitempty"`
 
 	// Messages that may wait for a client. Unset means 512.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
+	// +kubebuilder:example=1024
 	QueueMessages int32 `json:"queueMessages,omitempty"`
 
 	// What happens when more would wait: Disconnect, DropOldest or DropNewest. Unset means Disconnect, which bears with a burst
