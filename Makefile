@@ -43,7 +43,7 @@ images: bin/node bin/manager ## Write the two container images as archives into 
 .PHONY: generate
 generate: ## Write the DeepCopy functions and the pages that are generated from code.
 	go tool controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
-	go run ./hack/gendocs -o docs/conditions.md
+	go run ./hack/gendocs -o docs/conditions.md -lint docs/lint.md
 
 .PHONY: manifests
 manifests: ## Write the CRDs, their reference in docs/api.md and the manager's role.

@@ -46,7 +46,7 @@ without asking: what only the lost master had is lost. Take the clone that is fu
 				return ctl.BadInput(errors.New("--to NODE is missing"))
 			case o.Timeout <= 0:
 				return ctl.BadInput(fmt.Errorf("--timeout: %v: allowed: more than 0", o.Timeout))
-			case dataDir != "" && at != (clusterFlags{}):
+			case dataDir != "" && at.set():
 				return ctl.BadInput(errors.New("--data-dir: a mesh on this machine has no kubeconfig, context or namespace"))
 			}
 			o.Out, o.Notes = cmd.OutOrStdout(), cmd.ErrOrStderr()

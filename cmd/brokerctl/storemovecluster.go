@@ -7,52 +7,20 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/spf13/cobra"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
-	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/ctl/storemove"
 	"github.com/brokermesh/brokermesh/pkg/local"
 )
 
-// clusterFlags say which cluster, and where in it.
-type clusterFlags struct{ kubeconfig, context, namespace string }
-
-func (c *clusterFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&c.kubeconfig, "kubeconfig", "", "the kubeconfig `FILE` (default $KUBECONFIG, or ~/.kube/config)")
-	f.StringVar(&c.context, "context", "", "the `CONTEXT` of the kubeconfig (default its current one)")
-	f.StringVarP(&c.namespace, "namespace", "n", "", "the `NAMESPACE` of the mesh (default the context's)")
-	_ = cmd.MarkFlagFilename("kubeconfig")
-}
-
-// mesh makes a client of the cluster.
-func (c clusterFlags) mesh(move storemove.Move) (*clusterMesh, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = c.kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.context})
-	config, err := loader.ClientConfig()
+// mesh is the mesh in the cluster, as a move sees it.
+func (c *clusterFlags) mesh(move storemove.Move) (*clusterMesh, error) {
+	api, namespace, err := c.connect()
 	if err != nil {
-		return nil, ctl.BadInput(fmt.Errorf("read the kubeconfig: %w", err))
-	}
-	namespace := c.namespace
-	if namespace == "" {
-		if namespace, _, err = loader.Namespace(); err != nil {
-			return nil, ctl.BadInput(fmt.Errorf("read the kubeconfig: %w", err))
-		}
-	}
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err
-	}
-	api, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		return nil, fmt.Errorf("reach the cluster: %w", err)
 	}
 	return &clusterMesh{api: api, key: client.ObjectKey{Namespace: namespace, Name: move.Store}, move: move}, nil
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Gendocs writes the page about conditions and their reasons. What a reason means is the comment of its constant in
-// api/v1alpha1; which condition can have it is told by pkg/evidence. Run it from the root of the repository:
+// Gendocs writes the page about conditions and their reasons, and the one about findings. What a reason means is the comment of its
+// constant in api/v1alpha1; which condition can have it is told by pkg/evidence; the findings are the table of pkg/lint. Run it from
+// the root of the repository:
 //
-//	go run ./hack/gendocs -o docs/conditions.md
+//	go run ./hack/gendocs -o docs/conditions.md -lint docs/lint.md
 package main
 
 import (
@@ -24,8 +25,13 @@ import (
 func main() {
 	source := flag.String("source", "api/v1alpha1/conditions.go", "Go file with the constants")
 	out := flag.String("o", "docs/conditions.md", "page to write")
+	findings := flag.String("lint", "docs/lint.md", "page about findings to write")
 	flag.Parse()
-	if err := run(*source, *out); err != nil {
+	err := run(*source, *out)
+	if err == nil {
+		err = runLint(*findings)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "gendocs:", err)
 		os.Exit(1)
 	}

@@ -32,6 +32,25 @@ func TestPageIsUpToDate(t *testing.T) {
 	}
 }
 
+// TestLintPageIsUpToDate compares the page about findings with the table.
+func TestLintPageIsUpToDate(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "lint.md")
+	if err := runLint(out); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("../../docs/lint.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("docs/lint.md is out of date: go run ./hack/gendocs")
+	}
+}
+
 func TestWhatIsMissing(t *testing.T) {
 	tests := map[string]struct {
 		source     string

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/ctl/meshobjects"
 	"github.com/brokermesh/brokermesh/pkg/load"
 	"github.com/brokermesh/brokermesh/pkg/topology"
 )
@@ -17,15 +18,15 @@ import (
 // read loads the manifests. Everything that is wrong with them, each alone or
 // all together, is written to notes, one finding a line. Only what is an error
 // keeps the mesh from starting.
-func read(o Options, notes io.Writer) (load.Loaded, error) {
-	loaded, problems, err := load.Read(o.Files, o.Stdin)
+func read(o Options, notes io.Writer) (meshobjects.Mesh, error) {
+	mesh, err := meshobjects.FromFiles(o.Files, o.Stdin)
 	if err != nil {
-		return loaded, ctl.BadInput(err)
+		return mesh, err
 	}
-	findings := topology.Compile(objects(loaded), topology.Options{Namespace: loaded.Namespace, Plain: o.Plain}).Findings
-	faults := len(problems)
-	for _, f := range findings {
-		p := place(loaded, f)
+	problems, faults := mesh.Problems, len(mesh.Problems)
+	findings := topology.Compile(mesh.Objects, topology.Options{Namespace: mesh.Namespace, Plain: o.Plain}).Findings
+	for _, f := range mesh.Place(findings) {
+		p := load.Problem{File: f.File, Line: f.Line, Kind: f.Kind, Name: f.Name, Field: f.Field, Message: f.Message}
 		if f.Severity == topology.Error {
 			faults++
 		} else {
@@ -40,23 +41,8 @@ func read(o Options, notes io.Writer) (load.Loaded, error) {
 		fmt.Fprintln(notes, p)
 	}
 	if faults == 0 {
-		return loaded, nil
+		return mesh, nil
 	}
-	noun := "problems"
-	if faults == 1 {
-		noun = "problem"
-	}
-	fmt.Fprintf(notes, "%d %s; nothing was started\n", faults, noun)
-	return loaded, ctl.BadInput(nil)
-}
-
-// place is a finding with its file and line.
-func place(loaded load.Loaded, f topology.Finding) load.Problem {
-	p := load.Problem{Kind: f.Kind, Name: f.Name, Field: f.Field, Message: f.Message}
-	p.File, p.Line = loaded.Position(f.Kind, f.Name, f.Field)
-	return p
-}
-
-func objects(l load.Loaded) topology.Objects {
-	return topology.Objects{Nodes: l.Nodes, Peerings: l.Peerings, Stores: l.Stores}
+	fmt.Fprintf(notes, "%s; nothing was started\n", meshobjects.Count(faults, "problem"))
+	return mesh, ctl.BadInput(nil)
 }

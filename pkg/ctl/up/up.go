@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/ctl/meshobjects"
 	"github.com/brokermesh/brokermesh/pkg/ctl/meshview"
-	"github.com/brokermesh/brokermesh/pkg/load"
 	"github.com/brokermesh/brokermesh/pkg/local"
 	"github.com/brokermesh/brokermesh/pkg/profiling"
 )
@@ -88,7 +88,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		defer cancel()
 		err = errors.Join(err, mesh.Close(drain), closeLog())
 	}()
-	err = show(ctx, mesh, o)
+	err = show(ctx, mesh, loaded.Namespace, o)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -110,7 +110,7 @@ func serveProfiles(ctx context.Context, o Options) (end func() error, _ error) {
 }
 
 // start makes the data folder, with the log of all nodes in it, and the mesh.
-func start(ctx context.Context, loaded load.Loaded, o Options) (mesh *local.Mesh, closeLog func() error, err error) {
+func start(ctx context.Context, loaded meshobjects.Mesh, o Options) (mesh *local.Mesh, closeLog func() error, err error) {
 	if o.DataDir == "" {
 		o.DataDir, err = os.MkdirTemp("", "brokermesh-")
 	} else {
@@ -123,7 +123,7 @@ func start(ctx context.Context, loaded load.Loaded, o Options) (mesh *local.Mesh
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the log: %w", err)
 	}
-	mesh, err = local.Start(ctx, objects(loaded), local.Options{
+	mesh, err = local.Start(ctx, loaded.Objects, local.Options{
 		Namespace: loaded.Namespace,
 		DataDir:   o.DataDir,
 		Plain:     o.Plain,
@@ -138,8 +138,10 @@ func start(ctx context.Context, loaded load.Loaded, o Options) (mesh *local.Mesh
 
 // show watches the mesh: until it is ready, and then, unless that is all that
 // was asked for, until the context ends.
-func show(ctx context.Context, mesh *local.Mesh, o Options) error {
+func show(ctx context.Context, mesh *local.Mesh, namespace string, o Options) error {
 	s := newScreen(o)
+	again := time.NewTicker(keepEvery)
+	defer again.Stop()
 	waiting := ctx
 	if o.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -149,6 +151,9 @@ func show(ctx context.Context, mesh *local.Mesh, o Options) error {
 	ready, due := false, s.live()
 	for {
 		changed := mesh.Changed()
+		if err := keep(mesh, namespace, o); err != nil {
+			return err
+		}
 		state := stateOf(mesh)
 		if !ready && state.Ready() {
 			ready, waiting = true, ctx
@@ -165,6 +170,7 @@ func show(ctx context.Context, mesh *local.Mesh, o Options) error {
 			due = s.live()
 		case <-s.tick:
 			due = true
+		case <-again.C:
 		case <-waiting.Done():
 			return ended(ctx, waiting, mesh, o)
 		}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lint
+
+import (
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/topology"
+)
+
+// Codes of findings that no condition ever has as its reason.
+const (
+	SinglePoint         v1alpha1.Reason = "SinglePoint"
+	SingleLink          v1alpha1.Reason = "SingleLink"
+	Island              v1alpha1.Reason = "Island"
+	NobodyToAsk         v1alpha1.Reason = "NobodyToAsk"
+	ForwardCycle        v1alpha1.Reason = "ForwardCycle"
+	TooFar              v1alpha1.Reason = "TooFar"
+	NothingToFailOverTo v1alpha1.Reason = "NothingToFailOverTo"
+	NoFailover          v1alpha1.Reason = "NoFailover"
+	SingleCopy          v1alpha1.Reason = "SingleCopy"
+	NeverStale          v1alpha1.Reason = "NeverStale"
+	MayLoseChanges      v1alpha1.Reason = "MayLoseChanges"
+	MemoryTooSmall      v1alpha1.Reason = "MemoryTooSmall"
+	NobodySubscribed    v1alpha1.Reason = "NobodySubscribed"
+	NobodyPublishes     v1alpha1.Reason = "NobodyPublishes"
+	OpenPort            v1alpha1.Reason = "OpenPort"
+	TokenInClear        v1alpha1.Reason = "TokenInClear"
+)
+
+// Code is a row of the table of all findings.
+type Code struct {
+	Code v1alpha1.Reason
+	// Severity is the usual one; the worst, where findings of one code differ.
+	Severity topology.Severity
+	// Means says what was found and why it matters, Do what helps.
+	Means, Do string
+}
+
+// Codes is the table of all findings, the compiler's among them: errors first, then by subject.
+func Codes() []Code { return codes[:] }
+
+// Lookup finds the row of a code; ok is false for one that the table doesn't have.
+func Lookup(code v1alpha1.Reason) (row Code, ok bool) {
+	for _, c := range codes {
+		if c.Code == code {
+			return c, true
+		}
+	}
+	return Code{}, false
+}
+
+var codes = [...]Code{
+	{v1alpha1.ReasonNodeMissing, topology.Error, "An object names a BrokerNode that isn't there. The Peering or the clone is left out; without the master's node, the whole store.", "Correct the name (the message may know which was meant), or add the node."},
+	{v1alpha1.ReasonDuplicate, topology.Error, "An older Peering joins the same two ends. The younger one is left out.", "Remove one of the two; for other settings change the one that is there."},
+	{v1alpha1.ReasonTLSMismatch, topology.Error, "One end would dial with another protection than the other listens with, and no handshake would ever succeed.", "Give both nodes the same `spec.tls.mode`, or the Peering the mode of the end that listens."},
+	{v1alpha1.ReasonTwoMasters, topology.Error, "Two DataStores are the store of one name. The older one is compiled, the other left out.", "Remove one, or give it another `spec.storeName`."},
+	{v1alpha1.ReasonStorageMissing, topology.Error, "The master's backend needs files, but its node has no volume.", "Set `spec.storage` on the node, or use the backend Memory."},
+	{v1alpha1.ReasonMoveRefused, topology.Error, "The master can't move to where `spec.master.node` wants it; it stays where it is.", "What the message names: storage, or a path of Peerings; or move it back."},
+	{v1alpha1.ReasonUnreachable, topology.Error, "No path that carries stores joins a clone's node with the master's. The clone never gets an entry.", "Add a Peering, or let the nodes on the way have `forward: Mesh`."},
+	{v1alpha1.ReasonConfigTooLarge, topology.Error, "What the node would be told doesn't fit into one ConfigMap, or is more than a node takes.", "Fewer peerings, stores or subscriptions on this node; spread them over several."},
+
+	{SinglePoint, topology.Warning, "One node with one pod alone holds parts of the mesh together. While it restarts, or is away, they don't hear of each other.", "Join the parts by another Peering as well, or accept it: then this is the node to watch."},
+	{SingleLink, topology.Info, "One Peering alone joins two parts of the mesh, each of several nodes.", "Another Peering between the parts, at best of other nodes."},
+	{Island, topology.Info, "No Peering joins a node, or a group of nodes, with the rest of the mesh. A mesh may well have parts that don't talk.", "A Peering, if they were meant to."},
+	{NobodyToAsk, topology.Warning, "A node subscribes to topics, but no Peering joins it with anybody.", "A Peering; or no subscription: clients of the node itself need none."},
+	{ForwardCycle, topology.Warning, "A node with `forward: All` belongs to a cycle of endpoints that hand on everything (C++ brokers outside count as such). Messages come more than once and go round until their hops are used up.", "`forward: Mesh`, where cycles are fine; or take one Peering out of the cycle."},
+	{TooFar, topology.Warning, "Two nodes are farther from each other than messages travel (64 hops).", "A Peering that shortens the way."},
+
+	{NothingToFailOverTo, topology.Warning, "Failover is Automatic, but no clone can become the master.", "A clone; for SQLite and Pebble one on a node with `spec.storage`."},
+	{NoFailover, topology.Info, "When the master's node stays away, the store can be read on its clones, but not be written until somebody acts.", "`spec.failover.policy: Automatic`, if losing the newest changes is better than waiting."},
+	{SingleCopy, topology.Info, "Only the master has the entries.", "A clone; for Memory also a persistent backend, if entries shall outlive a restart."},
+	{NeverStale, topology.Info, "A clone without its master answers for ever with what it had, and doesn't say so.", "`staleAfter`, such as 30s."},
+	{MayLoseChanges, topology.Warning, "A setting of the backend trades acknowledged changes, or a whole file, for speed or for an unattended start.", "The default, unless the entries can be made again."},
+
+	{MemoryTooSmall, topology.Warning, "What the queues of a node and the masters on it may hold is as much as its container may have, or more. A full queue would end the container instead of doing what it is told to do when it is full.", "A larger `spec.resources.limits.memory`, or a smaller `spec.queues.memoryLimit`."},
+	{NobodySubscribed, topology.Info, "A client may publish below a prefix that nobody asks for, as far as the objects tell. Only looked at where every client is named.", "A subscription, or no such right."},
+	{NobodyPublishes, topology.Info, "Somebody asks for a prefix below which no client may publish, as far as the objects tell. Only looked at where every client is named.", "A client's right to publish, or no such subscription. Programs that peer natively aren't seen here."},
+	{OpenPort, topology.Info, "The native port lets in whoever reaches it.", "`spec.tls.mode: Mesh`, unless something that can't has to connect."},
+	{TokenInClear, topology.Warning, "Clients show tokens on a connection that anybody on the way can read.", "`spec.tls.mode: Mesh` or `Anonymous`."},
+}
