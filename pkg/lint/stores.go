@@ -4,6 +4,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/topology"
@@ -53,7 +54,7 @@ func (m *mesh) heirs(s *v1alpha1.DataStore, plan *topology.StorePlan) int {
 	n := 0
 	for _, c := range plan.Clones {
 		owner := m.nodes[c.Node]
-		if c.Fault == nil && owner != nil && (owner.Spec.Storage != nil || !persistent(s) || !m.opt.RequireStorage) {
+		if c.Fault == nil && owner != nil && slices.ContainsFunc(c.Pods, plan.CanMaster) && (owner.Spec.Storage != nil || !persistent(s) || !m.opt.RequireStorage) {
 			n++
 		}
 	}
