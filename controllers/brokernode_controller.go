@@ -180,6 +180,7 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 	} else if err != nil {
 		return out, err
 	}
+	r.trust.certify(node.Namespace, node.Name, in.Certificates)
 	out.facts.RestartNeeded, err = r.roll(ctx, node, nv)
 	return out, err
 }

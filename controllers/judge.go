@@ -154,11 +154,16 @@ func (m *mesh) refused(pod, words string) {
 	}
 }
 
-// withRefusals adds what pods said about the configs that they were offered.
+// withRefusals adds what pods said about the configs that they were offered, and which nodes hold up a rotation.
 func (m *mesh) withRefusals(facts map[string]evidence.Facts) map[string]evidence.Facts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := maps.Clone(facts)
+	for node, words := range m.mu.holders {
+		f := out[node]
+		f.HoldsUpRotation = words
+		out[node] = f
+	}
 	for pod, words := range m.mu.refused {
 		node := m.mu.offers[pod].config.Node
 		f := out[node]

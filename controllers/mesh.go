@@ -45,6 +45,7 @@ type mesh struct {
 		addresses  map[string]string         // of control ports, by pod
 		failovers  map[string]topology.Failover
 		waiting    map[string]string // what failovers wait for, by DataStore
+		holders    map[string]string // why a node holds up the rotation of the authority
 		lastRolled string            // the pod that was deleted last
 		deleted    types.UID         // its UID then
 	}
@@ -127,7 +128,11 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	verdict := m.judge(objects, compiled, pods, facts)
 	v := newView(objects, compiled, verdict, facts, m.roll(sets, pods))
 	v.revisions = m.revisions(compiled)
+	v.trust = m.podTrust(compiled, pods)
 	old := m.newest.Swap(v)
+	if old == nil || !slices.Equal(old.trust, v.trust) {
+		wakeOne(ctx, m.authorities, authorityOf(m.namespace))
+	}
 	nodes, peerings, stores := v.changes(old)
 	m.wakeAll(ctx, m.namespace, nodes, peerings, stores)
 	if verdict.NextCheck <= 0 {

@@ -37,7 +37,7 @@ type meshes struct {
 	address func(*corev1.Pod) string
 
 	// The controllers are woken through these.
-	nodes, peerings, stores chan event.GenericEvent
+	nodes, peerings, stores, authorities chan event.GenericEvent
 
 	mu struct {
 		sync.Mutex

@@ -44,6 +44,8 @@ type Options struct {
 	// Now and Random are for certificates and evidence; nil means the real ones.
 	Now    func() time.Time
 	Random io.Reader
+	// Lifetimes of certificates.
+	Lifetimes Lifetimes
 }
 
 func (o *Options) complete() error {
@@ -139,10 +141,10 @@ func Add(mgr ctrl.Manager, o Options) error {
 	}
 	events := mgr.GetEventRecorder("brokermesh.dev/manager")
 	w := &written{}
-	t := &trust{client: mgr.GetClient(), uncached: mgr.GetAPIReader(), events: events, now: o.Now, random: o.Random}
+	t := &trust{client: mgr.GetClient(), uncached: mgr.GetAPIReader(), events: events, now: o.Now, random: o.Random, lives: o.Lifetimes}
 	all := &meshes{
 		client: mgr.GetClient(), uncached: mgr.GetAPIReader(), instance: rand.Text(), cache: mgr.GetCache(), trust: t, written: w, log: o.Logger, now: o.Now, address: o.Address,
-		nodes: make(chan event.GenericEvent), peerings: make(chan event.GenericEvent), stores: make(chan event.GenericEvent),
+		nodes: make(chan event.GenericEvent), peerings: make(chan event.GenericEvent), stores: make(chan event.GenericEvent), authorities: make(chan event.GenericEvent),
 	}
 	if err := mgr.Add(all); err != nil {
 		return fmt.Errorf("add meshes: %w", err)
@@ -167,6 +169,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 		"BrokerNodes": nodes.setup,
 		"Peerings":    peerings.setup,
 		"DataStores":  stores.setup,
+		"authorities": (&authorities{client: mgr.GetClient(), events: events, trust: t, meshes: all}).setup,
 	} {
 		if err := setup(mgr); err != nil {
 			return fmt.Errorf("add the controller of %s: %w", kind, err)

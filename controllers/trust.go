@@ -3,10 +3,14 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +22,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
+	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/pki"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
@@ -32,6 +37,9 @@ const (
 	caKeyKey = "ca.key"
 )
 
+// Lifetimes are how long certificates are valid. What is 0 is as pkg/pki has it.
+type Lifetimes struct{ Authority, Leaf time.Duration }
+
 // caMissingError says that a mesh has certificates but no authority that could sign more, and that none is made behind its back.
 type caMissingError struct{ message string }
 
@@ -44,15 +52,22 @@ type trust struct {
 	events   recorder.EventRecorder
 	now      func() time.Time
 	random   io.Reader
+	lives    Lifetimes
 
 	mu struct {
 		sync.Mutex
 		meshes map[string]*meshTrust
+		// certified is what the Secrets of nodes hold, by namespace and node.
+		certified map[string]map[string]certified
 	}
 }
 
+// certified is what a node's Secret holds, in the words in which the node's pods report it.
+type certified struct{ trustHash, serial string }
+
 // meshTrust is what the manager itself needs to talk to the nodes of a mesh. It is immutable.
 type meshTrust struct {
+	sum       [sha256.Size]byte // of the authority's Secret
 	authority *pki.Authority
 	leaf      pki.Leaf
 	cert      tls.Certificate
@@ -67,14 +82,23 @@ func (t *trust) authority(ctx context.Context, namespace string, nodes []v1alpha
 	if err != nil {
 		return nil, err
 	}
-	if known := t.known(namespace); known != nil && string(known.authority.CertPEM()) == string(secret.Data[manifest.CAKey]) {
+	sum := sumOf(secret.Data)
+	if known := t.known(namespace); known != nil && known.sum == sum {
 		return known.authority, nil
 	}
-	authority, err := pki.ParseAuthority(secret.Data[manifest.CAKey], secret.Data[caKeyKey])
+	ring, err := pki.ParseKeyring(secret.Data)
 	if err != nil {
 		return nil, &caMissingError{fmt.Sprintf("Secret %s can't sign: %v", CASecret, err)}
 	}
-	return authority, t.learn(namespace, authority)
+	return ring.Authority(), t.learn(namespace, ring.Authority(), sum)
+}
+
+func sumOf(data map[string][]byte) [sha256.Size]byte {
+	h := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		fmt.Fprintf(h, "%q %q\n", key, data[key])
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 func (t *trust) readCA(ctx context.Context, namespace string) (*corev1.Secret, error) {
@@ -95,19 +119,20 @@ func (t *trust) makeCA(ctx context.Context, namespace string, nodes []v1alpha1.B
 		return nil, &caMissingError{fmt.Sprintf("Secret %s is missing, but Secret %s was signed by it; restore it, or remove the certificates of all nodes to start anew",
 			CASecret, manifest.SecretName(name))}
 	}
-	authority, err := pki.NewAuthority(t.random, t.now(), "brokermesh "+namespace)
+	authority, err := t.newAuthority(namespace)
 	if err != nil {
 		return nil, err
 	}
-	key, err := authority.KeyPEM()
+	data, err := pki.NewKeyring(authority).Data()
 	if err != nil {
 		return nil, err
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: CASecret, Labels: meshLabels()},
 		Type:       corev1.SecretTypeOpaque,
-		Data:       map[string][]byte{manifest.CAKey: authority.CertPEM(), caKeyKey: key},
+		Data:       data,
 	}
+	maps.DeleteFunc(secret.Data, func(_ string, v []byte) bool { return v == nil })
 	err = t.client.Create(ctx, secret, client.FieldOwner(FieldManager))
 	if apierrors.IsAlreadyExists(err) {
 		err = t.uncached.Get(ctx, client.ObjectKeyFromObject(secret), secret)
@@ -117,6 +142,10 @@ func (t *trust) makeCA(ctx context.Context, namespace string, nodes []v1alpha1.B
 	}
 	t.events.Eventf(secret, nil, corev1.EventTypeNormal, "Created", "Apply", "The mesh has a certificate authority of its own")
 	return secret, nil
+}
+
+func (t *trust) newAuthority(namespace string) (*pki.Authority, error) {
+	return pki.NewAuthorityFor(t.random, t.now(), "brokermesh "+namespace, cmp.Or(t.lives.Authority, pki.AuthorityLifetime))
 }
 
 func meshLabels() map[string]string {
@@ -146,8 +175,8 @@ func (t *trust) known(namespace string) *meshTrust {
 }
 
 // learn issues the manager's own certificate for a mesh, which exists in memory only.
-func (t *trust) learn(namespace string, authority *pki.Authority) error {
-	leaf, err := authority.Issue(t.random, t.now(), pki.ManagerRequest(namespace))
+func (t *trust) learn(namespace string, authority *pki.Authority, sum [sha256.Size]byte) error {
+	leaf, err := authority.Issue(t.random, t.now(), t.lasting(pki.ManagerRequest(namespace)))
 	if err != nil {
 		return err
 	}
@@ -160,8 +189,33 @@ func (t *trust) learn(namespace string, authority *pki.Authority) error {
 	if t.mu.meshes == nil {
 		t.mu.meshes = make(map[string]*meshTrust)
 	}
-	t.mu.meshes[namespace] = &meshTrust{authority: authority, leaf: leaf, cert: cert}
+	t.mu.meshes[namespace] = &meshTrust{sum: sum, authority: authority, leaf: leaf, cert: cert}
 	return nil
+}
+
+func (t *trust) lasting(r pki.Request) pki.Request {
+	r.Lifetime = t.lives.Leaf
+	return r
+}
+
+// certify remembers what a node's Secret holds.
+func (t *trust) certify(namespace, node string, c manifest.Certificates) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.certified == nil {
+		t.mu.certified = make(map[string]map[string]certified)
+	}
+	if t.mu.certified[namespace] == nil {
+		t.mu.certified[namespace] = make(map[string]certified)
+	}
+	t.mu.certified[namespace][node] = certified{trustHash: meshtls.Hash(c.CA), serial: pki.Leaf{Cert: c.Cert}.Serial()}
+}
+
+// certificates are what the Secrets of a mesh's nodes hold, as far as this manager has seen to them.
+func (t *trust) certificates(namespace string) map[string]certified {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.mu.certified[namespace])
 }
 
 // forget drops what is known of a mesh that is no more.
@@ -169,6 +223,7 @@ func (t *trust) forget(namespace string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.mu.meshes, namespace)
+	delete(t.mu.certified, namespace)
 }
 
 // manager gives what the manager shows to the nodes of a mesh; nil as long as the mesh has no authority. The value changes when
@@ -178,7 +233,7 @@ func (t *trust) manager(namespace string) *meshTrust {
 	if m == nil {
 		return nil
 	}
-	if m.authority.Check(m.leaf, t.now(), pki.ManagerRequest(namespace)) != nil && t.learn(namespace, m.authority) == nil {
+	if m.authority.Check(m.leaf, t.now(), pki.ManagerRequest(namespace)) != nil && t.learn(namespace, m.authority, m.sum) == nil {
 		m = t.known(namespace)
 	}
 	return m
@@ -196,7 +251,7 @@ func (t *trust) node(a *pki.Authority, node *v1alpha1.BrokerNode, live *corev1.S
 	if err != nil {
 		return manifest.Certificates{}, time.Time{}, err
 	}
-	return manifest.Certificates{CA: a.CertPEM(), Cert: leaf.Cert, Key: leaf.Key}, leaf.RenewAt(), nil
+	return manifest.Certificates{CA: a.CertPEM(), Cert: leaf.Cert, Key: leaf.Key}, a.RenewAt(leaf), nil
 }
 
 func (t *trust) keep(a *pki.Authority, live *corev1.Secret, r pki.Request) (pki.Leaf, error) {
@@ -206,7 +261,7 @@ func (t *trust) keep(a *pki.Authority, live *corev1.Secret, r pki.Request) (pki.
 			return leaf, nil
 		}
 	}
-	return a.Issue(t.random, t.now(), r)
+	return a.Issue(t.random, t.now(), t.lasting(r))
 }
 
 // tools keeps the Secret with the certificate for people's tools. One that the operator didn't make is left alone.

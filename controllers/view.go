@@ -19,6 +19,7 @@ type view struct {
 	peerings  map[string]reportView
 	stores    map[string]reportView
 	revisions map[string]int64 // highest revision that a pod of the node has reported
+	trust     []podTrust       // what the pods that are on a machine say of their certificates
 }
 
 // identity tells whether two views of an object are about the same spec.

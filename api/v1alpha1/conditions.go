@@ -11,6 +11,9 @@ const (
 	ConditionReady = "Ready"
 	// ConditionConfigured says of a BrokerNode that its engines run the config that the topology gives them.
 	ConditionConfigured = "Configured"
+	// ConditionCertificatesCurrent says of a BrokerNode that its pods use the certificates that they were given. It is there only while they
+	// don't, and the mesh waits for them.
+	ConditionCertificatesCurrent = "CertificatesCurrent"
 	// ConditionEstablished says of a Peering that every end that can be asked reports the other.
 	ConditionEstablished = "Established"
 	// ConditionDropping says of a Peering that messages were dropped on it (abnormal-true).
@@ -56,6 +59,10 @@ const (
 	ReasonConfigTooLarge Reason = "ConfigTooLarge"
 	// ReasonNotCompiled: the object is at fault and left out; another condition says why.
 	ReasonNotCompiled Reason = "NotCompiled"
+
+	// ReasonHoldsUpRotation: the mesh's authority is being replaced, and a pod doesn't report the certificates of the present step. The next
+	// step waits for it until the old authority ends. Bring the pod back, or delete it.
+	ReasonHoldsUpRotation Reason = "HoldsUpRotation"
 
 	// ReasonBothEndsAgree: both ends report the other.
 	ReasonBothEndsAgree Reason = "BothEndsAgree"

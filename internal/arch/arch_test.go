@@ -76,7 +76,7 @@ var rules = map[string]rule{
 	"pkg/local":         {deny: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"}, allow: []string{"api/...", "pkg/..."}, why: "local runs a topology without Kubernetes"},
 	"pkg/bench":         {deny: kubernetes, allow: []string{"pkg/broker", "pkg/broker/...", "pkg/store", "pkg/store/..."}, why: "benchmarks drive the engine only"},
 	"pkg":               {deny: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"}, allow: []string{"api/...", "pkg/..."}, why: "packages under pkg do without a cluster client"},
-	"controllers":       {allow: []string{"api/...", "pkg/topology", "pkg/evidence", "pkg/manifest", "pkg/nodeconfig", "pkg/statusapi", "pkg/pki"}, why: "controllers know the engine by nodeconfig and statusapi only"},
+	"controllers":       {allow: []string{"api/...", "pkg/topology", "pkg/evidence", "pkg/manifest", "pkg/nodeconfig", "pkg/statusapi", "pkg/pki", "pkg/meshtls"}, why: "controllers know the engine by nodeconfig and statusapi only"},
 	"api":               {allow: []string{"api/..."}, why: "the API types import nothing of ours"},
 	"cmd/node":          {deny: kubernetes, allow: []string{"pkg/..."}, why: "node pods hold no Kubernetes credentials, and their program knows nothing of it"},
 	"examples":          {deny: kubernetes, allow: []string{"pkg/broker", "pkg/broker/...", "pkg/store", "pkg/store/...", "examples/exampletest"}, why: "examples show what programs outside of this project can do"},

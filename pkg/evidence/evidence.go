@@ -63,6 +63,8 @@ type Facts struct {
 	RestartNeeded string
 	// Rejected are the engine's words about the compiled config, if it refused it.
 	Rejected string
+	// HoldsUpRotation says what the replacement of the mesh's authority waits for at this node; empty if it doesn't.
+	HoldsUpRotation string
 }
 
 // Input is everything that a judgement rests on.

@@ -170,6 +170,7 @@ func TestReasons(t *testing.T) {
 			objects(func(o *topology.Objects) { o.Nodes[0].Spec.TLS = &v1alpha1.TLSSpec{Mode: "Anonymous"} })(m)
 			m.status("manager-0").Features = []string{"AnonymousTLS"}
 		}, bn, "manager", "Configured", "False/Applying", ""},
+		{facts(Facts{HoldsUpRotation: "manager-0 doesn't answer"}), bn, "manager", "CertificatesCurrent", "False/HoldsUpRotation", "doesn't answer"},
 		{facts(Facts{Conflict: `Service "manager-pods" belongs to somebody else`}), bn, "manager", "Configured", "False/Conflict", "manager-pods"},
 		{objects(func(o *topology.Objects) {
 			for range 256 {

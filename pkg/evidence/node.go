@@ -57,6 +57,10 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 		j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, j.ready(plan)),
 		j.condition(v1alpha1.ConditionConfigured, previous.Conditions, object.Generation, j.configured(plan)),
 	}
+	if words := j.in.Facts[plan.Node].HoldsUpRotation; words != "" {
+		status.Conditions = append(status.Conditions, j.condition(v1alpha1.ConditionCertificatesCurrent, previous.Conditions, object.Generation,
+			no(v1alpha1.ReasonHoldsUpRotation, words)))
+	}
 	return status
 }
 

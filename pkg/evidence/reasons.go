@@ -29,6 +29,7 @@ func Reasons() []ConditionReasons {
 	return []ConditionReasons{
 		{topology.KindBrokerNode, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonListening, v1alpha1.ReasonScaledToZero}, readyReasons...)},
 		{topology.KindBrokerNode, v1alpha1.ConditionConfigured, append([]v1alpha1.Reason{v1alpha1.ReasonApplied}, configuredReasons...)},
+		{topology.KindBrokerNode, v1alpha1.ConditionCertificatesCurrent, []v1alpha1.Reason{v1alpha1.ReasonHoldsUpRotation}},
 		{topology.KindPeering, v1alpha1.ConditionReady, established},
 		{topology.KindPeering, v1alpha1.ConditionEstablished, established},
 		{topology.KindPeering, v1alpha1.ConditionDropping, []v1alpha1.Reason{v1alpha1.ReasonNothingDropped,

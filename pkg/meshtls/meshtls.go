@@ -7,8 +7,10 @@
 package meshtls
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -54,6 +56,12 @@ func ReadFolder(dir string) (tls.Certificate, *x509.CertPool, error) {
 		return tls.Certificate{}, nil, fmt.Errorf("read certificate and key: %w", err)
 	}
 	return cert, roots, nil
+}
+
+// Hash stands for a bundle of CA certificates, as a file or Secret holds it: nodes report it of the one that they trust.
+func Hash(bundle []byte) string {
+	sum := sha256.Sum256(bundle)
+	return hex.EncodeToString(sum[:16])
 }
 
 // VerifyServer verifies the chain that a server presented, and no name in it. It is for dialers that know the server by its URI, while

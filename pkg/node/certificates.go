@@ -3,9 +3,7 @@
 package node
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -50,8 +48,7 @@ func (c *certificates) read(leaf, ca string) error {
 	if err != nil {
 		return fmt.Errorf("read the CA bundle: %w", err)
 	}
-	sum := sha256.Sum256(bundle)
-	c.serial, c.trust = cert.SerialNumber.Text(16), hex.EncodeToString(sum[:16])
+	c.serial, c.trust = cert.SerialNumber.Text(16), meshtls.Hash(bundle)
 	return nil
 }
 

@@ -12,12 +12,15 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"time"
 )
 
+// AuthorityLifetime is how long an authority is valid.
+const AuthorityLifetime = 10 * 365 * 24 * time.Hour
+
 const (
-	authorityLifetime = 10 * 365 * 24 * time.Hour
-	// backdate forgives clocks that are a little behind.
+	// backdate forgives clocks that are a little behind; certificates of short lives forgive less.
 	backdate = 5 * time.Minute
 
 	certType = "CERTIFICATE"
@@ -34,8 +37,13 @@ type Authority struct {
 	certPEM []byte
 }
 
-// NewAuthority makes an authority that is valid for ten years from now. The name is for people.
+// NewAuthority makes an authority that is valid for AuthorityLifetime from now. The name is for people.
 func NewAuthority(random io.Reader, now time.Time, name string) (*Authority, error) {
+	return NewAuthorityFor(random, now, name, AuthorityLifetime)
+}
+
+// NewAuthorityFor makes an authority that is valid for the given time from now.
+func NewAuthorityFor(random io.Reader, now time.Time, name string, life time.Duration) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), random)
 	if err != nil {
 		return nil, fmt.Errorf("generate the authority's key: %w", err)
@@ -47,8 +55,8 @@ func NewAuthority(random io.Reader, now time.Time, name string) (*Authority, err
 	template := &x509.Certificate{
 		SerialNumber:          serial,
 		Subject:               pkix.Name{CommonName: name, Organization: []string{"brokermesh"}},
-		NotBefore:             now.Add(-backdate),
-		NotAfter:              now.Add(authorityLifetime),
+		NotBefore:             begin(now, life),
+		NotAfter:              now.Add(life),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
@@ -83,6 +91,25 @@ func ParseAuthority(certPEM, keyPEM []byte) (*Authority, error) {
 	return &Authority{cert: cert, key: key, certPEM: certPEM}, nil
 }
 
+// Trusting is the same authority with other certificates added to the bundle that a verifier trusts. What it signs is the same.
+func (a *Authority) Trusting(others ...[]byte) *Authority {
+	all := *a
+	all.certPEM = slices.Clone(a.certPEM)
+	for _, other := range others {
+		if n := len(all.certPEM); n > 0 && len(other) > 0 && all.certPEM[n-1] != '\n' {
+			all.certPEM = append(all.certPEM, '\n')
+		}
+		all.certPEM = append(all.certPEM, other...)
+	}
+	return &all
+}
+
+// Validity is from when until when the authority's own certificate is valid.
+func (a *Authority) Validity() (from, until time.Time) { return a.cert.NotBefore, a.cert.NotAfter }
+
+// RotateAt is when two thirds of the authority's life are over and its successor should be made.
+func (a *Authority) RotateAt() time.Time { return renewAt(a.cert) }
+
 // CertPEM is the bundle that a verifier trusts. The caller must not change it.
 func (a *Authority) CertPEM() []byte { return a.certPEM }
 
@@ -95,6 +122,8 @@ func (a *Authority) Pool() *x509.CertPool {
 	pool.AppendCertsFromPEM(a.certPEM)
 	return pool
 }
+
+func begin(now time.Time, life time.Duration) time.Time { return now.Add(-min(backdate, life/20)) }
 
 func newSerial(random io.Reader) (*big.Int, error) {
 	var b [16]byte

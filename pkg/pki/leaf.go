@@ -3,6 +3,7 @@
 package pki
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/tls"
@@ -29,6 +30,8 @@ type Request struct {
 	URI      string
 	DNSNames []string
 	IPs      []net.IP
+	// Lifetime of the leaf; 0 means LeafLifetime. It never outlives its authority.
+	Lifetime time.Duration
 }
 
 // NodeRequest is the leaf of a BrokerNode, one for all its pods.
@@ -55,7 +58,16 @@ type Leaf struct{ Cert, Key []byte }
 // TLS is the leaf as crypto/tls wants it.
 func (l Leaf) TLS() (tls.Certificate, error) { return tls.X509KeyPair(l.Cert, l.Key) }
 
-// Issue signs a new leaf with a new key, valid from now for LeafLifetime.
+// Serial is the leaf's serial number, as nodes report it; empty if the leaf can't be read.
+func (l Leaf) Serial() string {
+	cert, err := parseCert(l.Cert)
+	if err != nil {
+		return ""
+	}
+	return cert.SerialNumber.Text(16)
+}
+
+// Issue signs a new leaf with a new key, valid from now for the requested lifetime, or until the authority's end if that is sooner.
 func (a *Authority) Issue(random io.Reader, now time.Time, r Request) (Leaf, error) {
 	uri, err := url.Parse(r.URI)
 	if err != nil {
@@ -69,11 +81,16 @@ func (a *Authority) Issue(random io.Reader, now time.Time, r Request) (Leaf, err
 	if err != nil {
 		return Leaf{}, err
 	}
+	life := cmp.Or(r.Lifetime, LeafLifetime)
+	end := now.Add(life)
+	if end.After(a.cert.NotAfter) {
+		end = a.cert.NotAfter
+	}
 	template := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: r.CommonName},
-		NotBefore:    now.Add(-backdate),
-		NotAfter:     now.Add(LeafLifetime),
+		NotBefore:    begin(now, life),
+		NotAfter:     end,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		URIs:         []*url.URL{uri},
@@ -91,8 +108,9 @@ func (a *Authority) Issue(random io.Reader, now time.Time, r Request) (Leaf, err
 	return Leaf{Cert: encode(certType, der), Key: keyPEM}, nil
 }
 
-// Check says why a leaf should be replaced by a new one: unreadable, not signed by this authority, other names than requested, or
-// less than a third of its lifetime left. It returns nil for a leaf that is good.
+// Check says why a leaf should be replaced by a new one: unreadable, not signed by this authority (the rest of the bundle doesn't
+// count), other names than requested, or less than a third of its lifetime left and a new one would last longer. It returns nil for a
+// leaf that is good.
 func (a *Authority) Check(l Leaf, now time.Time, r Request) error {
 	cert, err := parseCert(l.Cert)
 	if err != nil {
@@ -105,8 +123,10 @@ func (a *Authority) Check(l Leaf, now time.Time, r Request) error {
 	if public, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(key.Public()) {
 		return errors.New("certificate and key are no pair")
 	}
+	roots := x509.NewCertPool()
+	roots.AddCert(a.cert)
 	if _, err := cert.Verify(x509.VerifyOptions{
-		Roots: a.Pool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+		Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}); err != nil {
 		return err
 	}
@@ -114,16 +134,16 @@ func (a *Authority) Check(l Leaf, now time.Time, r Request) error {
 		!slices.EqualFunc(cert.IPAddresses, r.IPs, net.IP.Equal) {
 		return errors.New("issued for other names")
 	}
-	if !now.Before(renewAt(cert)) {
+	if cert.NotAfter.Before(a.cert.NotAfter) && !now.Before(renewAt(cert)) {
 		return errors.New("due for renewal")
 	}
 	return nil
 }
 
-// RenewAt is when the leaf should be replaced; the zero time if it can't be read.
-func (l Leaf) RenewAt() time.Time {
+// RenewAt is when Check will find the leaf due; the zero time if it can't be read, or lasts as long as the authority.
+func (a *Authority) RenewAt(l Leaf) time.Time {
 	cert, err := parseCert(l.Cert)
-	if err != nil {
+	if err != nil || !cert.NotAfter.Before(a.cert.NotAfter) {
 		return time.Time{}
 	}
 	return renewAt(cert)

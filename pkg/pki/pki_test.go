@@ -131,7 +131,7 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
-	if at := good.RenewAt(); a.Check(good, at.Add(-time.Second), want) != nil || a.Check(good, at, want) == nil {
+	if at := a.RenewAt(good); a.Check(good, at.Add(-time.Second), want) != nil || a.Check(good, at, want) == nil {
 		t.Errorf("RenewAt %v is not the moment in which Check changes its mind", at)
 	}
 }
