@@ -180,7 +180,6 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 	} else if err != nil {
 		return out, err
 	}
-	r.trust.certify(node.Namespace, node.Name, in.Certificates)
 	out.facts.RestartNeeded, err = r.roll(ctx, node, nv)
 	return out, err
 }
@@ -213,7 +212,10 @@ func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, n
 		if _, err := r.applier.apply(ctx, node, now, o); err != nil {
 			return err
 		}
-		if o == manifest.Object(desired.ConfigMap) {
+		switch o {
+		case manifest.Object(desired.Secret):
+			r.trust.certify(node.Namespace, node.Name, certificatesOf(desired.Secret))
+		case manifest.Object(desired.ConfigMap):
 			offered()
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/manifest"
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
+	"github.com/brokermesh/brokermesh/pkg/pki"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
 
@@ -37,6 +38,7 @@ type puppets struct {
 type puppet struct {
 	all       *puppets
 	pod, node string
+	dir       string // of its certificates
 	tls       *tls.Config
 	// halt ends the process: its port refuses connections until serve is called again.
 	halt func()
@@ -79,11 +81,7 @@ func (p *puppets) runPod(node string, i int, revision string) *puppet {
 	var secret corev1.Secret
 	w.appears(manifest.SecretName(node), &secret)
 	dir := w.t.TempDir()
-	for name, content := range secret.Data {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	mounted := mount(w.t, dir, &secret)
 	tlsConfig, err := statusapi.ServerTLS(dir, w.namespace)
 	if err != nil {
 		w.t.Fatal(err)
@@ -91,6 +89,7 @@ func (p *puppets) runPod(node string, i int, revision string) *puppet {
 	q := &puppet{
 		all: p, pod: manifest.PodName(node, i), node: node, tls: tlsConfig, address: "127.0.0.1:0",
 		instance: manifest.PodName(node, i) + "-first", changed: make(chan struct{}),
+		dir: dir, state: mounted,
 	}
 	q.serve()
 	w.t.Cleanup(func() { q.halt() })
@@ -99,6 +98,27 @@ func (p *puppets) runPod(node string, i int, revision string) *puppet {
 	p.mu.Unlock()
 	q.makePod(w, revision, true)
 	return q
+}
+
+// mount writes the files of a Secret as a kubelet does, and gives what a node says of them.
+func mount(t *testing.T, dir string, secret *corev1.Secret) (s statusapi.Status) {
+	t.Helper()
+	for name, content := range secret.Data {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.TrustHash = meshtls.Hash(secret.Data[manifest.CAKey])
+	s.LeafSerial = pki.Leaf{Cert: secret.Data[manifest.CertKey]}.Serial()
+	return s
+}
+
+// remount gives the puppet the certificates of now.
+func (q *puppet) remount() {
+	var secret corev1.Secret
+	q.all.world.mustGet(manifest.SecretName(q.node), &secret)
+	now := mount(q.all.world.t, q.dir, &secret)
+	q.script(func(q *puppet) { q.state.TrustHash, q.state.LeafSerial = now.TrustHash, now.LeafSerial })
 }
 
 // serve opens the control port.
