@@ -15,7 +15,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
@@ -38,7 +41,8 @@ type options struct {
 	metrics         string
 	health          string
 	nodeImage       string
-	namespace       string
+	namespaces      []string
+	lifetimes       controllers.Lifetimes
 	verbose         bool
 }
 
@@ -85,7 +89,17 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.metrics, "metrics-address", ":8080", "where /metrics is served; 0 turns it off")
 	flags.StringVar(&o.health, "health-address", ":8081", "where /healthz and /readyz are served")
 	flags.StringVar(&o.nodeImage, "node-image", os.Getenv("NODE_IMAGE"), "image of nodes that name none; the default is $NODE_IMAGE")
-	flags.StringVar(&o.namespace, "watch-namespace", "", "look at this namespace only; empty means all")
+	flags.Func("namespaces", "look at these namespaces only, separated by commas; the default is all", func(s string) error {
+		o.namespaces = append(o.namespaces, strings.Split(s, ",")...)
+		if slices.Contains(o.namespaces, "") {
+			return errors.New("an empty name")
+		}
+		return nil
+	})
+	flags.Func("authority-lifetime", "how long the authorities of meshes are valid, 20m or more; at two thirds of it they are replaced (default 10 years)",
+		lifetime(&o.lifetimes.Authority, 20*time.Minute))
+	flags.Func("certificate-lifetime", "how long certificates of nodes and tools are valid, 5m or more; at two thirds of it they are replaced (default 90 days)",
+		lifetime(&o.lifetimes.Leaf, 5*time.Minute))
 	flags.BoolVar(&o.verbose, "verbose", false, "log more")
 	if f := flag.Lookup("kubeconfig"); f != nil { // declared by controller-runtime
 		flags.Var(f.Value, f.Name, f.Usage)
@@ -100,17 +114,25 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
+// lifetime parses a duration that may not be too short for kubelets, which take a minute or two to hand out new files.
+func lifetime(into *time.Duration, least time.Duration) func(string) error {
+	return func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err == nil && d < least {
+			err = fmt.Errorf("%v is too short; allowed: %v or more", d, least)
+		}
+		*into = d
+		return err
+	}
+}
+
 // manage runs the controllers until the context ends or the lease is lost.
 func manage(ctx context.Context, cfg *rest.Config, o options, log *slog.Logger) error {
 	cfg.QPS, cfg.Burst = 100, 200
 	cfg.UserAgent = "brokermesh-manager/" + version
-	var namespaces []string
-	if o.namespace != "" {
-		namespaces = append(namespaces, o.namespace)
-	}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                  controllers.NewScheme(),
-		Cache:                   controllers.CacheOptions(namespaces...),
+		Cache:                   controllers.CacheOptions(o.namespaces...),
 		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:  o.health,
 		LeaderElection:          true,
@@ -125,7 +147,7 @@ func manage(ctx context.Context, cfg *rest.Config, o options, log *slog.Logger) 
 	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
 		return fmt.Errorf("add health checks: %w", err)
 	}
-	if err := controllers.Add(mgr, controllers.Options{Image: o.nodeImage, Logger: log}); err != nil {
+	if err := controllers.Add(mgr, controllers.Options{Image: o.nodeImage, Logger: log, Lifetimes: o.lifetimes}); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)

@@ -19,6 +19,9 @@ func TestUsage(t *testing.T) {
 		"unknown flag":   {"x", []string{"--nonsense"}, 2, "nonsense"},
 		"argument":       {"x", []string{"up"}, 2, "up"},
 		"no image":       {"", nil, 2, "NODE_IMAGE"},
+		"short life":     {"x", []string{"--authority-lifetime=5m"}, 2, "20m"},
+		"no duration":    {"x", []string{"--certificate-lifetime=long"}, 2, "long"},
+		"empty name":     {"x", []string{"--namespaces=a,"}, 2, "empty"},
 		"no such config": {"x", []string{"--kubeconfig=/nonexistent"}, 1, "no cluster"},
 	} {
 		t.Run(name, func(t *testing.T) {
