@@ -227,7 +227,9 @@ func (a *applier) send(ctx context.Context, owner *v1alpha1.BrokerNode, desired 
 	case err != nil:
 		return nil, fmt.Errorf("apply %s %s: %w", kind, desired.GetName(), err)
 	}
-	a.written.record(answer)
+	if _, secret := answer.(*corev1.Secret); !secret { // nobody reads Secrets from a cache
+		a.written.record(answer)
+	}
 	a.report(owner, kind, live, answer, a.settle(desired, body), diffs)
 	return answer, nil
 }

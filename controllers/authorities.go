@@ -5,6 +5,7 @@ package controllers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -59,7 +60,7 @@ func authorityOf(namespace string) *corev1.Secret {
 func (r *authorities) setup(mgr ctrl.Manager) error {
 	named := predicate.NewPredicateFuncs(func(o client.Object) bool { return o.GetName() == CASecret })
 	return ctrl.NewControllerManagedBy(mgr).Named("authorities").
-		Watches(&corev1.Secret{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(named)).
+		WatchesMetadata(&corev1.Secret{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(named)).
 		WatchesRawSource(source.Channel(r.meshes.authorities, &handler.EnqueueRequestForObject{})).
 		Complete(r)
 }
@@ -71,16 +72,14 @@ func (r *authorities) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 	if v == nil || mesh == nil {
 		return ctrl.Result{}, nil
 	}
-	secret, err := r.trust.readCA(ctx, request.Namespace)
-	if err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	ring, err := pki.ParseKeyring(secret.Data)
-	if err != nil {
+	secret, known, err := r.trust.keyring(ctx, request.Namespace)
+	if missing := (*caMissingError)(nil); errors.As(err, &missing) {
 		mesh.holdUp(nil)
 		return ctrl.Result{}, nil
+	} else if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	now := r.trust.now()
+	now, ring := r.trust.now(), known.ring
 	wanted, look := r.wanted(secret, ring, now)
 	in := rotation{
 		ring: ring, wanted: wanted, now: now, pods: v.trust, certified: r.trust.certificates(request.Namespace),
@@ -95,7 +94,7 @@ func (r *authorities) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 		return quiet(err)
 	}
 	mesh.holdUp(nil)
-	if secret.Labels[manifest.ManagedByLabel] != manifest.ManagedBy { // no watch sees it
+	if secret.GetLabels()[manifest.ManagedByLabel] != manifest.ManagedBy { // no watch sees it
 		r.meshes.wakeAll(ctx, request.Namespace, in.nodes, nil, nil)
 	}
 	return ctrl.Result{RequeueAfter: rotationLook}, nil
@@ -103,13 +102,13 @@ func (r *authorities) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 
 // wanted says whether the authority should be replaced, and when to look again. The age of an authority that the operator didn't make
 // is its maker's business.
-func (r *authorities) wanted(secret *corev1.Secret, ring pki.Keyring, now time.Time) (wanted bool, look time.Duration) {
-	asked := secret.Annotations[RotateAnnotation]
-	ours := secret.Labels[manifest.ManagedByLabel] == manifest.ManagedBy
+func (r *authorities) wanted(secret metav1.Object, ring pki.Keyring, now time.Time) (wanted bool, look time.Duration) {
+	asked := secret.GetAnnotations()[RotateAnnotation]
+	ours := secret.GetLabels()[manifest.ManagedByLabel] == manifest.ManagedBy
 	switch {
 	case ring.Step() != pki.Settled:
 		return false, rotationLook
-	case asked != "" && asked != secret.Annotations[RotatedAnnotation]:
+	case asked != "" && asked != secret.GetAnnotations()[RotatedAnnotation]:
 		return true, 0
 	case !ours:
 		return false, time.Minute // no watch tells of its annotations
@@ -119,8 +118,8 @@ func (r *authorities) wanted(secret *corev1.Secret, ring pki.Keyring, now time.T
 }
 
 // overdue are the nodes that have been waited for long enough to say so.
-func (r *authorities) overdue(secret *corev1.Secret, waiting map[string]string, now time.Time) map[string]string {
-	_, text, _ := strings.Cut(secret.Annotations[RotationAnnotation], " since ")
+func (r *authorities) overdue(secret metav1.Object, waiting map[string]string, now time.Time) map[string]string {
+	_, text, _ := strings.Cut(secret.GetAnnotations()[RotationAnnotation], " since ")
 	since, err := time.Parse(time.RFC3339, text)
 	patience := min(rotationPatience, cmp.Or(r.trust.lives.Leaf, pki.LeafLifetime)/10)
 	if err == nil && now.Sub(since) < patience {
@@ -129,11 +128,11 @@ func (r *authorities) overdue(secret *corev1.Secret, waiting map[string]string, 
 	return waiting
 }
 
-// take writes the next step into the Secret.
-func (r *authorities) take(ctx context.Context, live *corev1.Secret, ring pki.Keyring, step rotationStep, now time.Time) error {
+// take writes the next step into the Secret, if that is still as it was when the step was decided.
+func (r *authorities) take(ctx context.Context, seen metav1.Object, ring pki.Keyring, step rotationStep, now time.Time) error {
 	next := ring.Advance()
 	if step.begin {
-		successor, err := r.trust.newAuthority(live.Namespace)
+		successor, err := r.trust.newAuthority(seen.GetNamespace())
 		if err != nil {
 			return err
 		}
@@ -143,7 +142,10 @@ func (r *authorities) take(ctx context.Context, live *corev1.Secret, ring pki.Ke
 	if err != nil {
 		return err
 	}
-	secret := live.DeepCopy()
+	secret, err := r.trust.read(ctx, client.ObjectKey{Namespace: seen.GetNamespace(), Name: CASecret})
+	if err != nil || secret == nil || versionOf(secret) != versionOf(seen) {
+		return err // what it is now wakes us, or has already
+	}
 	for key, value := range data {
 		if value == nil {
 			delete(secret.Data, key)

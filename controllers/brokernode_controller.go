@@ -3,6 +3,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -53,9 +55,9 @@ func (r *brokerNodes) setup(mgr ctrl.Manager) error {
 		Owns(&appsv1.StatefulSet{}).
 		Owns(&corev1.Service{}).
 		Owns(&corev1.ConfigMap{}).
-		Owns(&corev1.Secret{}).
+		Owns(&corev1.Secret{}, builder.OnlyMetadata).
 		Owns(&corev1.ServiceAccount{}).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOf)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOf)).
 		WatchesRawSource(source.Channel(r.meshes.nodes, &handler.EnqueueRequestForObject{})).
 		Complete(r)
 }
@@ -118,6 +120,7 @@ func (r *brokerNodes) gone(name types.NamespacedName, err error) error {
 	for _, o := range manifest.Build(manifest.Input{Node: node}).List() {
 		r.applier.forget(o)
 	}
+	r.trust.drop(client.ObjectKey{Namespace: name.Namespace, Name: manifest.SecretName(name.Name)})
 	return nil
 }
 
@@ -151,20 +154,20 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 		return outcome{}, err
 	}
 	set, _ := live[names.StatefulSet].(*appsv1.StatefulSet)
-	secret, _ := live[names.Secret].(*corev1.Secret)
 	configMap, _ := live[names.ConfigMap].(*corev1.ConfigMap)
 
 	out := outcome{facts: evidence.Facts{Image: nodeImage(node, set, r.image)}}
 	in := manifest.Input{Node: node, Image: out.facts.Image}
+	secret, err := r.certificates(ctx, node, v)
 	var missing *caMissingError
-	in.Certificates, out.renewal, err = r.certificates(ctx, node, v, secret)
-	if errors.As(err, &missing) {
-		out.facts.CAMissing = true
-		in.Certificates = certificatesOf(secret)
-	} else if err != nil {
+	if out.facts.CAMissing = errors.As(err, &missing); err != nil && !out.facts.CAMissing {
 		return out, err
 	}
-	if in.Certificates.Cert == nil || nv.plan.Fault != nil && configMap == nil {
+	out.renewal, in.Certificates = secret.renewal, secret.want
+	if secret.live != nil {
+		live[names.Secret] = secret.live
+	}
+	if !secret.settled && secret.want.Cert == nil || nv.plan.Fault != nil && configMap == nil {
 		return out, nil
 	}
 	var configs nodeConfigs // stays empty if there is none to hand out: the pods go on with what they have
@@ -172,7 +175,8 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 		configs = documents(nv, configMap, v.revisions[node.Name])
 	}
 	in.Revision, in.Configs = configs.revision, configs.documents
-	err = r.applyAll(ctx, node, names, manifest.Build(in), live, nv.plan.Fault == nil, func() { r.offer(node.Namespace, configs) })
+	all := application{names: names, desired: manifest.Build(in), live: live, secret: secret, sound: nv.plan.Fault == nil}
+	err = r.applyAll(ctx, node, all, func() { r.offer(node.Namespace, configs) })
 	var conflict *conflictError
 	if errors.As(err, &conflict) {
 		out.facts.Conflict = conflict.message
@@ -184,9 +188,13 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 	return out, err
 }
 
+// gather reads the node's objects, except for its Secret.
 func (r *brokerNodes) gather(ctx context.Context, names manifest.Objects) (liveObjects, error) {
 	live := make(liveObjects, 5)
 	for _, o := range names.List() {
+		if o == manifest.Object(names.Secret) {
+			continue
+		}
 		got, err := r.applier.live(ctx, o)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", o.GetName(), err)
@@ -196,52 +204,54 @@ func (r *brokerNodes) gather(ctx context.Context, names manifest.Objects) (liveO
 	return live, nil
 }
 
-// applyAll applies the desired objects; the ConfigMap only if there are sound configs, which may be none. offered is called once the ConfigMap is what it should be: pods are told after the mount.
-func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, names, desired manifest.Objects, live liveObjects, sound bool, offered func()) error {
-	keys := names.List()
-	for i, o := range desired.List() {
-		now := live[keys[i]]
-		if o == manifest.Object(desired.ConfigMap) && !sound {
+// application is what applyAll has to do.
+type application struct {
+	names, desired manifest.Objects
+	live           liveObjects // by the objects of names
+	secret         nodeSecret
+	sound          bool // there are configs, be it none: the ConfigMap is applied
+}
+
+// applyAll applies the desired objects. offered is called once the ConfigMap is what it should be: pods are told after the mount.
+func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, all application, offered func()) error {
+	keys := all.names.List()
+	for i, o := range all.desired.List() {
+		now := all.live[keys[i]]
+		if o == manifest.Object(all.desired.ConfigMap) && !all.sound || o == manifest.Object(all.desired.Secret) && all.secret.settled {
 			continue
 		}
 		if set, ok := now.(*appsv1.StatefulSet); ok {
-			if going, err := r.applier.recreate(ctx, node, set, desired.StatefulSet); going || err != nil {
+			if going, err := r.applier.recreate(ctx, node, set, all.desired.StatefulSet); going || err != nil {
 				return err
 			}
 		}
-		if _, err := r.applier.apply(ctx, node, now, o); err != nil {
+		applied, err := r.applier.apply(ctx, node, now, o)
+		if err != nil {
 			return err
 		}
-		switch o {
-		case manifest.Object(desired.Secret):
-			r.trust.certify(node.Namespace, node.Name, certificatesOf(desired.Secret))
-		case manifest.Object(desired.ConfigMap):
+		if secret, ok := applied.(*corev1.Secret); ok {
+			r.trust.keep(secret, all.secret.authority)
+		} else if o == manifest.Object(all.desired.ConfigMap) {
 			offered()
 		}
 	}
 	return nil
 }
 
-// certificates gives the node's, and keeps the Secret for people's tools.
-func (r *brokerNodes) certificates(ctx context.Context, node *v1alpha1.BrokerNode, v *view, live *corev1.Secret) (manifest.Certificates, time.Time, error) {
+// certificates gives the node's, and keeps the Secret for people's tools. The error is a *caMissingError if the node keeps what it has.
+func (r *brokerNodes) certificates(ctx context.Context, node *v1alpha1.BrokerNode, v *view) (nodeSecret, error) {
 	authority, err := r.trust.authority(ctx, node.Namespace, v.objects.Nodes)
-	if err != nil {
-		return manifest.Certificates{}, time.Time{}, err
+	var missing *caMissingError
+	if errors.As(err, &missing) {
+		secret, err := r.trust.node(ctx, nil, node)
+		return secret, cmp.Or[error](err, missing)
+	} else if err != nil {
+		return nodeSecret{}, err
 	}
 	if err := r.trust.tools(ctx, authority, node.Namespace); err != nil {
-		return manifest.Certificates{}, time.Time{}, err
+		return nodeSecret{}, err
 	}
-	if live != nil && !ownedBy(live, node) {
-		live = nil
-	}
-	return r.trust.node(authority, node, live)
-}
-
-func certificatesOf(secret *corev1.Secret) manifest.Certificates {
-	if secret == nil {
-		return manifest.Certificates{}
-	}
-	return manifest.Certificates{
-		CA: secret.Data[manifest.CAKey], Cert: secret.Data[manifest.CertKey], Key: secret.Data[manifest.KeyKey],
-	}
+	secret, err := r.trust.node(ctx, authority, node)
+	secret.authority = authority
+	return secret, err
 }

@@ -147,6 +147,16 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// secretive checks that no Secret was listed or watched with its contents.
+func (w *world) secretive() {
+	w.t.Helper()
+	w.requests.mu.Lock()
+	defer w.requests.mu.Unlock()
+	if seen := w.requests.mu.revealing; len(seen) > 0 {
+		w.t.Errorf("contents of Secrets were asked for wholesale: %q", seen)
+	}
+}
+
 // start runs a manager until stop is called or the test ends.
 func (w *world) start() {
 	w.t.Helper()
@@ -165,6 +175,7 @@ func (w *world) start() {
 		if err := <-ended; err != nil {
 			w.t.Errorf("the manager ended: %v", err)
 		}
+		w.secretive()
 	})
 	w.t.Cleanup(w.stop)
 }
@@ -188,6 +199,8 @@ type requests struct {
 		sync.Mutex
 		writes []string
 		reads  int
+		// revealing are lists and watches of Secrets with their contents.
+		revealing []string
 	}
 }
 
@@ -208,6 +221,9 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.seen.mu.Lock()
 	if r.Method == http.MethodGet {
 		c.seen.mu.reads++
+		if strings.HasSuffix(r.URL.Path, "/secrets") && !strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadata") {
+			c.seen.mu.revealing = append(c.seen.mu.revealing, r.URL.String())
+		}
 	} else {
 		c.seen.mu.writes = append(c.seen.mu.writes, r.Method+" "+r.URL.Path)
 	}

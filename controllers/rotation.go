@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/brokermesh/brokermesh/pkg/evidence"
+	"github.com/brokermesh/brokermesh/pkg/manifest"
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/pki"
 	"github.com/brokermesh/brokermesh/pkg/topology"
@@ -50,13 +51,16 @@ func (m *mesh) podTrust(compiled topology.Result, pods []corev1.Pod) []podTrust 
 	return out
 }
 
+// certified is what a node's Secret holds, in the words in which the node's pods report it.
+type certified struct{ trustHash, serial string }
+
 // rotation is all that the replacement of an authority is decided by.
 type rotation struct {
 	ring pki.Keyring
 	// wanted: the authority's age, or somebody, asks for a new one.
 	wanted bool
 	nodes  []string
-	// certified is what the Secrets of the nodes hold, by node.
+	// certified is what the Secrets of the nodes hold, by their names.
 	certified map[string]certified
 	pods      []podTrust
 	now       time.Time
@@ -87,7 +91,7 @@ func (r rotation) waiting() map[string]string {
 	hash := meshtls.Hash(r.ring.Authority().CertPEM())
 	out := make(map[string]string)
 	for _, node := range r.nodes {
-		if r.certified[node].trustHash != hash {
+		if r.certified[manifest.SecretName(node)].trustHash != hash {
 			out[node] = "its Secret is not written yet"
 		}
 	}
@@ -98,7 +102,7 @@ func (r rotation) waiting() map[string]string {
 			continue
 		case r.ring.Step() == pki.Spreading && p.trustHash != hash:
 			what = "that it trusts the new authority"
-		case r.ring.Step() == pki.Replacing && p.leafSerial != r.certified[p.node].serial:
+		case r.ring.Step() == pki.Replacing && p.leafSerial != r.certified[manifest.SecretName(p.node)].serial:
 			what = "a certificate of the new authority"
 		default:
 			continue

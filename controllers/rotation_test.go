@@ -64,7 +64,7 @@ func TestRotationDecisions(t *testing.T) {
 		"one pod is away":                      {spreading, func(r *rotation) { r.pods[1].trustHash, r.pods[1].silent = "", true }, "", "it doesn't answer"},
 		"one pod was heard and is away now":    {spreading, func(r *rotation) { r.pods[1].silent = true }, "advance", ""},
 		"one pod is on no machine":             {spreading, func(r *rotation) { r.pods = r.pods[:1] }, "advance", ""},
-		"a Secret isn't written":               {spreading, func(r *rotation) { r.certified["b"] = certified{} }, "", "its Secret is not written yet"},
+		"a Secret isn't written":               {spreading, func(r *rotation) { r.certified["b-tls"] = certified{} }, "", "its Secret is not written yet"},
 		"a pod of a node that is gone":         {spreading, func(r *rotation) { r.nodes = r.nodes[:1]; r.pods[1].trustHash = "x" }, "advance", ""},
 		"no nodes":                             {spreading, func(r *rotation) { r.nodes, r.pods = nil, nil }, "advance", ""},
 		"leaves differ while bundles are sent": {spreading, func(r *rotation) { r.pods[1].leafSerial = "x" }, "advance", ""},
@@ -73,13 +73,13 @@ func TestRotationDecisions(t *testing.T) {
 		"one pod has an old leaf":              {replacing, func(r *rotation) { r.pods[0].leafSerial = "x" }, "", "pod a-0 has not reported a certificate of the new authority"},
 		"the old authority has ended":          {replacing, func(r *rotation) { r.pods[0].leafSerial, r.now = "x", r.ring.Deadline() }, "forced", "a certificate of the new"},
 		"the bundle of now doesn't matter":     {replacing, func(r *rotation) { r.pods[0].trustHash = "x" }, "advance", ""},
-		"a Secret is of the step before":       {replacing, func(r *rotation) { r.certified["a"] = certified{"x", "a"} }, "", "its Secret is not written yet"},
+		"a Secret is of the step before":       {replacing, func(r *rotation) { r.certified["a-tls"] = certified{"x", "a"} }, "", "its Secret is not written yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := rotation{ring: newRing(t, now, c.step), nodes: []string{"a", "b"}, certified: make(map[string]certified), now: now}
 			hash := meshtls.Hash(r.ring.Authority().CertPEM())
 			for _, node := range r.nodes {
-				r.certified[node] = certified{trustHash: hash, serial: node}
+				r.certified[manifest.SecretName(node)] = certified{trustHash: hash, serial: node}
 				r.pods = append(r.pods, podTrust{node: node, pod: node + "-0", trustHash: hash, leafSerial: node})
 			}
 			if c.change != nil {

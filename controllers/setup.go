@@ -84,8 +84,8 @@ func NewScheme() *runtime.Scheme {
 	return s
 }
 
-// CacheOptions keep the manager's memory small: of the built-in kinds it caches only what carries the operator's labels, and of pods
-// only their metadata and status. The manager must be made with them: the controllers read around the cache what it can't hold.
+// CacheOptions keep the manager's memory small: of the built-in kinds it caches only what carries the operator's labels, of pods
+// only their metadata and status, and of Secrets only their metadata. The manager must be made with them: the controllers read around the cache what it can't hold.
 // Without namespaces all are watched.
 func CacheOptions(namespaces ...string) cache.Options {
 	ofNode := cache.ByObject{Label: hasLabel(manifest.NodeLabel)}
@@ -141,7 +141,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 	}
 	events := mgr.GetEventRecorder("brokermesh.dev/manager")
 	w := &written{}
-	t := &trust{client: mgr.GetClient(), uncached: mgr.GetAPIReader(), events: events, now: o.Now, random: o.Random, lives: o.Lifetimes}
+	t := newTrust(mgr.GetClient(), mgr.GetAPIReader(), events, o)
 	all := &meshes{
 		client: mgr.GetClient(), uncached: mgr.GetAPIReader(), instance: rand.Text(), cache: mgr.GetCache(), trust: t, written: w, log: o.Logger, now: o.Now, address: o.Address,
 		nodes: make(chan event.GenericEvent), peerings: make(chan event.GenericEvent), stores: make(chan event.GenericEvent), authorities: make(chan event.GenericEvent),

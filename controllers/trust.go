@@ -22,7 +22,6 @@ import (
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
-	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/pki"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
@@ -56,18 +55,25 @@ type trust struct {
 
 	mu struct {
 		sync.Mutex
-		meshes map[string]*meshTrust
-		// certified is what the Secrets of nodes hold, by namespace and node.
-		certified map[string]map[string]certified
+		meshes   map[string]*meshTrust
+		versions map[string]string // of the Secrets of authorities, as they were read last
+		// kept is what the Secrets of nodes and tools hold, by namespace and name.
+		kept map[string]map[string]kept
 	}
 }
 
-// certified is what a node's Secret holds, in the words in which the node's pods report it.
-type certified struct{ trustHash, serial string }
+func newTrust(c client.Client, uncached client.Reader, events recorder.EventRecorder, o Options) *trust {
+	t := &trust{client: c, uncached: uncached, events: events, now: o.Now, random: o.Random, lives: o.Lifetimes}
+	t.mu.meshes = make(map[string]*meshTrust)
+	t.mu.versions = make(map[string]string)
+	t.mu.kept = make(map[string]map[string]kept)
+	return t
+}
 
 // meshTrust is what the manager itself needs to talk to the nodes of a mesh. It is immutable.
 type meshTrust struct {
 	sum       [sha256.Size]byte // of the authority's Secret
+	ring      pki.Keyring
 	authority *pki.Authority
 	leaf      pki.Leaf
 	cert      tls.Certificate
@@ -75,22 +81,47 @@ type meshTrust struct {
 
 // authority gives the mesh's authority, and makes it if the mesh has no certificates yet. nodes are the BrokerNodes that exist.
 func (t *trust) authority(ctx context.Context, namespace string, nodes []v1alpha1.BrokerNode) (*pki.Authority, error) {
-	secret, err := t.readCA(ctx, namespace)
+	_, m, err := t.keyring(ctx, namespace)
 	if apierrors.IsNotFound(err) {
-		secret, err = t.makeCA(ctx, namespace, nodes)
+		if err = t.makeCA(ctx, namespace, nodes); err == nil {
+			_, m, err = t.keyring(ctx, namespace)
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	sum := sumOf(secret.Data)
-	if known := t.known(namespace); known != nil && known.sum == sum {
-		return known.authority, nil
-	}
-	ring, err := pki.ParseKeyring(secret.Data)
+	return m.authority, nil
+}
+
+// keyring gives what is known of the mesh's authority, and the metadata of its Secret, which is read only if it is another one than last
+// time.
+func (t *trust) keyring(ctx context.Context, namespace string) (metav1.Object, *meshTrust, error) {
+	key := client.ObjectKey{Namespace: namespace, Name: CASecret}
+	meta, err := t.metadata(ctx, key)
 	if err != nil {
-		return nil, &caMissingError{fmt.Sprintf("Secret %s can't sign: %v", CASecret, err)}
+		return nil, nil, err
 	}
-	return ring.Authority(), t.learn(namespace, ring.Authority(), sum)
+	known := t.known(namespace)
+	if meta != nil && known != nil && t.version(namespace) == versionOf(meta) {
+		return meta, known, nil
+	}
+	secret := &corev1.Secret{}
+	if err := t.uncached.Get(ctx, key, secret); err != nil {
+		return nil, nil, err
+	}
+	if sum := sumOf(secret.Data); known == nil || known.sum != sum {
+		ring, err := pki.ParseKeyring(secret.Data)
+		if err != nil {
+			return nil, nil, &caMissingError{fmt.Sprintf("Secret %s can't sign: %v", CASecret, err)}
+		}
+		if known, err = t.learn(namespace, &meshTrust{sum: sum, ring: ring, authority: ring.Authority()}); err != nil {
+			return nil, nil, err
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.versions[namespace] = versionOf(secret)
+	return secret, known, nil
 }
 
 func sumOf(data map[string][]byte) [sha256.Size]byte {
@@ -111,37 +142,36 @@ func (t *trust) readCA(ctx context.Context, namespace string) (*corev1.Secret, e
 	return &secret, err
 }
 
-// makeCA creates the authority's Secret. Create decides between managers that try at the same time: the loser reads the winner's.
-func (t *trust) makeCA(ctx context.Context, namespace string, nodes []v1alpha1.BrokerNode) (*corev1.Secret, error) {
+// makeCA creates the authority's Secret. Create decides between managers that try at the same time: the loser will read the winner's.
+func (t *trust) makeCA(ctx context.Context, namespace string, nodes []v1alpha1.BrokerNode) error {
 	if name, err := t.signedNode(ctx, namespace, nodes); err != nil {
-		return nil, err
+		return err
 	} else if name != "" {
-		return nil, &caMissingError{fmt.Sprintf("Secret %s is missing, but Secret %s was signed by it; restore it, or remove the certificates of all nodes to start anew",
+		return &caMissingError{fmt.Sprintf("Secret %s is missing, but Secret %s was signed by it; restore it, or remove the certificates of all nodes to start anew",
 			CASecret, manifest.SecretName(name))}
 	}
 	authority, err := t.newAuthority(namespace)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	data, err := pki.NewKeyring(authority).Data()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	maps.DeleteFunc(data, func(_ string, v []byte) bool { return v == nil })
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: CASecret, Labels: meshLabels()},
 		Type:       corev1.SecretTypeOpaque,
 		Data:       data,
 	}
-	maps.DeleteFunc(secret.Data, func(_ string, v []byte) bool { return v == nil })
 	err = t.client.Create(ctx, secret, client.FieldOwner(FieldManager))
 	if apierrors.IsAlreadyExists(err) {
-		err = t.uncached.Get(ctx, client.ObjectKeyFromObject(secret), secret)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("create Secret %s: %w", CASecret, err)
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("create Secret %s: %w", CASecret, err)
 	}
 	t.events.Eventf(secret, nil, corev1.EventTypeNormal, "Created", "Apply", "The mesh has a certificate authority of its own")
-	return secret, nil
+	return nil
 }
 
 func (t *trust) newAuthority(namespace string) (*pki.Authority, error) {
@@ -154,13 +184,14 @@ func meshLabels() map[string]string {
 
 // signedNode names a BrokerNode that has a certificate already. It asks the API server: a wrong answer would split the mesh.
 func (t *trust) signedNode(ctx context.Context, namespace string, nodes []v1alpha1.BrokerNode) (string, error) {
-	var secrets corev1.SecretList
+	var secrets metav1.PartialObjectMetadataList
+	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
 	if err := t.uncached.List(ctx, &secrets, client.InNamespace(namespace), client.HasLabels{manifest.NodeLabel}); err != nil {
 		return "", fmt.Errorf("look for certificates: %w", err)
 	}
 	for i := range nodes {
 		for j := range secrets.Items {
-			if s := &secrets.Items[j]; ownedBy(s, &nodes[i]) && len(s.Data[manifest.CertKey]) > 0 {
+			if s := &secrets.Items[j]; ownedBy(s, &nodes[i]) && s.Name == manifest.SecretName(nodes[i].Name) {
 				return nodes[i].Name, nil
 			}
 		}
@@ -174,23 +205,26 @@ func (t *trust) known(namespace string) *meshTrust {
 	return t.mu.meshes[namespace]
 }
 
-// learn issues the manager's own certificate for a mesh, which exists in memory only.
-func (t *trust) learn(namespace string, authority *pki.Authority, sum [sha256.Size]byte) error {
-	leaf, err := authority.Issue(t.random, t.now(), t.lasting(pki.ManagerRequest(namespace)))
-	if err != nil {
-		return err
+func (t *trust) version(namespace string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.mu.versions[namespace]
+}
+
+// learn keeps an authority, with a new certificate of the manager's own, which exists in memory only.
+func (t *trust) learn(namespace string, m *meshTrust) (*meshTrust, error) {
+	next := *m
+	var err error
+	if next.leaf, err = m.authority.Issue(t.random, t.now(), t.lasting(pki.ManagerRequest(namespace))); err != nil {
+		return nil, err
 	}
-	cert, err := leaf.TLS()
-	if err != nil {
-		return fmt.Errorf("the manager's certificate: %w", err)
+	if next.cert, err = next.leaf.TLS(); err != nil {
+		return nil, fmt.Errorf("the manager's certificate: %w", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.mu.meshes == nil {
-		t.mu.meshes = make(map[string]*meshTrust)
-	}
-	t.mu.meshes[namespace] = &meshTrust{sum: sum, authority: authority, leaf: leaf, cert: cert}
-	return nil
+	t.mu.meshes[namespace] = &next
+	return &next, nil
 }
 
 func (t *trust) lasting(r pki.Request) pki.Request {
@@ -198,32 +232,13 @@ func (t *trust) lasting(r pki.Request) pki.Request {
 	return r
 }
 
-// certify remembers what a node's Secret holds.
-func (t *trust) certify(namespace, node string, c manifest.Certificates) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.mu.certified == nil {
-		t.mu.certified = make(map[string]map[string]certified)
-	}
-	if t.mu.certified[namespace] == nil {
-		t.mu.certified[namespace] = make(map[string]certified)
-	}
-	t.mu.certified[namespace][node] = certified{trustHash: meshtls.Hash(c.CA), serial: pki.Leaf{Cert: c.Cert}.Serial()}
-}
-
-// certificates are what the Secrets of a mesh's nodes hold, as far as this manager has seen to them.
-func (t *trust) certificates(namespace string) map[string]certified {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return maps.Clone(t.mu.certified[namespace])
-}
-
 // forget drops what is known of a mesh that is no more.
 func (t *trust) forget(namespace string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.mu.meshes, namespace)
-	delete(t.mu.certified, namespace)
+	delete(t.mu.versions, namespace)
+	delete(t.mu.kept, namespace)
 }
 
 // manager gives what the manager shows to the nodes of a mesh; nil as long as the mesh has no authority. The value changes when
@@ -233,8 +248,10 @@ func (t *trust) manager(namespace string) *meshTrust {
 	if m == nil {
 		return nil
 	}
-	if m.authority.Check(m.leaf, t.now(), pki.ManagerRequest(namespace)) != nil && t.learn(namespace, m.authority, m.sum) == nil {
-		m = t.known(namespace)
+	if m.authority.Check(m.leaf, t.now(), pki.ManagerRequest(namespace)) != nil {
+		if next, err := t.learn(namespace, m); err == nil {
+			return next
+		}
 	}
 	return m
 }
@@ -242,70 +259,4 @@ func (t *trust) manager(namespace string) *meshTrust {
 // dial is the TLS side of a conversation with a node.
 func (m *meshTrust) dial(namespace, node string) *tls.Config {
 	return statusapi.ClientTLS(m.cert, m.authority.Pool(), namespace, node)
-}
-
-// node gives a node's certificates: those in its Secret (nil if it has none) as long as they are good, else new ones. renewal is
-// when to look again.
-func (t *trust) node(a *pki.Authority, node *v1alpha1.BrokerNode, live *corev1.Secret) (c manifest.Certificates, renewal time.Time, err error) {
-	leaf, err := t.keep(a, live, pki.NodeRequest(node.Namespace, node.Name))
-	if err != nil {
-		return manifest.Certificates{}, time.Time{}, err
-	}
-	return manifest.Certificates{CA: a.CertPEM(), Cert: leaf.Cert, Key: leaf.Key}, a.RenewAt(leaf), nil
-}
-
-func (t *trust) keep(a *pki.Authority, live *corev1.Secret, r pki.Request) (pki.Leaf, error) {
-	if live != nil {
-		leaf := pki.Leaf{Cert: live.Data[manifest.CertKey], Key: live.Data[manifest.KeyKey]}
-		if a.Check(leaf, t.now(), r) == nil {
-			return leaf, nil
-		}
-	}
-	return a.Issue(t.random, t.now(), t.lasting(r))
-}
-
-// tools keeps the Secret with the certificate for people's tools. One that the operator didn't make is left alone.
-func (t *trust) tools(ctx context.Context, a *pki.Authority, namespace string) error {
-	key := client.ObjectKey{Namespace: namespace, Name: ClientSecret}
-	var live corev1.Secret
-	err := t.client.Get(ctx, key, &live)
-	if apierrors.IsNotFound(err) {
-		err = t.uncached.Get(ctx, key, &live)
-	}
-	missing := apierrors.IsNotFound(err)
-	if err != nil && !missing {
-		return err
-	}
-	if !missing && live.Labels[manifest.ManagedByLabel] != manifest.ManagedBy {
-		return nil
-	}
-	leaf, err := t.keep(a, &live, pki.ClientRequest(namespace))
-	if err != nil {
-		return err
-	}
-	data := map[string][]byte{manifest.CAKey: a.CertPEM(), manifest.CertKey: leaf.Cert, manifest.KeyKey: leaf.Key}
-	if missing {
-		return t.create(ctx, key, data)
-	}
-	if sameData(live.Data, data) {
-		return nil
-	}
-	live.Data = data
-	return t.client.Update(ctx, &live, client.FieldOwner(FieldManager))
-}
-
-func (t *trust) create(ctx context.Context, key client.ObjectKey, data map[string][]byte) error {
-	return client.IgnoreAlreadyExists(t.client.Create(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Labels: meshLabels()},
-		Type:       corev1.SecretTypeTLS, Data: data,
-	}, client.FieldOwner(FieldManager)))
-}
-
-func sameData(live, desired map[string][]byte) bool {
-	for key, value := range desired {
-		if string(live[key]) != string(value) {
-			return false
-		}
-	}
-	return true
 }
