@@ -132,16 +132,6 @@ func sumOf(data map[string][]byte) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-func (t *trust) readCA(ctx context.Context, namespace string) (*corev1.Secret, error) {
-	key := client.ObjectKey{Namespace: namespace, Name: CASecret}
-	var secret corev1.Secret
-	err := t.client.Get(ctx, key, &secret)
-	if apierrors.IsNotFound(err) { // not there, not ours, or too new for the cache
-		err = t.uncached.Get(ctx, key, &secret)
-	}
-	return &secret, err
-}
-
 // makeCA creates the authority's Secret. Create decides between managers that try at the same time: the loser will read the winner's.
 func (t *trust) makeCA(ctx context.Context, namespace string, nodes []v1alpha1.BrokerNode) error {
 	if name, err := t.signedNode(ctx, namespace, nodes); err != nil {
