@@ -50,6 +50,9 @@ manifests: ## Write the CRDs, their reference in docs/api.md and the manager's r
 	go tool controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	go run ./hack/apidocs -o docs/api.md
 	go tool controller-gen rbac:roleName=brokermesh-manager paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	{ echo '# Made from config/rbac/role.yaml by `make manifests`: the same rights, in one namespace.'; \
+	  sed -e '/^---$$/d' -e 's/^kind: ClusterRole$$/kind: Role/' -e 's/^  name: brokermesh-manager$$/&\n  namespace: brokermesh-system/' config/rbac/role.yaml; \
+	} > config/namespaced/role.yaml
 
 ##@ Checks
 

@@ -117,6 +117,7 @@ type world struct {
 	client    client.Client
 	requests  *requests
 	puppets   *puppets
+	user      string // whose rights the manager has
 	options   Options
 	stop      func()
 }
@@ -140,7 +141,7 @@ func newWorld(t *testing.T) *world {
 	if err := c.Create(t.Context(), namespace); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, namespace: namespace.Name, client: c, requests: &requests{}}
+	w := &world{t: t, namespace: namespace.Name, client: c, requests: &requests{}, user: managerUser}
 	w.puppets = &puppets{world: w, byName: make(map[string]*puppet)}
 	w.options = Options{Image: "brokermesh-node:test", Address: w.puppets.address, Logger: logger}
 	t.Cleanup(w.puppets.close)
@@ -160,7 +161,7 @@ func (w *world) secretive() {
 // start runs a manager until stop is called or the test ends.
 func (w *world) start() {
 	w.t.Helper()
-	mgr, err := newManager(w.namespace, w.requests)
+	mgr, err := newManager(w.namespace, w.user, w.requests)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -180,10 +181,10 @@ func (w *world) start() {
 	w.t.Cleanup(w.stop)
 }
 
-func newManager(namespace string, seen *requests) (ctrl.Manager, error) {
+func newManager(namespace, user string, seen *requests) (ctrl.Manager, error) {
 	cfg := rest.CopyConfig(cluster.config)
 	cfg.QPS = -1
-	cfg.Impersonate.UserName = managerUser
+	cfg.Impersonate.UserName = user
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return &counter{next: next, seen: seen} })
 	return ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:     NewScheme(),
