@@ -22,7 +22,7 @@ const (
 )
 
 // DataStoreSpec declares a store: its master and its clones.
-// +kubebuilder:validation:XValidation:rule=`!has(self.clones) || self.clones.all(c, c.node != self.master.node)`,fieldPath=".clones",messageExpression=`'a clone on "' + self.master.node + '", which holds the master; allowed: other nodes'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.clones) || self.clones.all(c, !has(c.node) || c.node != self.master.node)`,fieldPath=".clones",messageExpression=`'a clone on "' + self.master.node + '", which holds the master; allowed: other nodes'`
 type DataStoreSpec struct {
 	// The name that programs attach the store by. Unset means the object's name. It can't change.
 	// +optional
@@ -37,11 +37,12 @@ type DataStoreSpec struct {
 	// +required
 	Master MasterSpec `json:"master"`
 
-	// Nodes that hold a full copy, one each.
+	// Nodes whose pods hold a full copy each. A node that several entries choose is of the one that names it, else of the first. The node
+	// that holds the master has none, whatever a selector says.
 	// +optional
-	// +listType=map
-	// +listMapKey=node
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, !has(a.node) || self.exists_one(b, has(b.node) && b.node == a.node))`,message="a node is named twice; allowed: each node once"
 	Clones []CloneSpec `json:"clones,omitempty"`
 
 	// What happens when the node that holds the master stays away.
@@ -192,15 +193,21 @@ type SQLiteSpec struct {
 	FailureMode string `json:"failureMode,omitempty"`
 }
 
-// CloneSpec is one full copy.
+// CloneSpec is a full copy, or one on each of several nodes. Exactly one of node and selector is set.
+// +kubebuilder:validation:XValidation:rule=`has(self.node) != has(self.selector)`,messageExpression=`has(self.node) ? 'both node and selector are set; allowed: exactly one of them' : 'neither node nor selector is set; allowed: exactly one of them'`
 type CloneSpec struct {
 	// Name of the BrokerNode, in this namespace, that holds the clone.
-	// +required
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
 	// +kubebuilder:example="manager"
-	Node string `json:"node"`
+	Node string `json:"node,omitempty"`
+
+	// BrokerNodes of this namespace that hold a clone each, by their labels, such as {matchLabels: {role: worker}}.
+	// +optional
+	// +kubebuilder:example={matchLabels: {role: worker}}
+	Selector *NodeSelector `json:"selector,omitempty"`
 
 	// How long the clone may be without its master before its answers count as stale, 1s to 168h. Unset means for ever.
 	// +optional

@@ -6,14 +6,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// PeeringSpec joins two endpoints.
-// +kubebuilder:validation:XValidation:rule=`!has(self.to.node) || self.to.node != self.from.node`,fieldPath=".to.node",messageExpression=`'"' + self.to.node + '" is also from.node; allowed: another node'`
+// PeeringSpec joins endpoints: every pod of one side with every pod of the other, or with some of them (to.count).
 type PeeringSpec struct {
-	// The node that connects.
+	// The nodes that connect: all their pods do.
 	// +required
 	From PeeringFrom `json:"from"`
 
-	// The node or the endpoint outside that is connected to.
+	// The nodes or the endpoint outside that are connected to. Where both sides choose the same pods, each pair is joined once, and no pod
+	// with itself: a full mesh.
 	// +required
 	To PeeringTo `json:"to"`
 
@@ -38,20 +38,9 @@ type PeeringTLS struct {
 	Mode TLSMode `json:"mode,omitempty"`
 }
 
-// PeeringFrom names the node that connects.
+// PeeringFrom says which nodes connect: exactly one of the fields is set.
+// +kubebuilder:validation:XValidation:rule=`has(self.node) != has(self.selector)`,messageExpression=`has(self.node) ? 'both node and selector are set; allowed: exactly one of them' : 'neither node nor selector is set; allowed: exactly one of them'`
 type PeeringFrom struct {
-	// Name of a BrokerNode in this namespace.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=40
-	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
-	// +kubebuilder:example="worker"
-	Node string `json:"node"`
-}
-
-// PeeringTo names the node that is connected to, or the address of an endpoint outside: exactly one of the two.
-// +kubebuilder:validation:XValidation:rule=`has(self.node) != has(self.address)`,messageExpression=`has(self.node) ? 'both node and address are set; allowed: exactly one of them' : 'neither node nor address is set; allowed: exactly one of them'`
-type PeeringTo struct {
 	// Name of a BrokerNode in this namespace.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -59,6 +48,37 @@ type PeeringTo struct {
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
 	// +kubebuilder:example="worker"
 	Node string `json:"node,omitempty"`
+
+	// BrokerNodes of this namespace by their labels, such as {matchLabels: {role: worker}}. Nodes that get the labels join by themselves.
+	// +optional
+	// +kubebuilder:example={matchLabels: {role: worker}}
+	Selector *NodeSelector `json:"selector,omitempty"`
+}
+
+// PeeringTo says what is connected to: exactly one of node, address and selector is set.
+// +kubebuilder:validation:XValidation:rule=`(has(self.node) ? 1 : 0) + (has(self.address) ? 1 : 0) + (has(self.selector) ? 1 : 0) == 1`,messageExpression=`(has(self.node) || has(self.address) || has(self.selector)) ? (has(self.node) ? (has(self.address) ? (has(self.selector) ? 'node, address and selector are set' : 'both node and address are set') : 'both node and selector are set') : 'both address and selector are set') + '; allowed: exactly one of them' : 'neither node, address nor selector is set; allowed: exactly one of them'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.count) || has(self.selector)`,fieldPath=".count",message="set without a selector; allowed: with selector only"
+type PeeringTo struct {
+	// Name of a BrokerNode in this namespace. It may be the one that connects, if that has several pods.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:example="manager"
+	Node string `json:"node,omitempty"`
+
+	// BrokerNodes of this namespace by their labels, such as {matchLabels: {role: proxy}}.
+	// +optional
+	// +kubebuilder:example={matchLabels: {role: worker}}
+	Selector *NodeSelector `json:"selector,omitempty"`
+
+	// How many of the pods that the selector chooses each connecting pod is joined with, 1 to 1000, such as 2. The choice is even, and as
+	// stable as can be: a pod that comes or goes moves only the connections that it has to. Unset means all of them.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	// +kubebuilder:example=2
+	Count int32 `json:"count,omitempty"`
 
 	// HOST:PORT of an endpoint that this mesh doesn't manage. IPv6 addresses stand in brackets.
 	// +optional
@@ -75,12 +95,12 @@ type PeeringStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// The node that connects.
+	// The node that connects, or the labels by which nodes do: "role=worker".
 	// +optional
 	// +kubebuilder:validation:MaxLength=300
 	From string `json:"from,omitempty"`
 
-	// The node or address that is connected to.
+	// The node, the labels or the address that is connected to: "2 of role=proxy".
 	// +optional
 	// +kubebuilder:validation:MaxLength=300
 	To string `json:"to,omitempty"`
@@ -132,7 +152,7 @@ type LinkProblem struct {
 	LastError string `json:"lastError,omitempty"`
 }
 
-// Peering joins a BrokerNode with another one or with an endpoint outside. One side connects; messages go both ways.
+// Peering joins BrokerNodes with others or with an endpoint outside. One side connects; messages go both ways.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=bp,categories=brokermesh

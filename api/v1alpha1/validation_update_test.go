@@ -35,8 +35,7 @@ var updateCases = []struct {
 		`{listen: {port: 2000}, tls: {mode: Disabled}, webSocket: {}, image: a, logLevel: Debug, forward: All}`, nil},
 
 	{"peering changes", "Peering", `{from: {node: a}, to: {node: b}}`, `{from: {node: c}, to: {address: "d:1"}, retryInterval: 1s}`, nil},
-	{"peering becomes one with itself", "Peering", `{from: {node: a}, to: {node: b}}`, `{from: {node: a}, to: {node: a}}`,
-		[]string{`spec.to.node: "a" is also from.node; allowed: another node`}},
+	{"peering becomes one with itself", "Peering", `{from: {node: a}, to: {node: b}}`, `{from: {node: a}, to: {node: a}}`, nil},
 
 	{"clones change", "DataStore", `{master: {node: a}, clones: [{node: b}]}`, `{master: {node: a}, clones: [{node: c, staleAfter: 1s}]}`, nil},
 	{"sqlite changes", "DataStore", `{master: {node: a, backend: SQLite}}`, `{master: {node: a, backend: SQLite, sqlite: {journalMode: WAL}}}`, nil},

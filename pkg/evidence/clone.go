@@ -72,7 +72,7 @@ var cloneStates = []string{statusapi.StoreAttaching, statusapi.StoreSynced, stat
 
 // ruleClone trusts a clone that calls itself in sync only as long as nothing cuts it off: it may not have noticed yet.
 func (j *judge) ruleClone(plan topology.StorePlan, c topology.ClonePlan, v cloneView) ruling {
-	if c.Fault != nil {
+	if c.Fault != nil && (len(c.CutOff) == 0 || slices.Contains(c.CutOff, v.pod)) {
 		return no(c.Fault.Reason, c.Fault.Message)
 	}
 	if cut := j.cut(c, v.pod, plan.MasterPod); cut != "" {

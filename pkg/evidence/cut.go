@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -31,21 +32,15 @@ func (j *judge) edges() *edges {
 		return j.graph
 	}
 	j.graph = &edges{of: make(map[string][]edge), relays: make(map[string]bool)}
-	pods := make(map[string][]string)
 	for _, n := range j.in.Compiled.Nodes {
 		for _, p := range n.Pods {
-			pods[n.Node] = append(pods[n.Node], p.Pod)
 			j.graph.relays[p.Pod] = j.nodes[n.Node] != nil && topology.Relays(j.nodes[n.Node])
 		}
 	}
 	for _, peering := range slices.Sorted(maps.Keys(j.links)) {
 		for i := range j.links[peering] {
 			v := &j.links[peering][i]
-			ends := []string{v.link.To}
-			if v.link.To == "" {
-				ends = pods[v.link.Behind] // any of them may answer at the address
-			}
-			for _, to := range ends {
+			if to := cmp.Or(v.link.To, v.link.BehindPod); to != "" && v.link.Fault == nil {
 				j.graph.of[v.link.From] = append(j.graph.of[v.link.From], edge{to, peering, v.isDown()})
 				j.graph.of[to] = append(j.graph.of[to], edge{v.link.From, peering, v.isDown()})
 			}

@@ -15,7 +15,7 @@ import (
 func TestCut(t *testing.T) {
 	var links = []topology.Link{
 		{FromNode: "a", From: "a-0", ToNode: "b", To: "b-0"}, {FromNode: "b", From: "b-0", ToNode: "c", To: "c-0"},
-		{FromNode: "c", From: "c-0", Address: "192.0.2.4:9999", Behind: "d"}, {FromNode: "d", From: "d-0", ToNode: "a", To: "a-0"},
+		{FromNode: "c", From: "c-0", Address: "192.0.2.4:9999", Behind: "d", BehindPod: "d-0"}, {FromNode: "d", From: "d-0", ToNode: "a", To: "a-0"},
 		{FromNode: "e", From: "e-0", ToNode: "a", To: "a-0"}, {FromNode: "e", From: "e-0", ToNode: "d", To: "d-0"},
 	}
 	names := []string{"ab", "bc", "cd", "da", "ea", "ed"}

@@ -189,6 +189,10 @@ func TestReasons(t *testing.T) {
 		}), bp, link, "Established", "True/BothEndsAgree", "report each other; the connection is neither encrypted nor authenticated"},
 		{scaled("worker-1", 0), bp, link, "Established", "True/NoLinks", "no links: worker-1 and manager have no pods"},
 		{scaled("worker-1", 2), bp, link, "Established", "False/Connecting", "worker-1-1 doesn't run"},
+		{objects(func(o *topology.Objects) {
+			o.Nodes = append(o.Nodes, v1alpha1.BrokerNode{ObjectMeta: meta("odd"), Spec: v1alpha1.BrokerNodeSpec{TLS: &v1alpha1.TLSSpec{Mode: "Disabled"}}})
+			o.Peerings[0].Spec.From = v1alpha1.PeeringFrom{Selector: &v1alpha1.NodeSelector{}}
+		}), bp, link, "Established", "False/TLSMismatch", `spec.to.node: BrokerNode "odd" has tls.mode Disabled`},
 		{disagreeing, bp, link, "Established", "False/EndsDisagree", "worker-1-0 reports manager-0, which doesn't report it"},
 		{unpeered(""), bp, link, "Established", "False/Connecting", "worker-1-0 isn't connected to manager-0"},
 		{unpeered("Lost"), bp, link, "Established", "False/Connecting", ""},
@@ -275,6 +279,16 @@ func TestReasons(t *testing.T) {
 			o.Nodes[1].Spec.Replicas, o.Stores[0].Spec.Master.Node = new(int32(3)), "worker-1"
 		}), bds, store, "MasterAvailable", "True/MoveRefused", `BrokerNode "worker-1" has 3 replicas`},
 
+		{func(m *mesh) {
+			objects(func(o *topology.Objects) {
+				o.Nodes[1].Spec.Replicas = new(int32(2))
+				o.Peerings[0].Spec.To = v1alpha1.PeeringTo{Node: "worker-1"}
+				o.Peerings[1].Spec.From.Node, o.Peerings[1].Spec.To.Address = "manager", "worker-1-0.worker-1-pods.default.svc:9999"
+				o.Nodes[1].Spec.Forward = v1alpha1.ForwardNone
+			})(m)
+			m.Observations["worker-1-1"] = m.Observations["worker-1-0"]
+			m.status("manager-0").Peers = []statusapi.Peer{{Peering: "worker-1-outside", Address: "worker-1-0.worker-1-pods.default.svc:9999", EndpointID: "id-of-worker-1-0", State: "Peered", Dialed: true}}
+		}, bds, store, "ClonesSynced", "False/Unreachable", "(1 of its 2 pods are cut off)"},
 		{scaled("worker-1", 0), bds, store, "ClonesSynced", "True/AllSynced", "no clones: their nodes have no pods"},
 		{scaled("worker-1", 2), bds, store, "ClonesSynced", "False/NodeNotReady", "worker-1-1 doesn't run"},
 		{nil, bds, store, "ClonesSynced", "True/AllSynced", "1 of 1 clones are in sync"},

@@ -17,7 +17,7 @@ type ConditionReasons struct {
 // the worst first. The documentation is made from it.
 func Reasons() []ConditionReasons {
 	established := append([]v1alpha1.Reason{v1alpha1.ReasonBothEndsAgree, v1alpha1.ReasonOneSided, v1alpha1.ReasonNoLinks,
-		v1alpha1.ReasonNodeMissing, v1alpha1.ReasonDuplicate, v1alpha1.ReasonTLSMismatch}, linkReasons...)
+		v1alpha1.ReasonNodeMissing, v1alpha1.ReasonDuplicate}, linkReasons...)
 	master := []v1alpha1.Reason{v1alpha1.ReasonServing, v1alpha1.ReasonMasterMoving, v1alpha1.ReasonMoveRefused, v1alpha1.ReasonFailedOver,
 		v1alpha1.ReasonMasterNeedsOnePod,
 		v1alpha1.ReasonFailingOver, v1alpha1.ReasonLeaseMissing, v1alpha1.ReasonTwoMasters, v1alpha1.ReasonNodeMissing,

@@ -60,6 +60,10 @@ var codes = [...]Code{
 	{v1alpha1.ReasonUnreachable, topology.Error, "No path that carries stores joins a clone's node with the master's. The clone never gets an entry.", "Add a Peering, or let the nodes on the way have `forward: Mesh`."},
 	{v1alpha1.ReasonConfigTooLarge, topology.Error, "What the node would be told doesn't fit into one ConfigMap, or is more than a node takes.", "Fewer peerings, stores or subscriptions on this node; spread them over several."},
 
+	{topology.CodeSelectsNothing, topology.Warning, "A selector chooses no BrokerNode. The Peering or the clones do nothing until a node has the labels.", "Compare the labels of the nodes (`kubectl get bn --show-labels`) with the selector; or leave it, if nodes come later."},
+	{v1alpha1.ReasonNoLinks, topology.Warning, "A Peering joins a node with itself, but the node has one pod only.", "`spec.replicas: 2` or more on the node, or another node on one side."},
+	{topology.CodeOverlap, topology.Info, "An older Peering joins some of the pairs of pods that this one chooses; it keeps them, with its own settings.", "Nothing, if the settings are alike; else a selector that leaves those nodes out."},
+
 	{SinglePoint, topology.Warning, "One node with one pod alone holds parts of the mesh together. While it restarts, or is away, they don't hear of each other.", "Join the parts by another Peering as well, or accept it: then this is the node to watch."},
 	{SingleLink, topology.Info, "One Peering alone joins two parts of the mesh, each of several nodes.", "Another Peering between the parts, at best of other nodes."},
 	{Island, topology.Info, "No Peering joins a node, or a group of nodes, with the rest of the mesh. A mesh may well have parts that don't talk.", "A Peering, if they were meant to."},

@@ -82,6 +82,9 @@ func (m *mesh) join() {
 	at := make(map[[2]string]int)
 	for _, p := range m.plan.Peerings {
 		for _, l := range p.Links {
+			if l.Fault != nil {
+				continue
+			}
 			e := edge{a: l.FromNode, b: cmp.Or(l.ToNode, l.Behind)}
 			if e.outside = m.nodes[e.b] == nil; e.outside {
 				e.b = l.Address

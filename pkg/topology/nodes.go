@@ -24,22 +24,28 @@ const defaultNamespace = "default"
 func newCompiler(o Objects, opt Options) *compiler {
 	opt.Namespace = cmp.Or(opt.Namespace, defaultNamespace)
 	c := &compiler{
-		opt:       opt,
-		nodes:     make(map[string]*v1alpha1.BrokerNode, len(o.Nodes)),
-		podAt:     make(map[string]string, len(o.Nodes)),
-		configs:   make(map[string]*nodeconfig.Config, len(o.Nodes)),
-		neighbors: make(map[string]map[string][]string),
+		opt:   opt,
+		nodes: make(map[string]*v1alpha1.BrokerNode, len(o.Nodes)),
+		spans: make(map[string]span, len(o.Nodes)),
+		podAt: make(map[string]int, len(o.Nodes)),
 	}
-	for _, n := range byClaim(o.Nodes, func(n *v1alpha1.BrokerNode) *metav1.ObjectMeta { return &n.ObjectMeta }) {
-		c.nodes[n.Name] = n
-		for _, pod := range Pods(n) {
-			c.configs[pod] = c.config(n, pod)
-			if address := c.address(n, pod); address != "" {
-				c.podAt[normalize(address)] = n.Name
-			}
-		}
+	for i := range o.Nodes {
+		c.nodes[o.Nodes[i].Name] = &o.Nodes[i]
 	}
 	c.names = slices.Sorted(maps.Keys(c.nodes))
+	c.selectors = newSelectors(c.nodes, c.names)
+	for _, name := range c.names {
+		n, first := c.nodes[name], len(c.members)
+		for _, pod := range Pods(n) {
+			m := member{node: n, pod: pod, address: c.address(n, pod), weight: weightOf(pod), config: c.config(n, pod)}
+			if m.address != "" {
+				c.podAt[normalize(m.address)] = len(c.members)
+			}
+			c.members = append(c.members, m)
+		}
+		c.spans[name] = span{first, len(c.members)}
+	}
+	c.hops = make([][]hop, len(c.members))
 	return c
 }
 
@@ -146,12 +152,13 @@ func (c *compiler) plans() {
 		n := c.nodes[name]
 		plan := NodePlan{Node: name}
 		size, all := 0, sha256.New()
-		for _, pod := range Pods(n) {
-			config := c.configs[pod].WithDefaults() // sorted: plans compare byte by byte
-			p := PodPlan{Pod: pod, Address: c.address(n, pod), WebSocket: c.webSocket(n, pod), Config: config, Hash: config.Hash()}
+		for at := c.spans[name].first; at < c.spans[name].end; at++ {
+			m := &c.members[at]
+			config := m.config.WithDefaults() // sorted: plans compare byte by byte
+			p := PodPlan{Pod: m.pod, Address: m.address, WebSocket: c.webSocket(n, m.pod), Config: config, Hash: config.Hash()}
 			plan.Pods = append(plan.Pods, p)
 			size += len(config.Canonical())
-			fmt.Fprintf(all, "%s %s\n", pod, p.Hash)
+			fmt.Fprintf(all, "%s %s\n", p.Pod, p.Hash)
 			plan.Fault = cmp.Or(plan.Fault, c.tooMany(name, config))
 		}
 		plan.Hash = hex.EncodeToString(all.Sum(nil)[:16])

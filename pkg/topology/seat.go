@@ -4,7 +4,6 @@ package topology
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,12 +89,12 @@ func (c *compiler) cantTake(s *v1alpha1.DataStore, at seat) string {
 	if c.nodes[at.where] == nil {
 		return fmt.Sprintf("BrokerNode %q, which held the master, is no more; allowed: brokerctl store move --without-master", at.where)
 	}
-	return c.noWay(at.target, at.where)
+	return c.noWay(at.target, c.memberOf(at.target), at.where)
 }
 
 // instead is the node that has the clone that the spec has at a node; empty if none does. Who holds the store has no clone of it; who was
-// to hold it, and doesn't, has the clone of who does.
-func (at seat) instead(s *v1alpha1.DataStore, node string) string {
+// to hold it, and doesn't, has the clone of who does. chosen are all nodes that the spec has clones at.
+func (at seat) instead(s *v1alpha1.DataStore, node string, chosen map[string]bool) string {
 	if at.target != "" {
 		if node == at.where || node == at.target {
 			return ""
@@ -106,7 +105,7 @@ func (at seat) instead(s *v1alpha1.DataStore, node string) string {
 		return node
 	}
 	spec := s.Spec.Master.Node
-	if slices.ContainsFunc(s.Spec.Clones, func(c v1alpha1.CloneSpec) bool { return c.Node == spec }) {
+	if spec == at.where || chosen[spec] {
 		return ""
 	}
 	return spec

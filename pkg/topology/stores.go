@@ -5,7 +5,6 @@ package topology
 import (
 	"cmp"
 	"fmt"
-	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -93,7 +92,7 @@ func persistent(b v1alpha1.Backend) bool {
 // masters puts the master into its pod's config, and into that of the node that it moves to: each has exactly one pod.
 func (c *compiler) masters(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
 	plan.MasterPod = PodName(plan.Master, 0)
-	if c.configs[plan.MasterPod] != nil {
+	if holder := c.memberOf(plan.Master); holder != outside {
 		store := masterConfig(s, plan)
 		switch {
 		case at.promotion:
@@ -101,14 +100,20 @@ func (c *compiler) masters(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
 		case at.epoch > 1 && persistent(s.Spec.Master.Backend):
 			store.Epoch = uint64(at.epoch) // what is in memory begins anew with its process
 		}
-		c.configs[plan.MasterPod].Stores = append(c.configs[plan.MasterPod].Stores, store)
+		c.hold(holder, store)
 	}
 	if plan.Target != "" {
 		plan.TargetPod = PodName(plan.Target, 0)
 		store := masterConfig(s, plan)
 		store.Epoch, store.StrandForeignClones = uint64(at.epoch+1), s.Spec.Master.StrandForeignClones
-		c.configs[plan.TargetPod].Stores = append(c.configs[plan.TargetPod].Stores, store)
+		c.hold(c.memberOf(plan.Target), store)
 	}
+}
+
+// hold has a member hold a master or a clone.
+func (c *compiler) hold(member int, s nodeconfig.Store) {
+	config := c.members[member].config
+	config.Stores = append(config.Stores, s)
 }
 
 // masterConfig is what a master of the store is told, wherever it is.
@@ -127,36 +132,4 @@ func masterConfig(s *v1alpha1.DataStore, plan *StorePlan) nodeconfig.Store {
 	}
 	store.EntryBytes, store.HistoryBytes = bytesOf(spec.EntrySize), bytesOf(spec.HistorySize)
 	return store
-}
-
-func (c *compiler) clones(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
-	for i, spec := range s.Spec.Clones {
-		if spec.Node = at.instead(s, spec.Node); spec.Node == "" {
-			continue
-		}
-		f := Finding{Kind: KindDataStore, Name: s.Name, Field: fmt.Sprintf("spec.clones[%d].node", i)}
-		clone := ClonePlan{Node: spec.Node, Fault: c.nodeMissing(f.Kind, f.Name, f.Field, spec.Node)}
-		if clone.Fault == nil && plan.Fault == nil {
-			clone.Pods = c.clone(s, plan.StoreName, spec)
-			clone.Peerings = slices.Sorted(slices.Values(c.neighbors[spec.Node][plan.Master]))
-			clone.OverNodes = c.nodes[plan.Master] != nil && c.overNodes(spec.Node, plan.Master)
-			if len(clone.Peerings) == 0 && !clone.OverNodes {
-				clone.Fault = c.unreachable(f, spec.Node, plan.Master)
-			}
-		}
-		plan.Clones = append(plan.Clones, clone)
-	}
-}
-
-func (c *compiler) clone(s *v1alpha1.DataStore, storeName string, spec v1alpha1.CloneSpec) []string {
-	store := nodeconfig.Store{Object: s.Name, StoreName: storeName, Role: nodeconfig.RoleClone}
-	if spec.StaleAfter != nil {
-		store.StaleAfterSeconds = spec.StaleAfter.Seconds()
-	}
-	store.StaleReads, store.WriteQueueBytes = spec.StaleReads, bytesOf(spec.WriteQueueSize)
-	pods := Pods(c.nodes[spec.Node])
-	for _, pod := range pods {
-		c.configs[pod].Stores = append(c.configs[pod].Stores, store)
-	}
-	return pods
 }

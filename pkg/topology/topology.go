@@ -90,9 +90,9 @@ type PodPlan struct {
 // PeeringPlan is a Peering with the links that it means.
 type PeeringPlan struct {
 	Name string
-	// From is a node, To a node or an address.
+	// From is a node, or the labels that choose nodes; To is that or an address.
 	From, To string
-	// Links is empty if the peering is at fault.
+	// Links is empty if the peering is at fault, or joins no pods at present.
 	Links []Link
 	// Fault is why the peering is left out; nil if it isn't.
 	Fault *Finding
@@ -104,10 +104,12 @@ type Link struct {
 	// ToNode and To are empty for an endpoint outside.
 	ToNode, To string
 	Address    string
-	// Behind is the node of ours that an address belongs to, if it does.
-	Behind string
+	// Behind and BehindPod are the node of ours that an address belongs to, if it does, and its pod.
+	Behind, BehindPod string
 	// TLS is how the address is dialed, a value of nodeconfig.Config.TLS: only with TLSMesh the ends authenticate each other.
 	TLS string
+	// Fault is why no config has the link; nil if the one of the pod that connects does. Other links of the peering stand.
+	Fault *Finding
 }
 
 // Target is the pod or, outside, the address that the link leads to.
@@ -140,7 +142,7 @@ func (p StorePlan) CanMaster(pod string) bool {
 	return slices.ContainsFunc(p.Clones, func(c ClonePlan) bool { return len(c.Pods) == 1 && c.Pods[0] == pod })
 }
 
-// ClonePlan is one entry of a DataStore's clones.
+// ClonePlan is a node that one of a DataStore's clones is on.
 type ClonePlan struct {
 	Node string
 	// Pods that hold the clone; none if it, or its store, is left out.
@@ -149,6 +151,8 @@ type ClonePlan struct {
 	Peerings []string
 	// OverNodes tells that a path over nodes that relay joins the two as well.
 	OverNodes bool
+	// CutOff are those of the pods that no path joins to the master; Fault says so.
+	CutOff []string
 	// Fault is what is wrong with this clone. One that is only unreachable has pods all the same: it keeps what it has.
 	Fault *Finding
 }
@@ -179,12 +183,26 @@ func Compile(o Objects, opt Options) Result {
 type compiler struct {
 	opt       Options
 	nodes     map[string]*v1alpha1.BrokerNode
-	names     []string          // of nodes, sorted
-	podAt     map[string]string // node by normalised address of its pods
-	configs   map[string]*nodeconfig.Config
-	neighbors map[string]map[string][]string // node -> node -> names of the compiled peerings between them
+	names     []string // of nodes, sorted
+	selectors *selectors
+	members   []member        // by node, then by number
+	spans     map[string]span // the members of each node
+	podAt     map[string]int  // member by its normalised address
+	hops      [][]hop         // the links of each member
+	found     *ways           // nil until it is asked for
 	out       Result
 }
+
+// member is one pod of the mesh. Its place in the compiler's list stands for it.
+type member struct {
+	node         *v1alpha1.BrokerNode
+	pod, address string
+	weight       uint64
+	config       *nodeconfig.Config
+}
+
+// span is a range of members.
+type span struct{ first, end int }
 
 // result puts everything in order.
 func (c *compiler) result() Result {

@@ -13,45 +13,164 @@ func Relays(n *v1alpha1.BrokerNode) bool {
 	return n.Spec.Forward == "" || n.Spec.Forward == v1alpha1.ForwardMesh
 }
 
-// overNodes tells whether a path over nodes that relay joins two nodes. Nodes that forward nothing are leaves: they begin and end paths.
-// Nodes that forward everything don't take part in the mesh and have their direct peers only.
-func (c *compiler) overNodes(a, b string) bool {
-	if c.nodes[a].Spec.Forward == v1alpha1.ForwardAll || c.nodes[b].Spec.Forward == v1alpha1.ForwardAll {
-		return false
-	}
-	return c.walk(a, func(from, to string) bool {
-		return (Relays(c.nodes[to]) || to == b) && (from != a || to != b)
-	})[b]
+// hop is a link as seen from one of its ends.
+type hop struct {
+	to      int // member
+	peering string
 }
 
-// walk answers the nodes that can be reached from one over peerings between nodes that may be taken.
-func (c *compiler) walk(from string, may func(from, to string) bool) map[string]bool {
-	seen := map[string]bool{from: true}
-	for todo := []string{from}; len(todo) > 0; todo = todo[1:] {
-		for next := range c.neighbors[todo[0]] {
-			if !seen[next] && may(todo[0], next) {
-				seen[next] = true
-				todo = append(todo, next)
+// join remembers that a peering joins two members.
+func (c *compiler) join(a, b int, peering string) {
+	c.hops[a] = append(c.hops[a], hop{b, peering})
+	c.hops[b] = append(c.hops[b], hop{a, peering})
+}
+
+// between names the peerings that join two members directly.
+func (c *compiler) between(a, b int) []string {
+	var names []string
+	for _, h := range c.hops[a] {
+		if h.to == b {
+			names = append(names, h.peering)
+		}
+	}
+	return names
+}
+
+// ways are the parts that a mesh falls into. They are found once, when all peerings are compiled.
+type ways struct {
+	// part numbers the parts that any links hold together, relayed those that links between members that relay do. Members that don't
+	// relay have a number of relayed for themselves.
+	part, relayed []int
+	// only are pairs of members that relay, the lower first, with no other way over such members than their direct links.
+	only map[[2]int]bool
+}
+
+func (c *compiler) ways() *ways {
+	if c.found == nil {
+		c.found = &ways{part: c.parts(func(int, int) bool { return true }), relayed: c.parts(c.bothRelay), only: c.bridges()}
+	}
+	return c.found
+}
+
+func (c *compiler) relays(m int) bool { return Relays(c.members[m].node) }
+
+func (c *compiler) bothRelay(a, b int) bool { return c.relays(a) && c.relays(b) }
+
+// parts numbers what is held together by the links that count.
+func (c *compiler) parts(counts func(a, b int) bool) []int {
+	part := make([]int, len(c.members))
+	last := 0
+	for m := range part {
+		if part[m] != 0 {
+			continue
+		}
+		last++
+		part[m] = last
+		for todo := []int{m}; len(todo) > 0; {
+			at := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			for _, h := range c.hops[at] {
+				if part[h.to] == 0 && counts(at, h.to) {
+					part[h.to] = last
+					todo = append(todo, h.to)
+				}
 			}
 		}
 	}
-	return seen
+	return part
 }
 
-// unreachable says why the clone's node can't hear the master's.
-func (c *compiler) unreachable(f Finding, clone, master string) *Finding {
-	f.Reason, f.Message = v1alpha1.ReasonUnreachable, c.noWay(clone, master)
-	return c.find(f)
+// bridges finds the pairs that hold their part of the members that relay together: Tarjan's search in depth, without recursion. A pair
+// with several links counts as one with one.
+func (c *compiler) bridges() map[[2]int]bool {
+	found := make(map[[2]int]bool)
+	order, low := make([]int, len(c.members)), make([]int, len(c.members))
+	type visit struct{ at, parent, next int }
+	count := 0
+	for start := range c.members {
+		if order[start] != 0 || !c.relays(start) {
+			continue
+		}
+		count++
+		order[start], low[start] = count, count
+		for stack := []visit{{start, outside, 0}}; len(stack) > 0; {
+			v := &stack[len(stack)-1]
+			if v.next == len(c.hops[v.at]) {
+				done := *v
+				stack = stack[:len(stack)-1]
+				if p := done.parent; p != outside {
+					low[p] = min(low[p], low[done.at])
+					if low[done.at] > order[p] {
+						found[[2]int{min(p, done.at), max(p, done.at)}] = true
+					}
+				}
+				continue
+			}
+			to := c.hops[v.at][v.next].to
+			v.next++
+			switch {
+			case to == v.parent || !c.relays(to):
+			case order[to] != 0:
+				low[v.at] = min(low[v.at], order[to])
+			default:
+				count++
+				order[to], low[to] = count, count
+				stack = append(stack, visit{to, v.at, 0})
+			}
+		}
+	}
+	return found
 }
 
-// joined tells whether two nodes have a way for stores between them.
+// overNodes tells whether a path over members that relay, besides a direct link, joins two members. Nodes that forward nothing are leaves:
+// they begin and end paths. Nodes that forward everything don't take part in the mesh and have their direct peers only.
+func (c *compiler) overNodes(a, b int) bool {
+	if c.members[a].node.Spec.Forward == v1alpha1.ForwardAll || c.members[b].node.Spec.Forward == v1alpha1.ForwardAll {
+		return false
+	}
+	if c.relays(a) && c.relays(b) {
+		return c.ways().relayed[a] == c.ways().relayed[b] && !c.ways().only[[2]int{min(a, b), max(a, b)}]
+	}
+	doors := c.doors(a, b)
+	for part := range c.doors(b, a) {
+		if doors[part] {
+			return true
+		}
+	}
+	return false
+}
+
+// doors are the parts by which a member can be entered on the way from another one, not from that one itself.
+func (c *compiler) doors(m, other int) map[int]bool {
+	if c.relays(m) {
+		return map[int]bool{c.ways().relayed[m]: true}
+	}
+	parts := make(map[int]bool)
+	for _, h := range c.hops[m] {
+		if h.to != other && c.relays(h.to) {
+			parts[c.ways().relayed[h.to]] = true
+		}
+	}
+	return parts
+}
+
+// joined tells whether the first pods of two nodes have a way for stores between them.
 func (c *compiler) joined(a, b string) bool {
-	return len(c.neighbors[a][b]) > 0 || c.nodes[a] != nil && c.nodes[b] != nil && c.overNodes(a, b)
+	x, y := c.memberOf(a), c.memberOf(b)
+	return x != outside && y != outside && (len(c.between(x, y)) > 0 || c.overNodes(x, y))
 }
 
-// noWay says why the two aren't joined.
-func (c *compiler) noWay(clone, master string) string {
-	if c.walk(clone, func(string, string) bool { return true })[master] {
+// memberOf is the place of a node's first pod.
+func (c *compiler) memberOf(node string) int {
+	if s := c.spans[node]; s.first < s.end {
+		return s.first
+	}
+	return outside
+}
+
+// noWay says why a clone's pod, of a node, can't hear the master's.
+func (c *compiler) noWay(clone string, pod int, master string) string {
+	if m := c.memberOf(master); m != outside && pod != outside && c.ways().part[m] == c.ways().part[pod] {
 		return fmt.Sprintf("the path that joins BrokerNode %q to the master on %q doesn't carry stores: every node on it needs forward: Mesh (at its ends None will do), or the two need a Peering of their own",
 			clone, master)
 	}
