@@ -64,7 +64,7 @@ func work(do func(cmd *cobra.Command, args []string) error) func(*cobra.Command,
 	}
 }
 
-const exitCodes = `Exit codes: 0 done, 1 failed, 2 bad flags, arguments, manifests or input, 3 not within the given time.`
+const exitCodes = "Exit codes: 0 done, 1 failed, 2 bad flags, arguments, manifests or input, 3 not within the given time,\n4 something to do (plan --exit-code)."
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -76,7 +76,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(newUp(), newSub(), newPub(), newStore(), newData(), newToken(), newBench(), newVersion())
-	root.AddCommand(newLint())
+	root.AddCommand(newLint(), newPlan())
 	root.AddCommand(newPeers(), newTopics(), newTop(), newTap(), newTrace(), newPing())
 	return root
 }

@@ -69,6 +69,7 @@ var rules = map[string]rule{
 	"pkg/node":          {deny: kubernetes, allow: []string{"pkg/broker", "pkg/broker/...", "pkg/inspect", "pkg/store/...", "pkg/store", "pkg/meshtls", "pkg/nodeconfig", "pkg/statusapi"}, why: "a node knows its config and nothing of Kubernetes"},
 	"pkg/topology":      {deny: impure, allow: []string{"api/...", "pkg/nodeconfig"}, why: "topology is pure: objects in, configs and findings out"},
 	"pkg/lint":          {deny: impure, allow: []string{"api/...", "pkg/topology"}, why: "lint is pure: objects in, findings out"},
+	"pkg/plan":          {deny: impure, allow: []string{"api/...", "pkg/lint", "pkg/topology"}, why: "plan is pure: objects before and after in, what the change does out"},
 	"pkg/evidence":      {deny: impure, allow: []string{"api/...", "pkg/meshtls", "pkg/nodeconfig", "pkg/statusapi", "pkg/topology"}, why: "evidence is pure: observations in, conditions out"},
 	"pkg/manifest":      {deny: impure, allow: []string{"api/...", "pkg/nodeconfig", "pkg/topology"}, why: "manifest is pure: a node's plan in, Kubernetes objects out"},
 	"pkg/pki":           {deny: kubernetes, allow: []string{"pkg/meshtls"}, why: "pki makes certificates, for clusters and laptops alike; the names in them come from meshtls"},

@@ -18,6 +18,9 @@ const (
 	ExitBadInput = 2
 	// ExitTimeout: it was not done within the given time.
 	ExitTimeout = 3
+	// ExitChanges: plan --exit-code was asked whether there is something to do,
+	// and there is.
+	ExitChanges = 4
 )
 
 // Error is an error with the exit code that it asks for.

@@ -25,8 +25,8 @@ func copies(m *mesh) []topology.Finding {
 	for i := range m.o.Stores {
 		s := &m.o.Stores[i]
 		plan := m.stores[s.Name]
-		if plan.Fault != nil {
-			continue
+		if plan.Fault != nil || plan.Target != "" || plan.Promotion {
+			continue // left out, or on its way: who has a clone is settled afterwards
 		}
 		switch heirs := m.heirs(s, plan); {
 		case len(plan.Clones) == 0 && automatic(s):
@@ -40,7 +40,7 @@ func copies(m *mesh) []topology.Finding {
 				"none, and the backend is Memory: each restart of BrokerNode %q empties the store", plan.Master))
 		case automatic(s) && heirs == 0:
 			out = append(out, store(s.Name, "spec.failover.policy", topology.Warning, NothingToFailOverTo,
-				"Automatic, but no clone can become the master: backend %s needs a node with spec.storage and a way to the others", s.Spec.Master.Backend))
+				"Automatic, but no clone can become the master: its node needs a way to the others, one pod only, and for files spec.storage"))
 		case !automatic(s):
 			out = append(out, store(s.Name, "spec.failover.policy", topology.Info, NoFailover,
 				"Manual: when BrokerNode %q stays away, the store can't be written until somebody moves its master", plan.Master))
