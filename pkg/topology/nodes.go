@@ -58,12 +58,16 @@ func Pods(n *v1alpha1.BrokerNode) []string {
 	return pods
 }
 
-// Replicas is how many pods a node has.
+// maxReplicas is what the definition allows.
+const maxReplicas = 100
+
+// Replicas is how many pods a node has. A number that no API server would take, which a manifest can have all the same, counts as the
+// nearest that it would.
 func Replicas(n *v1alpha1.BrokerNode) int {
 	if n.Spec.Replicas == nil {
 		return 1
 	}
-	return int(*n.Spec.Replicas)
+	return int(max(0, min(*n.Spec.Replicas, maxReplicas)))
 }
 
 // PodName is the name of a node's i-th pod.

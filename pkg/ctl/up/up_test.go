@@ -113,6 +113,7 @@ func TestNothingIsStarted(t *testing.T) {
 		"unknown":     "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n",
 		"two faults":  "apiVersion: brokermesh.dev/v1alpha1\nkind: BrokerNode\nmetadata: {name: X}\nspec: {forward: Some}\n",
 		"no yaml":     "{",
+		"replicas":    "apiVersion: brokermesh.dev/v1alpha1\nkind: BrokerNode\nmetadata: {name: x}\nspec: {replicas: -3}\n",
 		"topology":    "apiVersion: brokermesh.dev/v1alpha1\nkind: Peering\nmetadata: {name: p}\nspec: {from: {node: a}, to: {node: b}}\n",
 		"double name": strings.Repeat("---\napiVersion: brokermesh.dev/v1alpha1\nkind: BrokerNode\nmetadata: {name: a}\n", 2),
 	} {
