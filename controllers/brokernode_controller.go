@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -29,7 +31,9 @@ const lookAgain = 10 * time.Second
 
 // +kubebuilder:rbac:groups=brokermesh.dev,resources=brokernodes;peerings;datastores,verbs=get;list;watch
 // +kubebuilder:rbac:groups=brokermesh.dev,resources=brokernodes/status;peerings/status;datastores/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=configmaps;services;serviceaccounts,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=configmaps;serviceaccounts,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;update
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;patch
@@ -47,6 +51,8 @@ type brokerNodes struct {
 	// image is the node image that belongs to this operator.
 	image string
 	now   func() time.Time
+	// grown are the volumes, by UID of their BrokerNode, that were last seen to be large enough: size and number.
+	grown sync.Map
 }
 
 func (r *brokerNodes) setup(mgr ctrl.Manager) error {
@@ -57,6 +63,7 @@ func (r *brokerNodes) setup(mgr ctrl.Manager) error {
 		Owns(&corev1.ConfigMap{}).
 		Owns(&corev1.Secret{}, builder.OnlyMetadata).
 		Owns(&corev1.ServiceAccount{}).
+		Owns(&policyv1.PodDisruptionBudget{}).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOf)).
 		WatchesRawSource(source.Channel(r.meshes.nodes, &handler.EnqueueRequestForObject{})).
 		Complete(r)
@@ -117,8 +124,12 @@ func (r *brokerNodes) gone(name types.NamespacedName, err error) error {
 	node := &v1alpha1.BrokerNode{}
 	node.Name, node.Namespace = name.Name, name.Namespace
 	r.written.forget(node)
-	for _, o := range manifest.Build(manifest.Input{Node: node}).List() {
+	objects := manifest.Build(manifest.Input{Node: node})
+	for _, o := range objects.List() {
 		r.applier.forget(o)
+	}
+	for _, o := range objects.Optionals(node) {
+		r.applier.forget(o.Object)
 	}
 	r.trust.drop(client.ObjectKey{Namespace: name.Namespace, Name: manifest.SecretName(name.Name)})
 	return nil
@@ -133,7 +144,7 @@ type outcome struct {
 
 // again is when to look at the node without being woken.
 func (o outcome) again(now time.Time) time.Duration {
-	if o.facts.CAMissing || o.facts.Conflict != "" {
+	if o.facts.CAMissing || o.facts.Conflict != "" || o.facts.VolumeGrowing != "" {
 		return lookAgain
 	}
 	if o.renewal.IsZero() {
@@ -148,6 +159,9 @@ type liveObjects map[manifest.Object]client.Object
 // apply brings the node's objects into being, in the order in which a pod needs them. The first that can't be written ends it: a pod
 // without its config or certificate is of no use.
 func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *view, nv nodeView) (outcome, error) {
+	if node.Spec.Paused {
+		return outcome{facts: pausedFacts(node, nv.facts)}, nil
+	}
 	names := manifest.Build(manifest.Input{Node: node})
 	live, err := r.gather(ctx, names)
 	if err != nil {
@@ -175,8 +189,14 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 		configs = documents(nv, configMap, v.revisions[node.Name])
 	}
 	in.Revision, in.Configs = configs.revision, configs.documents
-	all := application{names: names, desired: manifest.Build(in), live: live, secret: secret, sound: nv.plan.Fault == nil}
+	all := application{names: names, desired: manifest.Build(in), live: live, secret: secret, sound: nv.plan.Fault == nil, template: nv.plan.PodFault == nil}
 	err = r.applyAll(ctx, node, all, func() { r.offer(node.Namespace, configs) })
+	if err == nil {
+		err = r.applyOptionals(ctx, node, all.desired)
+	}
+	if err == nil && all.template {
+		out.facts.VolumeGrowing, err = r.volumes(ctx, node, all.desired.StatefulSet)
+	}
 	var conflict *conflictError
 	if errors.As(err, &conflict) {
 		out.facts.Conflict = conflict.message
@@ -210,6 +230,7 @@ type application struct {
 	live           liveObjects // by the objects of names
 	secret         nodeSecret
 	sound          bool // there are configs, be it none: the ConfigMap is applied
+	template       bool // the pods' template is sound: the StatefulSet is applied, else the one that is there goes on
 }
 
 // applyAll applies the desired objects. offered is called once the ConfigMap is what it should be: pods are told after the mount.
@@ -217,7 +238,8 @@ func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, a
 	keys := all.names.List()
 	for i, o := range all.desired.List() {
 		now := all.live[keys[i]]
-		if o == manifest.Object(all.desired.ConfigMap) && !all.sound || o == manifest.Object(all.desired.Secret) && all.secret.settled {
+		if o == manifest.Object(all.desired.ConfigMap) && !all.sound || o == manifest.Object(all.desired.Secret) && all.secret.settled ||
+			o == manifest.Object(all.desired.StatefulSet) && !all.template {
 			continue
 		}
 		if set, ok := now.(*appsv1.StatefulSet); ok {

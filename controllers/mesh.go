@@ -122,6 +122,7 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	}
 	objects.Failovers = m.failovers()
 	compiled := topology.Compile(objects, topology.Options{Namespace: m.namespace, RequireStorage: true})
+	m.withdraw(objects.Nodes)
 	m.poll(ctx, compiled, pods)
 	m.oversee(ctx, compiled, objects)
 	facts := m.facts()

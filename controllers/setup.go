@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -80,6 +81,7 @@ func NewScheme() *runtime.Scheme {
 	utilruntime.Must(corev1.AddToScheme(s))
 	utilruntime.Must(appsv1.AddToScheme(s))
 	utilruntime.Must(coordinationv1.AddToScheme(s))
+	utilruntime.Must(policyv1.AddToScheme(s))
 	utilruntime.Must(v1alpha1.AddToScheme(s))
 	return s
 }
@@ -91,12 +93,13 @@ func CacheOptions(namespaces ...string) cache.Options {
 	ofNode := cache.ByObject{Label: hasLabel(manifest.NodeLabel)}
 	options := cache.Options{
 		ByObject: map[client.Object]cache.ByObject{
-			&appsv1.StatefulSet{}:    ofNode,
-			&corev1.Service{}:        ofNode,
-			&corev1.ConfigMap{}:      ofNode,
-			&corev1.ServiceAccount{}: ofNode,
-			&corev1.Secret{}:         {Label: labels.SelectorFromSet(labels.Set{manifest.ManagedByLabel: manifest.ManagedBy})},
-			&corev1.Pod{}:            {Label: hasLabel(manifest.NodeLabel), Transform: slimPod},
+			&appsv1.StatefulSet{}:           ofNode,
+			&corev1.Service{}:               ofNode,
+			&corev1.ConfigMap{}:             ofNode,
+			&corev1.ServiceAccount{}:        ofNode,
+			&policyv1.PodDisruptionBudget{}: ofNode,
+			&corev1.Secret{}:                {Label: labels.SelectorFromSet(labels.Set{manifest.ManagedByLabel: manifest.ManagedBy})},
+			&corev1.Pod{}:                   {Label: hasLabel(manifest.NodeLabel), Transform: slimPod},
 		},
 		DefaultWatchErrorHandler: watchFailed,
 	}

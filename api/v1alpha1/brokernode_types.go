@@ -67,6 +67,7 @@ const MaxReplicas = 100
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || (has(self.storage.class) == has(oldSelf.storage.class) && (!has(self.storage.class) || self.storage.class == oldSelf.storage.class))`,fieldPath=".storage.class",messageExpression=`(has(self.storage.class) ? '"' + self.storage.class + '"' : 'unset') + ' is not what it was (' + (has(oldSelf.storage.class) ? '"' + oldSelf.storage.class + '"' : 'unset') + '): the class of a volume can\'t change'`
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || string(self.storage.size).size() > 32 || string(self.storage.size).matches('[eE]...') || !isQuantity(string(self.storage.size)) || quantity(string(self.storage.size)).compareTo(quantity(string(oldSelf.storage.size))) >= 0`,fieldPath=".storage.size",messageExpression=`string(self.storage.size) + ' is less than before (' + string(oldSelf.storage.size) + '): a volume can grow, not shrink'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.queues) || !has(self.queues.memoryLimit) || !has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || string(self.queues.memoryLimit).size() > 32 || string(self.queues.memoryLimit).matches('[eE]...') || !isQuantity(string(self.queues.memoryLimit)) || string(self.resources.limits['memory']).size() > 32 || string(self.resources.limits['memory']).matches('[eE]...') || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.queues.memoryLimit)).isLessThan(quantity(string(self.resources.limits['memory'])))`,fieldPath=".queues.memoryLimit",messageExpression=`string(self.queues.memoryLimit) + ' does not fit into resources.limits.memory, ' + string(self.resources.limits['memory']) + '; allowed: less, at best half of it'`
+// +kubebuilder:validation:XValidation:rule=`!has(self.service) || !has(self.service.nodePorts) || !has(self.service.nodePorts.webSocket) || has(self.webSocket)`,fieldPath=".service.nodePorts.webSocket",message="is set, but the node has no WebSocket port; allowed: with spec.webSocket only"
 type BrokerNodeSpec struct {
 	// How many pods the node has, 0 to 100, such as 3. Each is an endpoint of its own, NAME-0, NAME-1 and so on. Whoever names the node
 	// means all of them. kubectl scale and autoscalers change it; those with the highest numbers go first, and their volumes stay.
@@ -149,6 +150,22 @@ type BrokerNodeSpec struct {
 	// +optional
 	// +kubebuilder:default=Info
 	LogLevel LogLevel `json:"logLevel,omitempty"`
+
+	// What the node's pods have besides what the operator gives them: affinity, tolerations, further containers and volumes, labels and
+	// annotations. A change of it replaces the pods. Without a cluster it is of no effect.
+	// +optional
+	PodTemplate *PodTemplateSpec `json:"podTemplate,omitempty"`
+
+	// A Service with the node's name for clients and peers from elsewhere, such as {type: LoadBalancer}. The node has none unless this is
+	// set; {} is enough for one inside the cluster.
+	// +optional
+	Service *ServiceSpec `json:"service,omitempty"`
+
+	// Leaves everything of the node as it is: no object is written, no config pushed, no pod replaced, no certificate renewed. Its status is
+	// still reported, with the condition Paused.
+	// +optional
+	// +kubebuilder:example=true
+	Paused bool `json:"paused,omitempty"`
 }
 
 // ListenSpec describes the native port.

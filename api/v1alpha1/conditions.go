@@ -14,6 +14,8 @@ const (
 	// ConditionCertificatesCurrent says of a BrokerNode that its pods use the certificates that they were given. It is there only while they
 	// don't, and the mesh waits for them.
 	ConditionCertificatesCurrent = "CertificatesCurrent"
+	// ConditionPaused says of a BrokerNode that spec.paused is set, so that nothing of it is changed; it is absent otherwise.
+	ConditionPaused = "Paused"
 	// ConditionEstablished says of a Peering that every end that can be asked reports the other.
 	ConditionEstablished = "Established"
 	// ConditionDropping says of a Peering that messages were dropped on it (abnormal-true).
@@ -57,6 +59,14 @@ const (
 	ReasonConflict Reason = "Conflict"
 	// ReasonConfigTooLarge: the compiled config doesn't fit into a ConfigMap.
 	ReasonConfigTooLarge Reason = "ConfigTooLarge"
+	// ReasonPodTemplateRefused: the node's spec.podTemplate can't be laid over its pods; the message has the field and what is wrong. The node's
+	// StatefulSet stays as it is until that is mended.
+	ReasonPodTemplateRefused Reason = "PodTemplateRefused"
+	// ReasonVolumeGrowing: a volume has not reached the size of spec.storage yet. If it lasts, look at the events of the
+	// PersistentVolumeClaim that the message names: its StorageClass or driver may not be able to.
+	ReasonVolumeGrowing Reason = "VolumeGrowing"
+	// ReasonPausedBySpec: the node stays as it is, because spec.paused is set.
+	ReasonPausedBySpec Reason = "PausedBySpec"
 	// ReasonNotCompiled: the object is at fault and left out; another condition says why.
 	ReasonNotCompiled Reason = "NotCompiled"
 

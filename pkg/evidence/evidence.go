@@ -61,6 +61,8 @@ type Facts struct {
 	Conflict string
 	// RestartNeeded names what waits for a new pod; empty if nothing does.
 	RestartNeeded string
+	// VolumeGrowing says which volume is smaller than it should be; empty if none is.
+	VolumeGrowing string
 	// Rejected are the engine's words about the compiled config, if it refused it.
 	Rejected string
 	// HoldsUpRotation says what the replacement of the mesh's authority waits for at this node; empty if it doesn't.

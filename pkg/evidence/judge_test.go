@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"k8s.io/apimachinery/pkg/runtime"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +172,16 @@ func TestReasons(t *testing.T) {
 			m.status("manager-0").Features = []string{"AnonymousTLS"}
 		}, bn, "manager", "Configured", "False/Applying", ""},
 		{facts(Facts{HoldsUpRotation: "manager-0 doesn't answer"}), bn, "manager", "CertificatesCurrent", "False/HoldsUpRotation", "doesn't answer"},
+		{facts(Facts{VolumeGrowing: "data-manager-0 is on its way to 2Gi"}), bn, "manager", "Configured", "False/VolumeGrowing", "data-manager-0"},
+		{objects(func(o *topology.Objects) {
+			o.Nodes[0].Spec.PodTemplate = &v1alpha1.PodTemplateSpec{Spec: &runtime.RawExtension{Raw: []byte(`{"hostNetwork":true}`)}}
+		}), bn, "manager", "Configured", "False/PodTemplateRefused", "spec.podTemplate.spec.hostNetwork: is refused"},
+		{objects(func(o *topology.Objects) { o.Nodes[0].Spec.Paused = true }), bn, "manager", "Paused", "True/PausedBySpec", "stays as it is"},
+		{objects(func(o *topology.Objects) { o.Nodes[0].Spec.Paused = true }), bn, "manager", "Configured", "True/Applied", ""},
+		{func(m *mesh) {
+			objects(func(o *topology.Objects) { o.Nodes[0].Spec.Paused = true })(m)
+			m.status("manager-0").ConfigHash = "x"
+		}, bn, "manager", "Configured", "False/PausedBySpec", "on its way to manager-0, and stays as it is"},
 		{facts(Facts{Conflict: `Service "manager-pods" belongs to somebody else`}), bn, "manager", "Configured", "False/Conflict", "manager-pods"},
 		{objects(func(o *topology.Objects) {
 			for range 256 {

@@ -25,8 +25,9 @@ const (
 var (
 	readyReasons = ranked{v1alpha1.ReasonCAMissing, v1alpha1.ReasonImageUnavailable, v1alpha1.ReasonPodPending,
 		v1alpha1.ReasonNotListening, v1alpha1.ReasonDraining, v1alpha1.ReasonEvidenceTooOld}
-	configuredReasons = ranked{v1alpha1.ReasonConfigTooLarge, v1alpha1.ReasonConflict, v1alpha1.ReasonNeedsNewerNode,
-		v1alpha1.ReasonRejected, v1alpha1.ReasonApplying, v1alpha1.ReasonRestartNeeded, v1alpha1.ReasonEvidenceTooOld}
+	configuredReasons = ranked{v1alpha1.ReasonConfigTooLarge, v1alpha1.ReasonPodTemplateRefused, v1alpha1.ReasonConflict,
+		v1alpha1.ReasonNeedsNewerNode, v1alpha1.ReasonRejected, v1alpha1.ReasonPausedBySpec, v1alpha1.ReasonApplying,
+		v1alpha1.ReasonRestartNeeded, v1alpha1.ReasonVolumeGrowing, v1alpha1.ReasonEvidenceTooOld}
 )
 
 func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
@@ -55,7 +56,11 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 	}
 	status.Conditions = []metav1.Condition{
 		j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, j.ready(plan)),
-		j.condition(v1alpha1.ConditionConfigured, previous.Conditions, object.Generation, j.configured(plan)),
+		j.condition(v1alpha1.ConditionConfigured, previous.Conditions, object.Generation, whilePaused(object, j.configured(plan))),
+	}
+	if object.Spec.Paused {
+		status.Conditions = append(status.Conditions, j.condition(v1alpha1.ConditionPaused, previous.Conditions, object.Generation,
+			yes(v1alpha1.ReasonPausedBySpec, "spec.paused: the node stays as it is")))
 	}
 	if words := j.in.Facts[plan.Node].HoldsUpRotation; words != "" {
 		status.Conditions = append(status.Conditions, j.condition(v1alpha1.ConditionCertificatesCurrent, previous.Conditions, object.Generation,
@@ -128,6 +133,8 @@ func (j *judge) configured(plan topology.NodePlan) ruling {
 	switch {
 	case plan.Fault != nil:
 		return no(plan.Fault.Reason, plan.Fault.Message)
+	case plan.PodFault != nil:
+		return no(plan.PodFault.Reason, plan.PodFault.Field+": "+plan.PodFault.Message)
 	case facts.Conflict != "":
 		return no(v1alpha1.ReasonConflict, facts.Conflict)
 	}
@@ -140,11 +147,21 @@ func (j *judge) configured(plan topology.NodePlan) ruling {
 		return w.ruling
 	case facts.RestartNeeded != "":
 		return no(v1alpha1.ReasonRestartNeeded, "a new pod is needed for "+facts.RestartNeeded)
+	case facts.VolumeGrowing != "":
+		return no(v1alpha1.ReasonVolumeGrowing, facts.VolumeGrowing)
 	}
 	if len(plan.Pods) == 0 {
 		return yes(v1alpha1.ReasonApplied, "no pods: spec.replicas is 0")
 	}
 	return yes(v1alpha1.ReasonApplied, podNames(plan)+" runs the compiled config")
+}
+
+// whilePaused says of a change that is under way that it doesn't go on.
+func whilePaused(object *v1alpha1.BrokerNode, r ruling) ruling {
+	if object.Spec.Paused && !r.keep && (r.reason == v1alpha1.ReasonApplying || r.reason == v1alpha1.ReasonRestartNeeded) {
+		return no(v1alpha1.ReasonPausedBySpec, "spec.paused: "+r.message+", and stays as it is")
+	}
+	return r
 }
 
 func (j *judge) podConfigured(p topology.PodPlan, facts Facts) ruling {

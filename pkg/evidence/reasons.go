@@ -30,6 +30,7 @@ func Reasons() []ConditionReasons {
 		{topology.KindBrokerNode, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonListening, v1alpha1.ReasonScaledToZero}, readyReasons...)},
 		{topology.KindBrokerNode, v1alpha1.ConditionConfigured, append([]v1alpha1.Reason{v1alpha1.ReasonApplied}, configuredReasons...)},
 		{topology.KindBrokerNode, v1alpha1.ConditionCertificatesCurrent, []v1alpha1.Reason{v1alpha1.ReasonHoldsUpRotation}},
+		{topology.KindBrokerNode, v1alpha1.ConditionPaused, []v1alpha1.Reason{v1alpha1.ReasonPausedBySpec}},
 		{topology.KindPeering, v1alpha1.ConditionReady, established},
 		{topology.KindPeering, v1alpha1.ConditionEstablished, established},
 		{topology.KindPeering, v1alpha1.ConditionDropping, []v1alpha1.Reason{v1alpha1.ReasonNothingDropped,

@@ -59,6 +59,8 @@ var codes = [...]Code{
 	{v1alpha1.ReasonMoveRefused, topology.Error, "The master can't move to where `spec.master.node` wants it; it stays where it is.", "What the message names: storage, or a path of Peerings; or move it back."},
 	{v1alpha1.ReasonUnreachable, topology.Error, "No path that carries stores joins a clone's node with the master's. The clone never gets an entry.", "Add a Peering, or let the nodes on the way have `forward: Mesh`."},
 	{v1alpha1.ReasonConfigTooLarge, topology.Error, "What the node would be told doesn't fit into one ConfigMap, or is more than a node takes.", "Fewer peerings, stores or subscriptions on this node; spread them over several."},
+	{v1alpha1.ReasonPodTemplateRefused, topology.Error, "`spec.podTemplate` has a field that a PodSpec hasn't, or one that is the operator's. The node's pods stay as they are, or aren't made.", "What the message says of the field."},
+	{topology.NoEffect, topology.Warning, "A field that is about pods or Services is set, and the mesh runs without a cluster (`brokerctl up`).", "Nothing, if the manifests are for clusters as well."},
 
 	{topology.CodeSelectsNothing, topology.Warning, "A selector chooses no BrokerNode. The Peering or the clones do nothing until a node has the labels.", "Compare the labels of the nodes (`kubectl get bn --show-labels`) with the selector; or leave it, if nodes come later."},
 	{v1alpha1.ReasonNoLinks, topology.Warning, "A Peering joins a node with itself, but the node has one pod only.", "`spec.replicas: 2` or more on the node, or another node on one side."},

@@ -136,7 +136,7 @@ func (m *Mesh) run(ctx context.Context) error {
 func (m *Mesh) turn(ctx context.Context) error {
 	objects := m.placed()
 	plan := topology.Compile(objects, topology.Options{
-		Namespace: m.o.Namespace, Addresses: m.addresses, Plain: m.o.Plain, NoLeases: true,
+		Namespace: m.o.Namespace, Addresses: m.addresses, Plain: m.o.Plain, NoLeases: true, NoPods: true,
 	})
 	m.mu.Lock()
 	m.mu.objects, m.mu.plan = objects, plan

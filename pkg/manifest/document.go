@@ -19,8 +19,9 @@ func Document(o runtime.Object) (map[string]any, error) {
 	return prune(doc), nil
 }
 
-// meaningful are the fields whose empty value says something: an emptyDir without options is still an emptyDir.
-var meaningful = map[string]bool{"emptyDir": true}
+// meaningful are the fields whose empty value says something: an emptyDir without options is still an emptyDir, and an empty selector
+// selects everything.
+var meaningful = map[string]bool{"emptyDir": true, "labelSelector": true, "namespaceSelector": true}
 
 func prune(m map[string]any) map[string]any {
 	for key, v := range m {

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -44,9 +45,13 @@ type Objects struct {
 	ConfigMap      *corev1.ConfigMap
 	Service        *corev1.Service
 	StatefulSet    *appsv1.StatefulSet
+	// Public is the Service that spec.service asks for; nil without.
+	Public *corev1.Service
+	// Disruption is for nodes with several pods; nil for others.
+	Disruption *policyv1.PodDisruptionBudget
 }
 
-// List gives the objects in the order in which they are applied: what a pod needs exists before the pod.
+// List gives the objects that every node has, in the order in which they are applied: what a pod needs exists before the pod.
 func (o Objects) List() []Object {
 	return []Object{o.ServiceAccount, o.Secret, o.ConfigMap, o.Service, o.StatefulSet}
 }
@@ -59,6 +64,8 @@ func Build(in Input) Objects {
 		ConfigMap:      configMap(in),
 		Service:        service(in.Node),
 		StatefulSet:    statefulSet(in.Node, in.Image),
+		Public:         publicService(in.Node),
+		Disruption:     disruption(in.Node),
 	}
 }
 

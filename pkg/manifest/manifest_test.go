@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
@@ -62,11 +63,19 @@ func TestGolden(t *testing.T) {
 		"plain":      node(),
 		"everything": node(everything),
 		"anonymous":  node(func(n *v1alpha1.BrokerNode) { n.Spec.TLS = &v1alpha1.TLSSpec{Mode: v1alpha1.TLSAnonymous} }),
+		"overlaid":   node(overlaidNode),
 		"websocket":  node(func(n *v1alpha1.BrokerNode) { n.Spec.WebSocket = &v1alpha1.WebSocketSpec{} }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
-			for _, o := range Build(input(n)).List() {
+			objects := Build(input(n))
+			list := objects.List()
+			for _, o := range objects.Optionals(n) {
+				if o.Wanted {
+					list = append(list, o.Object)
+				}
+			}
+			for _, o := range list {
 				doc, err := Document(o)
 				if err != nil {
 					t.Fatal(err)
@@ -115,7 +124,19 @@ func TestWhatRollsAPod(t *testing.T) {
 		"certificate":   {func(in *Input) { in.Certificates.Cert = []byte("renewed") }, false},
 		"subscriptions": {func(in *Input) { in.Node.Spec.Subscriptions = []string{"a/"} }, false},
 		"forward":       {func(in *Input) { in.Node.Spec.Forward = v1alpha1.ForwardAll }, false},
-		"log level":     {func(in *Input) { in.Node.Spec.LogLevel = v1alpha1.LogDebug }, false},
+		"service":       {func(in *Input) { in.Node.Spec.Service = &v1alpha1.ServiceSpec{} }, false},
+		"paused":        {func(in *Input) { in.Node.Spec.Paused = true }, false},
+		"role":          {func(in *Input) { in.Node.Labels = map[string]string{v1alpha1.RoleLabel: "worker"} }, false},
+		"empty overlay": {func(in *Input) {
+			in.Node.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{Spec: &runtime.RawExtension{Raw: []byte("{}")}}
+		}, false},
+		"overlay":     {func(in *Input) { overlay(`{"priorityClassName":"high"}`)(in.Node) }, true},
+		"bad overlay": {func(in *Input) { overlay(`{"hostNetwork":true}`)(in.Node) }, false},
+		"a label": {func(in *Input) {
+			in.Node.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{Metadata: &v1alpha1.PodTemplateMeta{Labels: map[string]v1alpha1.LabelValue{"a": "b"}}}
+		}, true},
+		"restart":   {func(in *Input) { in.Node.Annotations = map[string]string{v1alpha1.RestartedAtAnnotation: "now"} }, true},
+		"log level": {func(in *Input) { in.Node.Spec.LogLevel = v1alpha1.LogDebug }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := input(node())

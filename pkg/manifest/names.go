@@ -64,6 +64,12 @@ func ConfigMapName(node string) string { return node + "-config" }
 // SecretName is the name of the Secret with a node's certificate.
 func SecretName(node string) string { return node + "-tls" }
 
+// PublicServiceName is the name of the Service that a node's spec may ask for.
+func PublicServiceName(node string) string { return node }
+
+// DisruptionName is the name of a node's PodDisruptionBudget.
+func DisruptionName(node string) string { return node }
+
 // ServiceName is the name of a node's governing Service.
 func ServiceName(node string) string { return node + "-pods" }
 

@@ -40,10 +40,10 @@ func statefulSet(node *v1alpha1.BrokerNode, image string) *appsv1.StatefulSet {
 				WhenDeleted: appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
 				WhenScaled:  appsv1.RetainPersistentVolumeClaimRetentionPolicyType,
 			},
-			Template: corev1.PodTemplateSpec{
+			Template: overlaid(node, corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: podAnnotations(node)},
 				Spec:       podSpec(node, image),
-			},
+			}),
 			VolumeClaimTemplates: claims(node),
 		},
 	}
@@ -64,6 +64,9 @@ func podAnnotations(node *v1alpha1.BrokerNode) map[string]string {
 	if q := topology.Queues(node); q != nil {
 		text, _ := json.Marshal(q) // plain numbers and words
 		set(QueuesAnnotation, string(text))
+	}
+	if at := node.Annotations[v1alpha1.RestartedAtAnnotation]; at != "" {
+		set(v1alpha1.RestartedAtAnnotation, at)
 	}
 	return out
 }

@@ -154,7 +154,7 @@ func (c *compiler) dns(n *v1alpha1.BrokerNode, pod string, port int) string {
 func (c *compiler) plans() {
 	for _, name := range c.names {
 		n := c.nodes[name]
-		plan := NodePlan{Node: name}
+		plan := NodePlan{Node: name, PodFault: c.podFault(n)}
 		size, all := 0, sha256.New()
 		for at := c.spans[name].first; at < c.spans[name].end; at++ {
 			m := &c.members[at]

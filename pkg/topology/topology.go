@@ -55,6 +55,8 @@ type Options struct {
 	RequireStorage bool
 	// Plain compiles every node and every peering with TLS off, whatever the specs say.
 	Plain bool
+	// NoPods: there is no cluster, so that what a spec says of pods and Services is of no effect.
+	NoPods bool
 	// NoLeases: nobody grants leases, so that no master may wait for any.
 	NoLeases bool
 }
@@ -75,6 +77,8 @@ type NodePlan struct {
 	Hash string
 	// Fault is why the configs can't be handed out; nil if they can.
 	Fault *Finding
+	// PodFault is why spec.podTemplate can't be laid over the pods, which then stay as they are; nil if it can.
+	PodFault *Finding
 }
 
 // PodPlan is what one pod should be.

@@ -24,7 +24,7 @@ func read(o Options, notes io.Writer) (meshobjects.Mesh, error) {
 		return mesh, err
 	}
 	problems, faults := mesh.Problems, len(mesh.Problems)
-	findings := topology.Compile(mesh.Objects, topology.Options{Namespace: mesh.Namespace, Plain: o.Plain}).Findings
+	findings := topology.Compile(mesh.Objects, topology.Options{Namespace: mesh.Namespace, Plain: o.Plain, NoPods: true}).Findings
 	for _, f := range mesh.Place(findings) {
 		p := load.Problem{File: f.File, Line: f.Line, Kind: f.Kind, Name: f.Name, Field: f.Field, Message: f.Message}
 		if f.Severity == topology.Error {
