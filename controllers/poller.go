@@ -214,9 +214,15 @@ func (p *poller) wants(o offer, now time.Time) bool {
 	return !p.pushed.rejected && now.Sub(p.pushed.at) >= pushAgain
 }
 
-// pace keeps the questions apart that are answered at once.
+// pace keeps the questions apart that are answered at once. A store that is being taken over may need a lease next, for which writers wait.
 func (p *poller) pace(ctx context.Context) {
-	wait(ctx, nil, betweenAnswers-time.Since(p.lastAnswer))
+	if !takingOver(p.known) {
+		wait(ctx, nil, betweenAnswers-time.Since(p.lastAnswer))
+	}
+}
+
+func takingOver(s statusapi.Status) bool {
+	return slices.ContainsFunc(s.Stores, func(t statusapi.Store) bool { return t.State == statusapi.StoreTakingOver })
 }
 
 // rest waits, or until there is a reason to ask at once.

@@ -28,13 +28,7 @@ func (r *runningStore) turnTo(c nodeconfig.Store) bool {
 		return false
 	}
 	if c.LeaseSeconds != r.mu.config.LeaseSeconds {
-		leased := m.Status().Leased
-		if !leased && c.Backend != nodeconfig.BackendMemory {
-			return false // opened anew it writes under leases, and has what it had
-		}
-		if leased {
-			m.Lease(unasked(c))
-		}
+		m.Lease(unasked(c))
 	}
 	r.mu.config = c
 	return true
@@ -56,6 +50,7 @@ func masterOptions(r *runningStore, c nodeconfig.Store) store.MasterOptions {
 	return store.MasterOptions{
 		MaxEntryBytes: int(c.EntryBytes), HistoryBytes: int(c.HistoryBytes), Logger: r.log,
 		Leased: true, // so that leases can begin, and end, without a new master
+		Lease:  unasked(c),
 	}
 }
 
@@ -83,7 +78,6 @@ func (e *engine) openMaster(ctx context.Context, r *runningStore, c nodeconfig.S
 	if err != nil {
 		return nil, fmt.Errorf("attach the master: %w", err)
 	}
-	master.Lease(unasked(c))
 	return master, nil
 }
 
@@ -101,7 +95,6 @@ func (e *engine) takeOver(ctx context.Context, r *runningStore, c nodeconfig.Sto
 		return nil, errors.Join(err, be.Close())
 	}
 	o := store.TakeOverOptions{Master: masterOptions(r, c), Force: c.Promote, StrandForeign: c.StrandForeignClones}
-	o.Master.Leased = c.LeaseSeconds != 0 // a lease can't be given before the clone's own writes have gone to the master
 	if c.Promote {
 		o.Epoch = c.Epoch
 	}

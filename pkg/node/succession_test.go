@@ -101,6 +101,7 @@ func TestPromotion(t *testing.T) {
 			if now := theMaster(t, b); now != m {
 				t.Error("another master after a config that asks for what there is")
 			}
+			leasesComeAndGo(t, b, cb, m)
 			if backend == nodeconfig.BackendMemory {
 				return
 			}
@@ -113,6 +114,28 @@ func TestPromotion(t *testing.T) {
 				t.Errorf("%d entries after another start", n)
 			}
 		})
+	}
+}
+
+// leasesComeAndGo has a running master without leases get and lose them with its config; it stays the same one.
+func leasesComeAndGo(t *testing.T, n *Node, c nodeconfig.Config, m *store.Master) {
+	t.Helper()
+	write := func() error { return m.Put(t.Context(), data.Count(0), data.String("0"), 0) }
+	c.Stores[0].LeaseSeconds = 60
+	apply(t, n, c)
+	if err := write(); !errors.Is(err, store.ErrNoLease) || theMaster(t, n) != m {
+		t.Errorf("leases began: %v", err)
+	}
+	if err := n.Grant(statusapi.Grant{Store: "s", Epoch: m.Status().Epoch, Seconds: 60, Token: n.LeaseToken().Token}); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(); err != nil {
+		t.Errorf("with a lease: %v", err)
+	}
+	c.Stores[0].LeaseSeconds = 0
+	apply(t, n, c)
+	if err := write(); err != nil || theMaster(t, n) != m {
+		t.Errorf("leases ended: %v", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -98,6 +99,10 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), q.wait)
 	defer cancel()
 	status := h.src.Wait(ctx, q.instance, q.generation)
+	if urgent(status) {
+		answer(w, http.StatusOK, status)
+		return
+	}
 	waited, err := h.answers.next(r.Context())
 	switch {
 	case errors.Is(err, errCrowded):
@@ -110,6 +115,12 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 		status = h.src.Wait(r.Context(), "", 0) // no instance has an empty name: the newest, at once
 	}
 	answer(w, http.StatusOK, status)
+}
+
+// urgent tells whether writers wait for somebody to hear of this: a master that needs a lease and has none. Such an answer doesn't wait for
+// its turn; who asks paces himself.
+func urgent(s Status) bool {
+	return slices.ContainsFunc(s.Stores, func(t Store) bool { return t.LeaseMissing })
 }
 
 type question struct {

@@ -78,6 +78,25 @@ func TestTwoAnswersASecond(t *testing.T) {
 	})
 }
 
+// TestMissingLeaseIsToldAtOnce: writers wait for somebody to hear of it.
+func TestMissingLeaseIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := newFakeNode()
+		h := Handler(node)
+		for range perSecond {
+			ask(t.Context(), h, "")
+		}
+		node.set(func(s *Status) { s.Stores = []Store{{State: StoreServing, Leased: true, LeaseMissing: true}} })
+		if s, code, took := ask(t.Context(), h, ""); code != http.StatusOK || took != 0 || len(s.Stores) != 1 {
+			t.Errorf("answer %d after %v: %+v", code, took, s.Stores)
+		}
+		node.set(func(s *Status) { s.Stores[0].LeaseMissing = false })
+		if _, _, took := ask(t.Context(), h, ""); took != time.Second {
+			t.Errorf("with a lease: answered after %v", took)
+		}
+	})
+}
+
 func TestDelayedAnswerIsFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := newFakeNode()

@@ -81,12 +81,14 @@
 //
 // Clone.TakeOver makes the endpoint of a clone the master, over a database of its own. The target copies what the clone has, then sends
 // Handover commands (number 90), which the master answers with HandoverState (91) and HandoverPart (92). All may be lost or come twice:
-// the target repeats each, and the master goes by the number of the handover, drawn at random.
+// the target repeats each, and the master goes by the number of the handover, drawn at random. With the target's first question the master
+// begins a checksum of its content, and keeps it up to date for ten minutes after the last such question; the target does so for its own
+// database once it has copied what there is. So writes don't wait for either.
 //
 //  1. freeze: the master executes nothing more, answers with its number, checksum and count, and is frozen for five seconds after each
 //     word of the target; writes wait, reads go on.
 //  2. fetch: the target gets the master's starts and what it executed of each writer, in parts.
-//  3. The target has all up to the number, reads its own database again and compares. It commits the later epoch and the mark
+//  3. The target has all up to the number, and compares what it has read back from its own database. It commits the later epoch and the mark
 //     "prepared", with which NewMaster refuses the database.
 //  4. equal: the master commits that it is fenced, and for which handover, and says so. Asked again, even after a restart, it says so again.
 //  5. With that answer, and not before, the target removes the mark, and serves.

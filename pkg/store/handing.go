@@ -3,12 +3,10 @@
 package store
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -36,7 +34,6 @@ type handing struct {
 	target      data.EntityID
 	since, word time.Time
 	number      uint64
-	tally       *checksum
 	parts       [][]command.NamedValue
 	// held are the writes that wait, thawed those that the group has carried out after all.
 	held, thawed []item
@@ -44,15 +41,6 @@ type handing struct {
 	// done is the handover by which the store was given up at doneAt, 0: none.
 	done, doneAt uint64
 	replies      []handoverReply
-}
-
-// checksum is that of a content, which is worked out by a goroutine of its own.
-type checksum struct {
-	cancel context.CancelFunc
-	ready  atomic.Bool
-	sum    uint64
-	count  uint64
-	err    error
 }
 
 // handoverReply is what a target has to be told after the commit.
@@ -88,6 +76,10 @@ func (m *Master) onHandover(msg command.Message, body *command.Handover) {
 		h.word = time.Now()
 	}
 	switch body.Step {
+	case command.HandoverHold:
+		if !current && body.Epoch == 0 && !m.gaveUp() { // a target's first question
+			m.expectHandover()
+		}
 	case command.HandoverFreeze:
 		if !current && !(m.gaveUp() && h.done == body.Handover) {
 			r.phase, r.reason = m.freeze(msg.Sender, body)
@@ -100,11 +92,23 @@ func (m *Master) onHandover(msg command.Message, body *command.Handover) {
 		if current {
 			m.thaw("it was called off")
 		}
+		if !h.frozen() {
+			m.endSum()
+		}
 		if !slices.Contains(h.ended, body.Handover) {
 			h.end(body.Handover)
 		}
 	}
 	h.replies = append(h.replies, r)
+}
+
+// expectHandover begins what takes long, so that writes need not wait for it once the store is frozen.
+func (m *Master) expectHandover() {
+	if m.failed == nil && m.rivals.refusing == nil {
+		if err := m.beginSum(); err != nil {
+			m.fail(err)
+		}
+	}
 }
 
 // freeze stops the execution of writes for a handover, or says why not.
@@ -125,31 +129,20 @@ func (m *Master) freeze(target data.EntityID, body *command.Handover) (command.H
 	case len(foreign) > 0 && body.Flags&command.HandoverStrand == 0:
 		return command.HandoverForeign, strings.Join(foreign, ", ")
 	}
-	snap, err := m.snapshot()
-	if err != nil {
-		m.fail(err)
-		return command.HandoverRefused, err.Error()
+	err := m.beginSum()
+	if err == nil {
+		m.commit() // the parts are of the last commit
+		err = m.failed
 	}
-	if h.parts, err = m.handoverParts(); err != nil {
-		snap.Close()
+	if err == nil {
+		h.parts, err = m.handoverParts()
+	}
+	if err != nil {
 		m.fail(err)
 		return command.HandoverRefused, err.Error()
 	}
 	now := time.Now()
 	h.id, h.target, h.since, h.word, h.number = body.Handover, target, now, now, m.clones.Seq()
-	ctx, cancel := context.WithCancel(context.Background())
-	t := &checksum{cancel: cancel}
-	h.tally = t
-	work := func() {
-		defer snap.Close()
-		t.sum, t.count, t.err = contentSum(ctx, snap)
-		t.ready.Store(true)
-	}
-	if snap.Size().Entries <= fewEntries {
-		work()
-	} else {
-		m.own.group.Go(work)
-	}
 	m.own.ask = true // so that clones know what they lack
 	m.log.Info("frozen to hand the store over", "number", h.number, "epoch", body.Epoch)
 	return 0, ""
@@ -189,9 +182,10 @@ func (m *Master) handoverParts() ([][]command.NamedValue, error) {
 // giveUp gives the store up for ever if the target has what the master has. It counts when the group is committed.
 func (m *Master) giveUp(body *command.Handover) {
 	h := &m.handing
-	t := h.tally
-	if !t.ready.Load() || t.err != nil || body.Number != h.number || body.Sum != t.sum || body.Epoch <= m.history.epoch ||
-		m.rivals.refusing != nil {
+	if !m.sum.ready.Load() || m.sum.err != nil || body.Number != h.number || body.Epoch <= m.history.epoch || m.rivals.refusing != nil {
+		return
+	}
+	if sum, _ := m.sum.total(); body.Sum != sum {
 		return
 	}
 	if err := m.be.SetMeta(metaFencedFor, append(number(h.id), number(h.number)...)); err != nil {
@@ -217,9 +211,8 @@ func (m *Master) thaw(why string) {
 	}
 	m.log.Info("the handover is over", "reason", why, "writes that waited", len(h.held))
 	h.end(h.id)
-	h.tally.cancel()
 	held := h.held
-	h.id, h.tally, h.parts, h.held = 0, nil, nil, nil
+	h.id, h.parts, h.held = 0, nil, nil
 	m.in.keep(0)
 	for i := range held {
 		m.handle(&held[i])
@@ -239,6 +232,9 @@ func (m *Master) tickHandover(now time.Time) {
 	h := &m.handing
 	switch {
 	case !h.frozen():
+		if m.sum != nil && now.Sub(m.sum.word) >= sumPatience {
+			m.endSum()
+		}
 	case now.Sub(h.word) >= freezePatience:
 		m.thaw("its target is silent")
 	case now.Sub(h.since) >= freezeLimit:
@@ -271,10 +267,11 @@ func (m *Master) handoverState(r *handoverReply) *command.HandoverState {
 		s.Phase, s.Number, s.Epoch = command.HandoverDone, h.doneAt, m.rivals.fenced
 	case h.id == r.body.Handover && h.frozen():
 		s.Phase, s.Number, s.Patience, s.Parts = command.HandoverFreezing, h.number, uint32(freezePatience/time.Millisecond), uint32(len(h.parts))
-		if t := h.tally; t.ready.Load() {
-			s.Phase, s.Sum, s.Entries = command.HandoverFrozen, t.sum, t.count
-			if t.err != nil {
-				s.Phase, s.Reason = command.HandoverRefused, fmt.Sprintf("its content can't be read: %v", t.err)
+		if m.sum.ready.Load() {
+			s.Phase = command.HandoverFrozen
+			s.Sum, s.Entries = m.sum.total()
+			if m.sum.err != nil {
+				s.Phase, s.Reason = command.HandoverRefused, fmt.Sprintf("its content can't be read: %v", m.sum.err)
 			}
 		}
 	case r.phase != 0:

@@ -36,6 +36,8 @@ type MasterOptions struct {
 	NewEpoch bool
 	// Leased makes the master write only while it has a lease (Master.Lease); without one writes answer ErrNoLease.
 	Leased bool
+	// Lease is what a leased master begins with, before it executes anything: as if Master.Lease had been called with it.
+	Lease time.Duration
 	// HistoryBytes bounds the changes kept for clones that have not acknowledged them, 64 MiB.
 	HistoryBytes int
 }
@@ -79,6 +81,7 @@ type Master struct {
 	handshake handshakes
 	own       own
 	handing   handing
+	sum       *masterSum // nil: no handover is expected
 	rivals    rivals
 	foreign   foreign
 	writers   map[data.EntityID]*writer
@@ -141,7 +144,9 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 	}
 	m.direct = m.readNow
 	m.board = newBoard(m.status)
-	m.board.lease.required = o.Leased
+	if m.board.lease.required = o.Leased; o.Lease > 0 {
+		m.board.lease.grant.Store(&grant{time.Now(), o.Lease})
+	}
 	m.asks = newAsks(m.operations, m.board, bus, RoleMaster, m.id, m.log)
 	m.asks.owner = m
 	m.maintenance, m.endMaintenance = context.WithCancel(context.Background())

@@ -90,12 +90,20 @@ func (m *Master) put(key, value data.Value, expiry, shown command.Expiry, publis
 
 // store puts an entry into the backend, and the change into the feed if anybody wants it.
 func (m *Master) store(e backend.Entry, shown command.Expiry, publisher data.EntityID) error {
-	if !m.feed.wanted() {
+	if !m.feed.wanted() && m.sum == nil {
 		return m.be.Put(e)
 	}
 	old, present, err := swap(m.be, e)
 	if err != nil {
 		return err
+	}
+	if m.sum != nil {
+		if m.sum.changes.add(e); present {
+			m.sum.changes.remove(old)
+		}
+		if !m.feed.wanted() {
+			return nil
+		}
 	}
 	c := m.feed.next()
 	c.Number, c.Key, c.New, c.Expiry, c.Publisher = m.clones.Next(), e.Key, e.Value, shown, publisher
@@ -157,13 +165,16 @@ func (m *Master) erase(c *command.Erase) error {
 // remove takes an entry out of the backend, and tells the feed if it was there.
 func (m *Master) remove(key data.Value, kind ChangeKind, publisher data.EntityID) (present bool, err error) {
 	var old backend.Entry
-	if m.feed.watched {
+	if m.feed.watched || m.sum != nil {
 		if old, _, err = m.be.Get(key); err != nil {
 			return false, err
 		}
 	}
 	m.changed()
 	if present, err = m.be.Erase(key); present && err == nil {
+		if m.sum != nil {
+			m.sum.changes.remove(old)
+		}
 		m.feed.add(Change{Number: m.clones.Next(), Kind: kind, Key: key, Old: old.Value, Publisher: publisher})
 	}
 	return present, err
@@ -179,6 +190,7 @@ func (m *Master) clear(c *command.Clear) error {
 	if err := m.be.Clear(); err != nil {
 		return err
 	}
+	m.clearedSum()
 	m.deadlines.clear()
 	m.replay(c)
 	return nil

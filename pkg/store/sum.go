@@ -5,8 +5,6 @@ package store
 import (
 	"context"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 )
 
@@ -21,11 +19,9 @@ func contentSum(ctx context.Context, content backend.Snapshot) (sum, count uint6
 		if count++; count%1024 == 0 && ctx.Err() != nil {
 			return 0, 0, ctx.Err()
 		}
-		b = e.Value.AppendBinary(e.Key.AppendBinary(b[:0]))
-		if e.Deadline != backend.Never {
-			b = append(b, 1)
-		}
-		sum += xxhash.Sum64(b)
+		var h uint64
+		h, b = entrySum(e, b)
+		sum += h
 	}
 	return sum, count, nil
 }

@@ -98,6 +98,9 @@ type takeOver struct {
 	at   succession
 	last copied
 	mark mark
+	// sum is the checksum of what the database holds, as read from there. summed: it is kept up to date.
+	sum    runningSum
+	summed bool
 }
 
 // succession is what a master hands on besides the entries.

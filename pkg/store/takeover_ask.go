@@ -144,6 +144,12 @@ func (t *takeOver) planned(ctx context.Context, known Database) (uint64, error) 
 	if _, err := t.copyAll(ctx, known); err != nil {
 		return 0, err
 	}
+	if err := t.sumUp(ctx); err != nil {
+		return 0, err
+	}
+	if _, err := t.copyUntilFew(ctx, nil); err != nil {
+		return 0, err
+	}
 	t.mark = mark{handover: rand.Uint64() | 1, master: t.last.master, epoch: t.at.position.Epoch + 1}
 	if err := t.handOver(ctx); err != nil {
 		t.send(command.Handover{Step: command.HandoverCancel})
@@ -268,14 +274,12 @@ func (t *takeOver) catchUp(ctx context.Context, frozen *command.HandoverState) e
 
 // prove compares what the database has, as read from there, with what the master says.
 func (t *takeOver) prove(ctx context.Context, frozen *command.HandoverState) error {
-	content, err := t.be.Snapshot()
-	if err != nil {
-		return err
+	if !t.summed { // the clone got a new snapshot at last
+		if err := t.sumUp(ctx); err != nil {
+			return err
+		}
 	}
-	sum, count, err := contentSum(ctx, content)
-	if err = errors.Join(err, content.Close()); err != nil {
-		return err
-	}
+	sum, count := t.sum.sum, t.sum.count
 	if sum != frozen.Sum || count != frozen.Entries {
 		return fmt.Errorf("%w: %d entries with the checksum %x, the master has %d with %x at number %d", ErrNotEqual, count, sum,
 			frozen.Entries, frozen.Sum, frozen.Number)

@@ -27,13 +27,19 @@ func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 // copyAll copies the content of the clone into the database, and what has changed meanwhile, until little is left to do. It answers how many
 // clones of another kind the master has.
 func (t *takeOver) copyAll(ctx context.Context, known Database) (foreign uint64, err error) {
+	return t.copyUntilFew(ctx, func(c *copied) error { return t.begin(c, known) })
+}
+
+// copyUntilFew copies what has changed until that is little. With begin everything is copied first.
+func (t *takeOver) copyUntilFew(ctx context.Context, begin func(*copied) error) (foreign uint64, err error) {
 	for round := 0; round < copyRounds; round++ {
-		c, err := t.take(ctx, round == 0)
+		whole := begin != nil && round == 0
+		c, err := t.take(ctx, whole)
 		if err != nil {
 			return 0, err
 		}
-		if round == 0 {
-			err = t.begin(c, known)
+		if whole {
+			err = begin(c)
 		}
 		if err == nil {
 			err = t.copy(ctx, c)
@@ -100,6 +106,7 @@ func (t *takeOver) copy(ctx context.Context, c *copied) error {
 }
 
 func (t *takeOver) copyWhole(ctx context.Context, c *copied, batch *int) error {
+	t.summed = false
 	if t.be.Size().Entries > 0 {
 		if err := errors.Join(t.be.Clear(), t.be.Commit()); err != nil {
 			return err
@@ -118,13 +125,31 @@ func (t *takeOver) copyWhole(ctx context.Context, c *copied, batch *int) error {
 
 func (t *takeOver) copyKey(ctx context.Context, c *copied, key data.Value, batch *int) error {
 	e, ok, err := c.content.Get(key)
+	if err == nil && t.summed {
+		err = t.sum.readBack(t.be, key, t.sum.remove)
+	}
 	switch {
 	case err != nil:
 		return err
-	case ok:
-		return t.put(ctx, e, batch)
+	case !ok:
+		_, err = t.be.Erase(key)
+		return err
 	}
-	_, err = t.be.Erase(key)
+	if err = t.put(ctx, e, batch); err == nil && t.summed {
+		err = t.sum.readBack(t.be, key, t.sum.add)
+	}
+	return err
+}
+
+// sumUp works out the checksum of the database, which copyKey keeps up to date from then on: what writes wait for later is short then.
+func (t *takeOver) sumUp(ctx context.Context) error {
+	content, err := t.be.Snapshot()
+	if err != nil {
+		return err
+	}
+	t.sum.sum, t.sum.count, err = contentSum(ctx, content)
+	err = errors.Join(err, content.Close())
+	t.summed = err == nil
 	return err
 }
 

@@ -104,9 +104,7 @@ func (m *Master) endTransfers() {
 	for _, tr := range m.own.transfers {
 		tr.cancel()
 	}
-	if t := m.handing.tally; t != nil {
-		t.cancel()
-	}
+	m.endSum()
 	m.own.group.Wait()
 }
 
