@@ -74,6 +74,13 @@ const (
 	// step waits for it until the old authority ends. Bring the pod back, or delete it.
 	ReasonHoldsUpRotation Reason = "HoldsUpRotation"
 
+	// ReasonAllReady: all nodes and peerings of the mesh are ready, and the nodes run the config of the topology.
+	ReasonAllReady Reason = "AllReady"
+	// ReasonNodesNotReady: a node of the mesh isn't ready, or doesn't run its config; the message names the worst.
+	ReasonNodesNotReady Reason = "NodesNotReady"
+	// ReasonPeeringsNotReady: a peering of the mesh isn't ready; the message names the worst.
+	ReasonPeeringsNotReady Reason = "PeeringsNotReady"
+
 	// ReasonBothEndsAgree: both ends report the other.
 	ReasonBothEndsAgree Reason = "BothEndsAgree"
 	// ReasonOneSided: the end that can be asked reports the other, which is not managed.

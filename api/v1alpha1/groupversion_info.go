@@ -24,7 +24,7 @@ var AddToScheme = SchemeBuilder.AddToScheme
 
 func addKnownTypes(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
-		&BrokerNode{}, &BrokerNodeList{}, &Peering{}, &PeeringList{}, &DataStore{}, &DataStoreList{})
+		&BrokerNode{}, &BrokerNodeList{}, &Peering{}, &PeeringList{}, &DataStore{}, &DataStoreList{}, &BrokerMesh{}, &BrokerMeshList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }

@@ -80,6 +80,8 @@ type Input struct {
 	Observations map[string]Observation
 	// Facts by BrokerNode name.
 	Facts map[string]Facts
+	// MeshFaults are the API server's words about objects of a BrokerMesh that it didn't take, by BrokerMesh name.
+	MeshFaults map[string]string
 	// Waiting says, by DataStore, what a failover waits for that is due.
 	Waiting map[string]string
 	// Previous is the last verdict; zero for a judge that has just started.
@@ -94,6 +96,7 @@ type Verdict struct {
 	Nodes    map[string]v1alpha1.BrokerNodeStatus
 	Peerings map[string]v1alpha1.PeeringStatus
 	Stores   map[string]v1alpha1.DataStoreStatus
+	Meshes   map[string]v1alpha1.BrokerMeshStatus
 	// NextCheck is when time alone may change something, counted from Input.Now; 0: never.
 	NextCheck time.Duration
 	// AskAgain are pods whose answer contradicts another's: a new answer of each is wanted before a condition says so. Sorted.
@@ -120,6 +123,10 @@ func Judge(in Input) Verdict {
 	}
 	for _, s := range in.Compiled.Stores {
 		j.out.Stores[s.Object] = j.store(s)
+	}
+	for i := range j.in.Objects.Meshes {
+		m := &j.in.Objects.Meshes[i]
+		j.out.Meshes[m.Name] = j.mesh(m)
 	}
 	j.out.AskAgain = slices.Sorted(maps.Keys(j.askAgain))
 	return j.out
@@ -149,6 +156,7 @@ func newJudge(in Input) *judge {
 			Nodes:    make(map[string]v1alpha1.BrokerNodeStatus),
 			Peerings: make(map[string]v1alpha1.PeeringStatus),
 			Stores:   make(map[string]v1alpha1.DataStoreStatus),
+			Meshes:   make(map[string]v1alpha1.BrokerMeshStatus),
 			Memo: Memo{
 				awaited: make(map[string]time.Time), mismatches: make(map[string]mismatch), drops: make(map[string]drop),
 			},

@@ -38,6 +38,7 @@ func Reasons() []ConditionReasons {
 		{topology.KindDataStore, v1alpha1.ConditionReady, store},
 		{topology.KindDataStore, v1alpha1.ConditionMasterAvailable, master},
 		{topology.KindDataStore, v1alpha1.ConditionClonesSynced, clones},
+		{topology.KindBrokerMesh, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonAllReady}, meshReasons...)},
 	}
 }
 

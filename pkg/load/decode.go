@@ -24,6 +24,8 @@ type decoded struct {
 	// faulty tells that validation found something; sound that nothing is missing or of a wrong type, so that who looks at
 	// the rest isn't misled.
 	faulty, sound bool
+	// mesh is the BrokerMesh that the object was made of; empty if it was written.
+	mesh string
 }
 
 // decoder validates objects and collects what is wrong with them.
@@ -43,6 +45,12 @@ func (d *decoder) decode(o *object) *decoded {
 	if !d.known(r) {
 		return nil
 	}
+	return d.complete(r)
+}
+
+// complete fills in an object's defaults and validates it.
+func (d *decoder) complete(r *decoded) *decoded {
+	o := r.object
 	s, err := schemas[r.kind]()
 	if err != nil {
 		d.err = err

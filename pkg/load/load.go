@@ -23,6 +23,8 @@ type Loaded struct {
 	Nodes    []v1alpha1.BrokerNode
 	Peerings []v1alpha1.Peering
 	Stores   []v1alpha1.DataStore
+	// Meshes are the BrokerMeshes; the BrokerNodes and Peerings that they are made of are among the others, with their positions.
+	Meshes []v1alpha1.BrokerMesh
 
 	places map[string]*object // by key
 }
@@ -62,9 +64,10 @@ func load(sources []source) (Loaded, []Problem, error) {
 	}
 	l := Loaded{places: map[string]*object{}}
 	l.Namespace = d.namespace(all)
+	all = append(all, d.laidOut(all, l.Namespace)...)
 	for _, r := range all {
 		if first, ok := l.places[key(r.kind, r.name)]; ok && r.name != "" {
-			d.report(r, "metadata.name", fmt.Sprintf("%q: declared twice; first in %s:%d", r.name, first.file, first.line("metadata.name")))
+			d.declaredTwice(r, first)
 			continue
 		}
 		l.places[key(r.kind, r.name)] = r.object
@@ -73,7 +76,7 @@ func load(sources []source) (Loaded, []Problem, error) {
 		}
 	}
 	if len(all) == 0 && len(d.problems) == 0 {
-		return Loaded{}, nil, fmt.Errorf("%s: no BrokerNode, Peering or DataStore", names(sources))
+		return Loaded{}, nil, fmt.Errorf("%s: no BrokerNode, Peering, DataStore or BrokerMesh", names(sources))
 	}
 	sortProblems(d.problems)
 	return l, d.problems, nil

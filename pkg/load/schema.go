@@ -30,7 +30,7 @@ import (
 )
 
 // kinds are the kinds that a mesh is made of, in the order in which messages name them.
-var kinds = []string{"BrokerNode", "Peering", "DataStore"}
+var kinds = []string{"BrokerNode", "Peering", "DataStore", "BrokerMesh"}
 
 // schemas holds a kind's compiled definition, made when the first object of the kind comes: CEL programs are costly.
 var schemas = func() map[string]func() (*kindSchema, error) {

@@ -64,6 +64,8 @@ func (l *Loaded) add(r *decoded) error {
 		return appendTyped(&l.Peerings, r, l.Namespace)
 	case r.kind == "DataStore" && r.sound:
 		return appendTyped(&l.Stores, r, l.Namespace)
+	case r.kind == "BrokerMesh" && r.sound:
+		return appendTyped(&l.Meshes, r, l.Namespace)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ const (
 	KindBrokerNode = "BrokerNode"
 	KindPeering    = "Peering"
 	KindDataStore  = "DataStore"
+	KindBrokerMesh = "BrokerMesh"
 )
 
 // MaxConfigBytes is how much the documents of one node may take together: a ConfigMap holds them all.
@@ -34,6 +35,8 @@ type Objects struct {
 	Nodes    []v1alpha1.BrokerNode
 	Peerings []v1alpha1.Peering
 	Stores   []v1alpha1.DataStore
+	// Meshes are not compiled: the nodes and peerings that they are made of are among the others.
+	Meshes []v1alpha1.BrokerMesh
 	// Failovers are those under way, decided by the operator, by DataStore.
 	Failovers map[string]Failover
 }
