@@ -120,7 +120,7 @@ func fresh(c client.Client, like client.Object) (client.Object, error) {
 
 // apply makes the live object (nil if there is none) what is desired, and returns what it is now. An object that isn't the owner's
 // is left alone: the error is then a *conflictError.
-func (a *applier) apply(ctx context.Context, owner *v1alpha1.BrokerNode, live client.Object, desired manifest.Object) (client.Object, error) {
+func (a *applier) apply(ctx context.Context, owner, live client.Object, desired manifest.Object) (client.Object, error) {
 	doc, err := manifest.Document(desired)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (a *applier) apply(ctx context.Context, owner *v1alpha1.BrokerNode, live cl
 	if live == nil {
 		return a.send(ctx, owner, desired, body, nil, nil)
 	}
-	if err := mayWrite(owner, live, desired); err != nil {
+	if err := mayWrite(live, desired); err != nil {
 		return nil, err
 	}
 	if live.GetDeletionTimestamp() != nil {
@@ -149,14 +149,16 @@ func (a *applier) apply(ctx context.Context, owner *v1alpha1.BrokerNode, live cl
 	return a.send(ctx, owner, desired, body, live, diffs)
 }
 
-// mayWrite says whether an existing object is the owner's, or was handed over.
-func mayWrite(owner *v1alpha1.BrokerNode, live client.Object, desired manifest.Object) error {
-	if ownedBy(live, owner) || live.GetAnnotations()[manifest.AdoptAnnotation] == "true" {
+// mayWrite says whether an existing object is its owner's, which the desired one names, or was handed over.
+func mayWrite(live client.Object, desired manifest.Object) error {
+	owner := metav1.GetControllerOf(desired)
+	ours := slices.ContainsFunc(live.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == owner.UID })
+	if ours || live.GetAnnotations()[manifest.AdoptAnnotation] == "true" {
 		return nil
 	}
 	kind := desired.GetObjectKind().GroupVersionKind().Kind
-	if ref := metav1.GetControllerOf(live); ref != nil && ref.Kind == "BrokerNode" && ref.Name == owner.Name {
-		return &conflictError{fmt.Sprintf("%s %s belongs to an earlier BrokerNode of this name and is about to go", kind, live.GetName())}
+	if ref := metav1.GetControllerOf(live); ref != nil && ref.Kind == owner.Kind && ref.Name == owner.Name {
+		return &conflictError{fmt.Sprintf("%s %s belongs to an earlier %s of this name and is about to go", kind, live.GetName(), owner.Kind)}
 	}
 	return &conflictError{fmt.Sprintf("%s %s exists and is not the operator's; annotate it %s=true to hand it over, or remove it",
 		kind, live.GetName(), manifest.AdoptAnnotation)}
@@ -208,7 +210,7 @@ func without(m map[string]any, keys ...string) map[string]any {
 }
 
 // send applies the document. Force is used only on an object that exists and is ours to write.
-func (a *applier) send(ctx context.Context, owner *v1alpha1.BrokerNode, desired manifest.Object, body []byte,
+func (a *applier) send(ctx context.Context, owner client.Object, desired manifest.Object, body []byte,
 	live client.Object, diffs []difference,
 ) (client.Object, error) {
 	answer, err := fresh(a.client, desired)
@@ -244,7 +246,7 @@ func reasonOf(err error) string {
 
 // report tells in Events what an apply did, if it did anything. drifted says that the object was what it is now before, so that
 // somebody else changed it.
-func (a *applier) report(owner *v1alpha1.BrokerNode, kind string, before, after client.Object, drifted bool, diffs []difference) {
+func (a *applier) report(owner client.Object, kind string, before, after client.Object, drifted bool, diffs []difference) {
 	if before == nil {
 		a.events.Eventf(owner, after, corev1.EventTypeNormal, "Created", "Apply", "%s %s created", kind, after.GetName())
 		return

@@ -95,7 +95,7 @@ func (r *authorities) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 	}
 	mesh.holdUp(nil)
 	if secret.GetLabels()[manifest.ManagedByLabel] != manifest.ManagedBy { // no watch sees it
-		r.meshes.wakeAll(ctx, request.Namespace, in.nodes, nil, nil)
+		r.meshes.wakeAll(ctx, request.Namespace, changes{nodes: in.nodes})
 	}
 	return ctrl.Result{RequeueAfter: rotationLook}, nil
 }

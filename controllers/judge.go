@@ -25,7 +25,7 @@ func (m *mesh) judge(o topology.Objects, compiled topology.Result, pods []corev1
 	m.verdict = evidence.Judge(evidence.Input{
 		Objects: o, Compiled: compiled, Namespace: m.namespace,
 		Observations: m.observations(pods), Facts: m.withRefusals(facts),
-		Waiting: m.waiting(), Previous: m.verdict, Now: m.now(), Started: m.started,
+		Waiting: m.waiting(), MeshFaults: m.unfits(), Previous: m.verdict, Now: m.now(), Started: m.started,
 	})
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,6 +101,22 @@ func (m *mesh) waiting() map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.mu.waiting)
+}
+
+// unfit takes why objects of a BrokerMesh couldn't be written; empty if all could.
+func (m *mesh) unfit(name, words string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mu.unfit[name] != words {
+		m.mu.unfit[name] = words
+		m.kick()
+	}
+}
+
+func (m *mesh) unfits() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.mu.unfit)
 }
 
 // trusted is part of conversation.

@@ -45,6 +45,7 @@ type mesh struct {
 		addresses  map[string]string         // of control ports, by pod
 		failovers  map[string]topology.Failover
 		waiting    map[string]string // what failovers wait for, by DataStore
+		unfit      map[string]string // why objects of a BrokerMesh couldn't be written, by BrokerMesh
 		holders    map[string]string // why a node holds up the rotation of the authority
 		lastRolled string            // the pod that was deleted last
 		deleted    types.UID         // its UID then
@@ -72,6 +73,7 @@ func newMesh(all *meshes, namespace string) *mesh {
 	m.mu.addresses = make(map[string]string)
 	m.mu.failovers = make(map[string]topology.Failover)
 	m.mu.waiting = make(map[string]string)
+	m.mu.unfit = make(map[string]string)
 	m.wardens = make(map[string]*warden)
 	return m
 }
@@ -134,8 +136,7 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	if old == nil || !slices.Equal(old.trust, v.trust) {
 		wakeOne(ctx, m.authorities, authorityOf(m.namespace))
 	}
-	nodes, peerings, stores := v.changes(old)
-	m.wakeAll(ctx, m.namespace, nodes, peerings, stores)
+	m.wakeAll(ctx, m.namespace, v.changes(old))
 	if verdict.NextCheck <= 0 {
 		return time.Hour, nil
 	}
@@ -145,7 +146,7 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verdict, facts map[string]evidence.Facts, step rollStep) *view {
 	v := &view{
 		objects: o, nodes: make(map[string]nodeView, len(o.Nodes)),
-		peerings: make(map[string]reportView, len(o.Peerings)), stores: make(map[string]reportView, len(o.Stores)),
+		peerings: make(map[string]reportView, len(o.Peerings)), stores: make(map[string]reportView, len(o.Stores)), layouts: make(map[string]reportView, len(o.Meshes)),
 	}
 	for i := range o.Nodes {
 		n := &o.Nodes[i]
@@ -165,6 +166,11 @@ func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verd
 		p := &o.Peerings[i]
 		status := verdict.Peerings[p.Name]
 		v.peerings[p.Name] = reportView{identity{p.UID, p.Generation}, status, status.Conditions}
+	}
+	for i := range o.Meshes {
+		layout := &o.Meshes[i]
+		status := verdict.Meshes[layout.Name]
+		v.layouts[layout.Name] = reportView{identity{layout.UID, layout.Generation}, status, status.Conditions}
 	}
 	for i := range o.Stores {
 		s := &o.Stores[i]

@@ -37,7 +37,7 @@ type meshes struct {
 	address func(*corev1.Pod) string
 
 	// The controllers are woken through these.
-	nodes, peerings, stores, authorities chan event.GenericEvent
+	nodes, peerings, stores, layouts, authorities chan event.GenericEvent
 
 	mu struct {
 		sync.Mutex
@@ -53,7 +53,7 @@ func (m *meshes) Start(ctx context.Context) error {
 	m.mu.running = ctx
 	m.mu.byNamespace = make(map[string]*mesh)
 	m.mu.Unlock()
-	kinds := []client.Object{&v1alpha1.BrokerNode{}, &v1alpha1.Peering{}, &v1alpha1.DataStore{}, &corev1.Pod{}, &appsv1.StatefulSet{}}
+	kinds := []client.Object{&v1alpha1.BrokerNode{}, &v1alpha1.Peering{}, &v1alpha1.DataStore{}, &v1alpha1.BrokerMesh{}, &corev1.Pod{}, &appsv1.StatefulSet{}}
 	for _, kind := range kinds {
 		informer, err := m.cache.GetInformer(ctx, kind)
 		if err != nil {
@@ -134,7 +134,8 @@ func (m *mesh) objects(ctx context.Context) (topology.Objects, error) {
 	var nodes v1alpha1.BrokerNodeList
 	var peerings v1alpha1.PeeringList
 	var stores v1alpha1.DataStoreList
-	for _, list := range []client.ObjectList{&nodes, &peerings, &stores} {
+	var layouts v1alpha1.BrokerMeshList
+	for _, list := range []client.ObjectList{&nodes, &peerings, &stores, &layouts} {
 		if err := m.client.List(ctx, list, client.InNamespace(m.namespace)); err != nil {
 			return topology.Objects{}, fmt.Errorf("list %T: %w", list, err)
 		}
@@ -143,6 +144,7 @@ func (m *mesh) objects(ctx context.Context) (topology.Objects, error) {
 		Nodes:    present[v1alpha1.BrokerNode](m.written, nodes.Items),
 		Peerings: present[v1alpha1.Peering](m.written, peerings.Items),
 		Stores:   present[v1alpha1.DataStore](m.written, stores.Items),
+		Meshes:   present[v1alpha1.BrokerMesh](m.written, layouts.Items),
 	}, nil
 }
 
@@ -160,15 +162,18 @@ func present[T any, P interface {
 }
 
 // wakeAll tells the controllers which of their objects to look at.
-func (m *meshes) wakeAll(ctx context.Context, namespace string, nodes, peerings, stores []string) {
-	for _, name := range nodes {
+func (m *meshes) wakeAll(ctx context.Context, namespace string, c changes) {
+	for _, name := range c.nodes {
 		wakeOne(ctx, m.nodes, &v1alpha1.BrokerNode{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
 	}
-	for _, name := range peerings {
+	for _, name := range c.peerings {
 		wakeOne(ctx, m.peerings, &v1alpha1.Peering{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
 	}
-	for _, name := range stores {
+	for _, name := range c.stores {
 		wakeOne(ctx, m.stores, &v1alpha1.DataStore{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
+	}
+	for _, name := range c.layouts {
+		wakeOne(ctx, m.layouts, &v1alpha1.BrokerMesh{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
 	}
 }
 

@@ -26,7 +26,7 @@ func (a *applier) recreate(ctx context.Context, owner *v1alpha1.BrokerNode, live
 	if field == "" || live.DeletionTimestamp != nil {
 		return live.DeletionTimestamp != nil, nil
 	}
-	if err := mayWrite(owner, live, desired); err != nil {
+	if err := mayWrite(live, desired); err != nil {
 		return false, err
 	}
 	if problem := manifest.StorageProblem(live, desired); problem != "" {

@@ -147,7 +147,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 	t := newTrust(mgr.GetClient(), mgr.GetAPIReader(), events, o)
 	all := &meshes{
 		client: mgr.GetClient(), uncached: mgr.GetAPIReader(), instance: rand.Text(), cache: mgr.GetCache(), trust: t, written: w, log: o.Logger, now: o.Now, address: o.Address,
-		nodes: make(chan event.GenericEvent), peerings: make(chan event.GenericEvent), stores: make(chan event.GenericEvent), authorities: make(chan event.GenericEvent),
+		nodes: make(chan event.GenericEvent), peerings: make(chan event.GenericEvent), stores: make(chan event.GenericEvent), layouts: make(chan event.GenericEvent), authorities: make(chan event.GenericEvent),
 	}
 	if err := mgr.Add(all); err != nil {
 		return fmt.Errorf("add meshes: %w", err)
@@ -163,16 +163,18 @@ func Add(mgr ctrl.Manager, o Options) error {
 		kind: "Peering", woken: all.peerings, views: func(v *view) map[string]reportView { return v.peerings },
 		conditions: func(p *v1alpha1.Peering) []metav1.Condition { return p.Status.Conditions },
 	}
+	layouts := &brokerMeshes{client: mgr.GetClient(), applier: nodes.applier, meshes: all, status: report, written: w}
 	stores := &reports[v1alpha1.DataStore, *v1alpha1.DataStore]{
 		client: mgr.GetClient(), meshes: all, status: report, written: w,
 		kind: "DataStore", woken: all.stores, views: func(v *view) map[string]reportView { return v.stores },
 		conditions: func(s *v1alpha1.DataStore) []metav1.Condition { return s.Status.Conditions },
 	}
 	for kind, setup := range map[string]func(ctrl.Manager) error{
-		"BrokerNodes": nodes.setup,
-		"Peerings":    peerings.setup,
-		"DataStores":  stores.setup,
-		"authorities": (&authorities{client: mgr.GetClient(), events: events, trust: t, meshes: all}).setup,
+		"BrokerNodes":  nodes.setup,
+		"BrokerMeshes": layouts.setup,
+		"Peerings":     peerings.setup,
+		"DataStores":   stores.setup,
+		"authorities":  (&authorities{client: mgr.GetClient(), events: events, trust: t, meshes: all}).setup,
 	} {
 		if err := setup(mgr); err != nil {
 			return fmt.Errorf("add the controller of %s: %w", kind, err)

@@ -18,8 +18,9 @@ type view struct {
 	nodes     map[string]nodeView
 	peerings  map[string]reportView
 	stores    map[string]reportView
-	revisions map[string]int64 // highest revision that a pod of the node has reported
-	trust     []podTrust       // what the pods that are on a machine say of their certificates
+	layouts   map[string]reportView // of BrokerMeshes
+	revisions map[string]int64      // highest revision that a pod of the node has reported
+	trust     []podTrust            // what the pods that are on a machine say of their certificates
 }
 
 // identity tells whether two views of an object are about the same spec.
@@ -39,7 +40,7 @@ type nodeView struct {
 	waiting string
 }
 
-// reportView is what there is to say of a Peering or a DataStore.
+// reportView is what there is to say of a Peering, a DataStore or a BrokerMesh.
 type reportView struct {
 	identity
 	status     any                // of the kind's status type
@@ -51,19 +52,25 @@ func sameReport(a, b reportView) bool {
 }
 
 func (v *view) empty() bool {
-	return len(v.nodes)+len(v.peerings)+len(v.stores) == 0
+	return len(v.nodes)+len(v.peerings)+len(v.stores)+len(v.layouts) == 0
 }
 
+// changes are the names of objects to look at, by kind.
+type changes struct{ nodes, peerings, stores, layouts []string }
+
 // changes names the objects for which the new view says something else than the old one (nil at first).
-func (v *view) changes(old *view) (nodes, peerings, stores []string) {
+func (v *view) changes(old *view) changes {
 	if old == nil {
 		old = &view{}
 	}
-	nodes = changed(v.nodes, old.nodes, func(a, b nodeView) bool {
+	nodes := changed(v.nodes, old.nodes, func(a, b nodeView) bool {
 		return a.identity == b.identity && a.plan.Hash == b.plan.Hash && (a.plan.Fault == nil) == (b.plan.Fault == nil) &&
 			a.facts == b.facts && a.old == b.old && a.waiting == b.waiting && uidOf(a.roll) == uidOf(b.roll) && equality.Semantic.DeepEqual(a.status, b.status)
 	})
-	return nodes, changed(v.peerings, old.peerings, sameReport), changed(v.stores, old.stores, sameReport)
+	return changes{
+		nodes: nodes, peerings: changed(v.peerings, old.peerings, sameReport), stores: changed(v.stores, old.stores, sameReport),
+		layouts: changed(v.layouts, old.layouts, sameReport),
+	}
 }
 
 func uidOf(p *rollPod) types.UID {

@@ -17,7 +17,7 @@ import (
 func (d *decoder) laidOut(all []*decoded, namespace string) []*decoded {
 	var made []*decoded
 	for _, r := range all {
-		if r.kind != "BrokerMesh" || !r.sound {
+		if r.kind != "BrokerMesh" || r.faulty {
 			continue
 		}
 		var meshes []v1alpha1.BrokerMesh

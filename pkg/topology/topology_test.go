@@ -192,7 +192,7 @@ func read[T any](t *testing.T, doc []byte) (v T) {
 
 func deepCopy(o Objects) Objects {
 	n, p, s := v1alpha1.BrokerNodeList{Items: o.Nodes}, v1alpha1.PeeringList{Items: o.Peerings}, v1alpha1.DataStoreList{Items: o.Stores}
-	return Objects{n.DeepCopy().Items, p.DeepCopy().Items, s.DeepCopy().Items, maps.Clone(o.Failovers)}
+	return Objects{Nodes: n.DeepCopy().Items, Peerings: p.DeepCopy().Items, Stores: s.DeepCopy().Items, Failovers: maps.Clone(o.Failovers)}
 }
 
 // render writes a result as people read it.
