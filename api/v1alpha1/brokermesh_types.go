@@ -7,9 +7,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RoleLabel names the role that a BrokerNode has in a Zeek cluster: manager, logger, proxy or worker. BrokerMeshes set it; people may.
-const RoleLabel = "brokermesh.dev/role"
-
 // BrokerMeshSpec declares a mesh in the layout of a Zeek cluster: one BrokerNode a role, and the Peerings between the roles.
 type BrokerMeshSpec struct {
 	// What all nodes of the mesh have in common. A field that a role sets itself replaces the one here as a whole.
