@@ -83,6 +83,14 @@ type NodeDefaults struct {
 	// +optional
 	Queues *QueuesSpec `json:"queues,omitempty"`
 
+	// What the pods have besides what the operator gives them.
+	// +optional
+	PodTemplate *PodTemplateSpec `json:"podTemplate,omitempty"`
+
+	// A Service for clients and peers from elsewhere, such as {type: LoadBalancer}, for each BrokerNode.
+	// +optional
+	Service *ServiceSpec `json:"service,omitempty"`
+
 	// The least severe level that the nodes log.
 	// +optional
 	LogLevel LogLevel `json:"logLevel,omitempty"`

@@ -79,6 +79,7 @@ func nodeSpec(defaults v1alpha1.NodeDefaults, role *v1alpha1.RoleSpec) v1alpha1.
 		Image: cmp.Or(r.Image, defaults.Image), ImagePullSecrets: r.ImagePullSecrets, Replicas: role.Replicas,
 		Resources: cmp.Or(r.Resources, defaults.Resources), WebSocket: cmp.Or(r.WebSocket, defaults.WebSocket), Subscriptions: r.Subscriptions,
 		TLS: cmp.Or(r.TLS, defaults.TLS), Storage: cmp.Or(r.Storage, defaults.Storage), Queues: cmp.Or(r.Queues, defaults.Queues),
+		PodTemplate: cmp.Or(r.PodTemplate, defaults.PodTemplate), Service: cmp.Or(r.Service, defaults.Service),
 		LogLevel: cmp.Or(r.LogLevel, defaults.LogLevel),
 	}
 	if len(spec.ImagePullSecrets) == 0 {
