@@ -12,6 +12,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -24,6 +25,7 @@ import (
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/evidence"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
+	"github.com/brokermesh/brokermesh/pkg/topology"
 )
 
 // lookAgain is when a problem is looked at again that no watch tells about.
@@ -38,6 +40,7 @@ const lookAgain = 10 * time.Second
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;patch
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // brokerNodes reconciles BrokerNodes: it keeps their objects, offers configs to their pods, replaces old pods and writes their status.
@@ -50,9 +53,11 @@ type brokerNodes struct {
 	written *written
 	// image is the node image that belongs to this operator.
 	image string
-	now   func() time.Time
 	// grown are the volumes, by UID of their BrokerNode, that were last seen to be large enough: size and number.
 	grown sync.Map
+	// namespace is where the manager itself is; empty if it is in no cluster.
+	namespace string
+	now       func() time.Time
 }
 
 func (r *brokerNodes) setup(mgr ctrl.Manager) error {
@@ -64,6 +69,7 @@ func (r *brokerNodes) setup(mgr ctrl.Manager) error {
 		Owns(&corev1.Secret{}, builder.OnlyMetadata).
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&policyv1.PodDisruptionBudget{}).
+		Owns(&networkingv1.NetworkPolicy{}).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOf)).
 		WatchesRawSource(source.Channel(r.meshes.nodes, &handler.EnqueueRequestForObject{})).
 		Complete(r)
@@ -131,6 +137,7 @@ func (r *brokerNodes) gone(name types.NamespacedName, err error) error {
 	for _, o := range objects.Optionals(node) {
 		r.applier.forget(o.Object)
 	}
+	r.applier.forget(manifest.NetworkPolicy(node, topology.Callers{}, ""))
 	r.trust.drop(client.ObjectKey{Namespace: name.Namespace, Name: manifest.SecretName(name.Name)})
 	return nil
 }
@@ -190,7 +197,9 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 	}
 	in.Revision, in.Configs = configs.revision, configs.documents
 	all := application{names: names, desired: manifest.Build(in), live: live, secret: secret, sound: nv.plan.Fault == nil, template: nv.plan.PodFault == nil}
-	err = r.applyAll(ctx, node, all, func() { r.offer(node.Namespace, configs) })
+	if err = r.network(ctx, node, nv); err == nil {
+		err = r.applyAll(ctx, node, all, func() { r.offer(node.Namespace, configs) })
+	}
 	if err == nil {
 		err = r.applyOptionals(ctx, node, all.desired)
 	}

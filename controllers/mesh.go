@@ -148,9 +148,10 @@ func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verd
 		objects: o, nodes: make(map[string]nodeView, len(o.Nodes)),
 		peerings: make(map[string]reportView, len(o.Peerings)), stores: make(map[string]reportView, len(o.Stores)), layouts: make(map[string]reportView, len(o.Meshes)),
 	}
+	callers := compiled.Callers()
 	for i := range o.Nodes {
 		n := &o.Nodes[i]
-		nv := nodeView{identity: identity{n.UID, n.Generation}, facts: facts[n.Name], status: verdict.Nodes[n.Name]}
+		nv := nodeView{identity: identity{n.UID, n.Generation}, callers: callers[n.Name], facts: facts[n.Name], status: verdict.Nodes[n.Name]}
 		for _, plan := range compiled.Nodes {
 			if plan.Node == n.Name {
 				nv.plan = plan

@@ -20,17 +20,7 @@ import (
 // can't be written ends it.
 func (r *brokerNodes) applyOptionals(ctx context.Context, node *v1alpha1.BrokerNode, desired manifest.Objects) error {
 	for _, o := range desired.Optionals(node) {
-		if !o.Wanted {
-			if err := r.applier.remove(ctx, node, o.Object); err != nil {
-				return err
-			}
-			continue
-		}
-		live, err := r.applier.live(ctx, o.Object)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", o.Object.GetName(), err)
-		}
-		if _, err := r.applier.apply(ctx, node, live, o.Object); err != nil {
+		if err := r.applier.optional(ctx, node, o.Object, o.Wanted); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,6 +46,8 @@ type Options struct {
 	// Now and Random are for certificates and evidence; nil means the real ones.
 	Now    func() time.Time
 	Random io.Reader
+	// Namespace is where the manager's pods are, for NetworkPolicies that let them in; empty if they are in no cluster.
+	Namespace string
 	// Lifetimes of certificates.
 	Lifetimes Lifetimes
 }
@@ -82,6 +85,7 @@ func NewScheme() *runtime.Scheme {
 	utilruntime.Must(appsv1.AddToScheme(s))
 	utilruntime.Must(coordinationv1.AddToScheme(s))
 	utilruntime.Must(policyv1.AddToScheme(s))
+	utilruntime.Must(networkingv1.AddToScheme(s))
 	utilruntime.Must(v1alpha1.AddToScheme(s))
 	return s
 }
@@ -100,6 +104,7 @@ func CacheOptions(namespaces ...string) cache.Options {
 			&policyv1.PodDisruptionBudget{}: ofNode,
 			&corev1.Secret{}:                {Label: labels.SelectorFromSet(labels.Set{manifest.ManagedByLabel: manifest.ManagedBy})},
 			&corev1.Pod{}:                   {Label: hasLabel(manifest.NodeLabel), Transform: slimPod},
+			&networkingv1.NetworkPolicy{}:   ofNode,
 		},
 		DefaultWatchErrorHandler: watchFailed,
 	}
@@ -156,7 +161,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 	nodes := &brokerNodes{
 		client:  mgr.GetClient(),
 		applier: &applier{client: mgr.GetClient(), uncached: mgr.GetAPIReader(), events: events, written: w},
-		trust:   t, meshes: all, status: report, written: w, image: o.Image, now: o.Now,
+		trust:   t, meshes: all, status: report, written: w, image: o.Image, namespace: o.Namespace, now: o.Now,
 	}
 	peerings := &reports[v1alpha1.Peering, *v1alpha1.Peering]{
 		client: mgr.GetClient(), meshes: all, status: report, written: w,

@@ -3,6 +3,8 @@
 package controllers
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,9 +33,11 @@ type identity struct {
 
 type nodeView struct {
 	identity
-	plan   topology.NodePlan
-	facts  evidence.Facts // those that the status is judged with
-	status v1alpha1.BrokerNodeStatus
+	plan topology.NodePlan
+	// callers are let in by the node's NetworkPolicy, if it wants one.
+	callers topology.Callers
+	facts   evidence.Facts // those that the status is judged with
+	status  v1alpha1.BrokerNodeStatus
 	// roll is the pod to be replaced now; waiting is why the node's old pods are not replaced yet. old is true if there are any.
 	roll    *rollPod
 	old     bool
@@ -65,12 +69,16 @@ func (v *view) changes(old *view) changes {
 	}
 	nodes := changed(v.nodes, old.nodes, func(a, b nodeView) bool {
 		return a.identity == b.identity && a.plan.Hash == b.plan.Hash && (a.plan.Fault == nil) == (b.plan.Fault == nil) &&
-			a.facts == b.facts && a.old == b.old && a.waiting == b.waiting && uidOf(a.roll) == uidOf(b.roll) && equality.Semantic.DeepEqual(a.status, b.status)
+			a.facts == b.facts && a.old == b.old && a.waiting == b.waiting && uidOf(a.roll) == uidOf(b.roll) && sameCallers(a.callers, b.callers) && equality.Semantic.DeepEqual(a.status, b.status)
 	})
 	return changes{
 		nodes: nodes, peerings: changed(v.peerings, old.peerings, sameReport), stores: changed(v.stores, old.stores, sameReport),
 		layouts: changed(v.layouts, old.layouts, sameReport),
 	}
+}
+
+func sameCallers(a, b topology.Callers) bool {
+	return a.Anybody == b.Anybody && slices.Equal(a.Nodes, b.Nodes)
 }
 
 func uidOf(p *rollPod) types.UID {

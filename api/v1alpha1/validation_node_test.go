@@ -34,6 +34,10 @@ var nodeCases = []testCase{
 	{name: "less than no replicas", kind: "BrokerNode", spec: `{replicas: -1}`, want: []string{`spec.replicas: -1: should be greater than or equal to 0`}},
 	{name: "replicas of another type", kind: "BrokerNode", spec: `{replicas: "3"}`, want: []string{`spec.replicas: must be of type integer: "string"`}},
 
+	{name: "declared callers only", kind: "BrokerNode", spec: `{networkPolicy: Declared}`},
+	{name: "no network policy", kind: "BrokerNode", spec: `{networkPolicy: None}`},
+	{name: "another network policy", kind: "BrokerNode", spec: `{networkPolicy: Open}`, want: []string{`spec.networkPolicy: "Open": allowed: None, Declared`}},
+
 	{name: "empty image", kind: "BrokerNode", spec: `{image: ""}`, want: []string{`spec.image: "": should be at least 1 chars long`}},
 	{name: "image with a space", kind: "BrokerNode", spec: `{image: "a b"}`, want: []string{`spec.image: "a b": should match '^[^\s]+$'`}},
 	{name: "longest image", kind: "BrokerNode", spec: `{image: ` + x("a", 512) + `}`},

@@ -147,7 +147,7 @@ func manage(ctx context.Context, cfg *rest.Config, o options, log *slog.Logger) 
 	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
 		return fmt.Errorf("add health checks: %w", err)
 	}
-	if err := controllers.Add(mgr, controllers.Options{Image: o.nodeImage, Logger: log, Lifetimes: o.lifetimes}); err != nil {
+	if err := controllers.Add(mgr, controllers.Options{Image: o.nodeImage, Logger: log, Lifetimes: o.lifetimes, Namespace: os.Getenv("POD_NAMESPACE")}); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
