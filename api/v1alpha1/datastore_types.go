@@ -48,6 +48,15 @@ type DataStoreSpec struct {
 	// What happens when the node that holds the master stays away.
 	// +optional
 	Failover *FailoverSpec `json:"failover,omitempty"`
+
+	// How long after it was last written an entry goes away, if the write came without an expiry of its own: 1s to 87600h (ten years).
+	// Unset: such entries stay. A change is of effect for what is written from then on.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('87600h')`,message="allowed: a duration from 1s to 87600h, such as 30m or 24h"
+	// +kubebuilder:example="24h"
+	Expiry *metav1.Duration `json:"expiry,omitempty"`
 }
 
 // FailoverPolicy is who decides that a clone becomes the master because the master is gone.

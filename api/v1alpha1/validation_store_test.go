@@ -89,5 +89,12 @@ func staleCases() []testCase {
 		cases = append(cases, testCase{name: "stale after " + d, kind: "DataStore", spec: `{master: {node: a}, clones: [{node: b, staleAfter: "` + d + `"}]}`,
 			want: []string{`spec.clones[0].staleAfter: "` + d + `": allowed: a duration from 1s to 168h, such as 30s, 5m or 1h30m`}})
 	}
+	for _, d := range []string{"1s", "24h", "87600h"} {
+		cases = append(cases, testCase{name: "expiry " + d, kind: "DataStore", spec: `{master: {node: a}, expiry: ` + d + `}`})
+	}
+	for _, d := range []string{"0s", "999ms", "87601h", "-1s", "1", "never"} {
+		cases = append(cases, testCase{name: "expiry " + d, kind: "DataStore", spec: `{master: {node: a}, expiry: "` + d + `"}`,
+			want: []string{`spec.expiry: "` + d + `": allowed: a duration from 1s to 87600h, such as 30m or 24h`}})
+	}
 	return cases
 }

@@ -30,6 +30,7 @@ func (r *runningStore) turnTo(c nodeconfig.Store) bool {
 	if c.LeaseSeconds != r.mu.config.LeaseSeconds {
 		m.Lease(unasked(c))
 	}
+	m.SetExpiry(expiryOf(c))
 	r.mu.config = c
 	return true
 }
@@ -46,11 +47,17 @@ func unasked(c nodeconfig.Store) time.Duration {
 	return 0
 }
 
+// expiryOf is what a config says of entries that are written without an expiry.
+func expiryOf(c nodeconfig.Store) time.Duration {
+	return time.Duration(c.ExpirySeconds * float64(time.Second))
+}
+
 func masterOptions(r *runningStore, c nodeconfig.Store) store.MasterOptions {
 	return store.MasterOptions{
 		MaxEntryBytes: int(c.EntryBytes), HistoryBytes: int(c.HistoryBytes), Logger: r.log,
 		Leased: true, // so that leases can begin, and end, without a new master
 		Lease:  unasked(c),
+		Expiry: expiryOf(c),
 	}
 }
 

@@ -139,6 +139,23 @@ func leasesComeAndGo(t *testing.T, n *Node, c nodeconfig.Config, m *store.Master
 	}
 }
 
+// TestExpiryComesAndGoes: a running master, also one in memory, takes another expiry with what it has.
+func TestExpiryComesAndGoes(t *testing.T) {
+	n, c := newNode(t, ""), config("a")
+	c.Stores = []nodeconfig.Store{master("s", nodeconfig.BackendMemory)}
+	apply(t, n, c)
+	await(t, n, "serving", stands(statusapi.StoreServing, 1))
+	m := theMaster(t, n)
+	put(t, m, 0, 3)
+	c.Stores[0].ExpirySeconds = 0.05
+	apply(t, n, c)
+	put(t, m, 2, 4)
+	soon(t, "those written since then are gone", func() bool { return size(t, m) == 2 })
+	if theMaster(t, n) != m {
+		t.Error("another master")
+	}
+}
+
 // soon waits for what is no news to a status.
 func soon(t *testing.T, what string, done func() bool) {
 	t.Helper()

@@ -22,6 +22,8 @@ const (
 	FeatureFlowControl = "FlowControl"
 	// FeatureConnectionsPerAddress is Limits.ConnectionsPerAddress.
 	FeatureConnectionsPerAddress = "ConnectionsPerAddress"
+	// FeatureStoreExpiry is Store.ExpirySeconds.
+	FeatureStoreExpiry = "StoreExpiry"
 	// FeatureStoreOptions are the fields of Store besides the backend, SQLite's synchronous and journal mode, and the stale limit.
 	FeatureStoreOptions = "StoreOptions"
 	// FeatureStoreSuccession are Store.Epoch, Promote, StrandForeignClones and LeaseSeconds: masters that move and that write under leases.
@@ -30,7 +32,7 @@ const (
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreOptions, FeatureStoreSuccession, FeatureWebSocket}
+	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreExpiry, FeatureStoreOptions, FeatureStoreSuccession, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -65,6 +67,9 @@ func (c Config) Features() []string {
 	}
 	if q != nil {
 		need = append(need, FeatureQueues)
+	}
+	if slices.ContainsFunc(c.Stores, func(s Store) bool { return s.ExpirySeconds != 0 }) {
+		need = append(need, FeatureStoreExpiry)
 	}
 	if slices.ContainsFunc(c.Stores, Store.hasOptions) {
 		need = append(need, FeatureStoreOptions)

@@ -45,6 +45,8 @@ const (
 	MaxEpoch        = 1 << 62
 	MinLeaseSeconds = 1
 	MaxLeaseSeconds = 3600
+	// MaxExpirySeconds is ten years.
+	MaxExpirySeconds = 10 * 365 * 24 * 3600
 )
 
 // Store is a master or a clone that the node holds.
@@ -81,6 +83,8 @@ type Store struct {
 	StrandForeignClones bool `json:"strandForeignClones,omitempty"`
 	// LeaseSeconds lets a master write only under leases, which last as long at most; 0 means that it needs none.
 	LeaseSeconds float64 `json:"leaseSeconds,omitempty"`
+	// ExpirySeconds is after how long a master removes an entry that was written without an expiry; 0 means never.
+	ExpirySeconds float64 `json:"expirySeconds,omitempty"`
 	// StaleAfterSeconds of a clone; 0 means never. StaleReads is what reads get from then on: "Refuse" (default) an error, "Serve" what
 	// the clone has.
 	StaleAfterSeconds float64 `json:"staleAfterSeconds,omitempty"`
@@ -134,10 +138,10 @@ func (s Store) hasSuccession() bool {
 	return s.Epoch != 0 || s.LeaseSeconds != 0
 }
 
-// Succession is the store without what says whose turn it is to be the master: what two configs must have alike for a running master to
-// go from one to the other without a new beginning.
+// Succession is the store without what a running master takes as it runs, above all whose turn it is to be the master: what two configs
+// must have alike for it to go from one to the other without a new beginning.
 func (s Store) Succession() (rest Store) {
-	s.Epoch, s.Promote, s.StrandForeignClones, s.LeaseSeconds = 0, false, false, 0
+	s.Epoch, s.Promote, s.StrandForeignClones, s.LeaseSeconds, s.ExpirySeconds = 0, false, false, 0, 0
 	return s
 }
 
@@ -172,6 +176,7 @@ func (v *validation) store(at string, s Store) {
 		v.oneOf(at+"backend", s.Backend, "", BackendMemory, BackendSQLite, BackendPebble)
 		v.between(at+"entryBytes", s.EntryBytes, leastEntryBytes, MaxEntryBytes)
 		v.between(at+"historyBytes", s.HistoryBytes, leastStoreBytes, MaxStoreBytes)
+		v.seconds(at+"expirySeconds", s.ExpirySeconds, MaxExpirySeconds)
 		v.succession(at, s)
 		unset(v, at+"staleAfterSeconds", s.StaleAfterSeconds, onlyClone)
 		unset(v, at+"staleReads", s.StaleReads, onlyClone)
@@ -184,6 +189,7 @@ func (v *validation) store(at string, s Store) {
 		unset(v, at+"promote", s.Promote, onlyMaster)
 		unset(v, at+"strandForeignClones", s.StrandForeignClones, onlyMaster)
 		unset(v, at+"leaseSeconds", s.LeaseSeconds, onlyMaster)
+		unset(v, at+"expirySeconds", s.ExpirySeconds, onlyMaster)
 		v.seconds(at+"staleAfterSeconds", s.StaleAfterSeconds, MaxStaleAfterSeconds)
 		v.oneOf(at+"staleReads", s.StaleReads, "", StaleRefuse, StaleServe)
 		v.between(at+"writeQueueBytes", s.WriteQueueBytes, leastStoreBytes, MaxStoreBytes)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -38,6 +39,8 @@ type MasterOptions struct {
 	Leased bool
 	// Lease is what a leased master begins with, before it executes anything: as if Master.Lease had been called with it.
 	Lease time.Duration
+	// Expiry is what writes get that come without an expiry (Master.SetExpiry).
+	Expiry time.Duration
 	// HistoryBytes bounds the changes kept for clones that have not acknowledged them, 64 MiB.
 	HistoryBytes int
 }
@@ -56,6 +59,8 @@ type Master struct {
 	closing sync.Once
 	done    chan struct{}
 	asks    *asks
+
+	expiry atomic.Int64 // what writes get that come without one
 
 	// turn is held by the goroutine while it works, and by a reader that goes ahead of it. Everything below belongs to who has it.
 	turn sync.Mutex
@@ -143,6 +148,7 @@ func NewMaster(bus Bus, name string, be backend.Backend, o MasterOptions) (*Mast
 		foreign: foreign{stranded: map[data.EntityID]uint64{}},
 	}
 	m.direct = m.readNow
+	m.SetExpiry(o.Expiry)
 	m.board = newBoard(m.status)
 	if m.board.lease.required = o.Leased; o.Lease > 0 {
 		m.board.lease.grant.Store(&grant{time.Now(), o.Lease})
@@ -181,6 +187,10 @@ func (m *Master) Close() (err error) {
 	})
 	return err
 }
+
+// SetExpiry makes entries go away so long after they were last written, if the write came without an expiry of its own; 0: they stay.
+// Entries that are there keep what they have until they are written again.
+func (m *Master) SetExpiry(d time.Duration) { m.expiry.Store(int64(max(0, d))) }
 
 // ID is the master's identity among publishers of changes.
 func (m *Master) ID() data.EntityID { return m.id }

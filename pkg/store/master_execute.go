@@ -18,7 +18,8 @@ func (m *Master) execute(c command.Command) (ok bool, err error) {
 	}
 	switch c := c.(type) {
 	case *command.Put:
-		err = m.put(c.Key, c.Value, c.Expiry, c.Expiry, c.Publisher)
+		expiry := m.expiryOr(c.Expiry)
+		err = m.put(c.Key, c.Value, expiry, expiry, c.Publisher)
 	case *command.PutUnique:
 		ok, err = m.putUnique(c)
 	case *command.Erase:
@@ -47,8 +48,16 @@ func (m *Master) write(w *Write) (ok bool, err error) {
 	if err := m.refusal(); err != nil {
 		return false, err
 	}
-	expiry := command.After(w.expiry)
+	expiry := m.expiryOr(command.After(w.expiry))
 	return true, m.failing(m.put(w.key, w.value, expiry, expiry, m.id))
+}
+
+// expiryOr is the expiry of a write, or that of the store if the write has none.
+func (m *Master) expiryOr(e command.Expiry) command.Expiry {
+	if e.Set {
+		return e
+	}
+	return command.After(time.Duration(m.expiry.Load()))
 }
 
 // refusal is why the master executes nothing, nil if it does.
@@ -127,7 +136,8 @@ func swap(be backend.Backend, e backend.Entry) (old backend.Entry, present bool,
 func (m *Master) putUnique(c *command.PutUnique) (bool, error) {
 	_, present, err := m.be.Get(c.Key)
 	if err == nil && !present {
-		err = m.put(c.Key, c.Value, c.Expiry, c.Expiry, c.Publisher)
+		expiry := m.expiryOr(c.Expiry)
+		err = m.put(c.Key, c.Value, expiry, expiry, c.Publisher)
 	}
 	inserted := err == nil && !present
 	m.replay(&command.PutUniqueResult{Inserted: inserted, Who: c.Who, Request: c.Request, Publisher: m.id})
@@ -150,7 +160,7 @@ func (m *Master) modify(key, operand data.Value, expiry command.Expiry, publishe
 		m.status.Wraps++
 		m.log.Debug("arithmetic went beyond 64 bits", "key", key.String(), "before", old.Value.String(), "after", value.String())
 	}
-	return m.put(key, value, expiry, command.Expiry{}, publisher)
+	return m.put(key, value, m.expiryOr(expiry), command.Expiry{}, publisher)
 }
 
 func (m *Master) erase(c *command.Erase) error {

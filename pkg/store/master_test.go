@@ -194,6 +194,46 @@ func TestExpiry(t *testing.T) {
 }
 
 // TestPutUniqueRace: one master, eight clones, each tries to be the first under four keys.
+// TestExpiryOfTheStore: what is written without an expiry gets the store's, whichever way it is written; what has one keeps it; and a change
+// is of effect for what comes after it.
+func TestExpiryOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := new(fabric)
+		m, err := NewMaster(f.join(), "s", memory.New(), MasterOptions{Expiry: 10 * time.Second})
+		must(t, err)
+		defer m.Close()
+		c := startClone(t, f.join(), "s", CloneOptions{})
+		ctx := t.Context()
+		must(t, m.Put(ctx, str("put"), integer(1), 0))
+		must(t, c.Put(ctx, str("of a clone"), integer(1), 0))
+		must(t, m.Put(ctx, str("own"), integer(1), time.Hour))
+		must(t, m.Increment(ctx, str("added"), data.Count(1), 0))
+		_, err = m.PutUnique(ctx, str("unique"), integer(1), 0)
+		must(t, err)
+		must(t, m.Apply(ctx, Batch{Writes: []Write{WritePut(str("of a batch"), integer(1), 0)}}))
+		expect := func(when string, want int) {
+			t.Helper()
+			time.Sleep(time.Second)
+			for _, size := range []func(context.Context) (backend.Size, error){m.Size, c.Size} {
+				if n, err := size(ctx); err != nil || n.Entries != int64(want) {
+					t.Errorf("%s: %d entries, %v, want %d", when, n.Entries, err, want)
+				}
+			}
+		}
+		expect("written", 6)
+		time.Sleep(5 * time.Second)
+		must(t, m.Increment(ctx, str("added"), data.Count(1), 0))
+		time.Sleep(4 * time.Second)
+		expect("after ten seconds", 2)
+		m.SetExpiry(0)
+		must(t, m.Put(ctx, str("for ever"), integer(1), 0))
+		time.Sleep(10 * time.Second)
+		expect("without an expiry", 2)
+		time.Sleep(time.Hour)
+		expect("after an hour", 1)
+	})
+}
+
 func TestPutUniqueRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := new(fabric)

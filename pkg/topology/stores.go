@@ -130,6 +130,9 @@ func masterConfig(s *v1alpha1.DataStore, plan *StorePlan) nodeconfig.Store {
 	if spec.Memory != nil && !persistent(spec.Backend) {
 		store.MemoryBytes = bytesOf(spec.Memory.MaxSize)
 	}
+	if s.Spec.Expiry != nil {
+		store.ExpirySeconds = s.Spec.Expiry.Seconds()
+	}
 	store.EntryBytes, store.HistoryBytes = bytesOf(spec.EntrySize), bytesOf(spec.HistorySize)
 	return store
 }
