@@ -27,12 +27,16 @@ func (r *brokerNodes) roll(ctx context.Context, node *v1alpha1.BrokerNode, nv no
 	}
 	const now = "its changed template, and is being made"
 	mesh := r.meshes.mesh(node.Namespace)
-	if mesh == nil || !mesh.claimRoll(nv.roll) {
+	if mesh == nil || !mesh.claimRoll(nv.roll, nv.flight) {
 		return now, nil
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: node.Namespace, Name: nv.roll.Name}}
 	err = r.client.Delete(ctx, pod, client.Preconditions{UID: &nv.roll.UID})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // it has gone without us
+		mesh.releaseRoll(nv.roll)
+		return now, nil
+	case err != nil:
 		mesh.releaseRoll(nv.roll)
 		return "", fmt.Errorf("delete pod %s: %w", pod.Name, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/evidence"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
 	"github.com/brokermesh/brokermesh/pkg/topology"
@@ -36,19 +37,18 @@ type mesh struct {
 
 	mu struct {
 		sync.Mutex
-		facts      map[string]evidence.Facts // by node
-		answers    map[string]answer         // by pod
-		offers     map[string]offer          // by pod
-		refused    map[string]string         // by pod: its words about the offer
-		asked      map[string]bool           // pods of which an answer is wanted, whatever it is
-		wakers     map[string]func()         // by pod
-		addresses  map[string]string         // of control ports, by pod
-		failovers  map[string]topology.Failover
-		waiting    map[string]string // what failovers wait for, by DataStore
-		unfit      map[string]string // why objects of a BrokerMesh couldn't be written, by BrokerMesh
-		holders    map[string]string // why a node holds up the rotation of the authority
-		lastRolled string            // the pod that was deleted last
-		deleted    types.UID         // its UID then
+		facts     map[string]evidence.Facts // by node
+		answers   map[string]answer         // by pod
+		offers    map[string]offer          // by pod
+		refused   map[string]string         // by pod: its words about the offer
+		asked     map[string]bool           // pods of which an answer is wanted, whatever it is
+		wakers    map[string]func()         // by pod
+		addresses map[string]string         // of control ports, by pod
+		failovers map[string]topology.Failover
+		waiting   map[string]string // what failovers wait for, by DataStore
+		unfit     map[string]string // why objects of a BrokerMesh couldn't be written, by BrokerMesh
+		holders   map[string]string // why a node holds up the rotation of the authority
+		flights   map[string]flight // pods that were replaced and are not back, by name; nil before the first
 	}
 }
 
@@ -129,7 +129,8 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	m.oversee(ctx, compiled, objects)
 	facts := m.facts()
 	verdict := m.judge(objects, compiled, pods, facts)
-	v := newView(objects, compiled, verdict, facts, m.roll(sets, pods))
+	step := m.roll(objects.Nodes, sets, pods, verdict.Links)
+	v := newView(objects, compiled, verdict, facts, step)
 	v.revisions = m.revisions(compiled)
 	v.trust = m.podTrust(compiled, pods)
 	old := m.newest.Swap(v)
@@ -137,10 +138,13 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 		wakeOne(ctx, m.authorities, authorityOf(m.namespace))
 	}
 	m.wakeAll(ctx, m.namespace, v.changes(old))
-	if verdict.NextCheck <= 0 {
-		return time.Hour, nil
+	next := time.Hour
+	for _, d := range []time.Duration{verdict.NextCheck, step.Again} {
+		if d > 0 {
+			next = min(next, d)
+		}
 	}
-	return verdict.NextCheck, nil
+	return next, nil
 }
 
 func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verdict, facts map[string]evidence.Facts, step rollStep) *view {
@@ -159,7 +163,7 @@ func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verd
 		}
 		nv.waiting, nv.old = step.Waiting[n.Name]
 		if step.Delete != nil && step.Delete.Node == n.Name {
-			nv.roll = step.Delete
+			nv.roll, nv.flight = step.Delete, step.Flight
 		}
 		v.nodes[n.Name] = nv
 	}
@@ -226,9 +230,7 @@ func (m *mesh) poll(ctx context.Context, compiled topology.Result, pods []corev1
 	m.stopPollers(wanted)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if nodes[m.mu.lastRolled] == "" {
-		m.mu.lastRolled = "" // scaled away, or gone with its node: nobody makes it again
-	}
+	keep(m.mu.flights, nodes) // what is scaled away, or gone with its node, nobody makes again
 	keep(m.mu.answers, nodes)
 	keep(m.mu.offers, nodes)
 	keep(m.mu.refused, nodes)
@@ -274,29 +276,40 @@ func (m *mesh) stop(uid types.UID) {
 }
 
 // roll decides which pod is replaced next.
-func (m *mesh) roll(sets []appsv1.StatefulSet, pods []corev1.Pod) rollStep {
+func (m *mesh) roll(nodes []v1alpha1.BrokerNode, sets []appsv1.StatefulSet, pods []corev1.Pod, links []evidence.LinkState) rollStep {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return nextRoll(rollPods(sets, pods), m.mu.lastRolled, m.now())
+	s := rollState{pods: rollPods(nodes, sets, pods), flights: maps.Clone(m.mu.flights), now: m.now()}
+	if len(s.flights) > 0 || slices.ContainsFunc(s.pods, func(p rollPod) bool { return p.Old }) {
+		s.links = rollLinks(links)
+	}
+	step := nextRoll(s)
+	for _, pod := range step.Back {
+		delete(m.mu.flights, pod)
+	}
+	return step
 }
 
 // claimRoll says whether the pod is still to be deleted, and that the caller is the one to do it.
-func (m *mesh) claimRoll(p *rollPod) bool {
+func (m *mesh) claimRoll(p *rollPod, f flight) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.mu.deleted == p.UID {
+	if was, ok := m.mu.flights[p.Name]; ok && was.uid == p.UID {
 		return false
 	}
-	m.mu.lastRolled, m.mu.deleted = p.Name, p.UID
+	if m.mu.flights == nil {
+		m.mu.flights = make(map[string]flight)
+	}
+	m.mu.flights[p.Name] = f
 	return true
 }
 
-// releaseRoll takes the claim back, when the pod couldn't be deleted.
+// releaseRoll takes the claim back, when the pod wasn't deleted.
 func (m *mesh) releaseRoll(p *rollPod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.mu.deleted == p.UID {
-		m.mu.deleted = ""
+	if m.mu.flights[p.Name].uid == p.UID {
+		delete(m.mu.flights, p.Name)
 	}
 }
 

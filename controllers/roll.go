@@ -4,6 +4,8 @@ package controllers
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,103 +13,227 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/evidence"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
 )
 
-// rollMemory is the age up to which a new pod that isn't ready counts as part of a roll that an earlier manager began.
-const rollMemory = 10 * time.Minute
+const (
+	// rollMemory is the age up to which a new pod that isn't ready counts as part of a roll that an earlier manager began.
+	rollMemory = 10 * time.Minute
+	// settleTime is what a pod that was not ready before it was replaced gets to become so, and what an endpoint outside, of which nothing
+	// else is known, gets to be connected again. After that the roll goes on without.
+	settleTime = time.Minute
+)
 
 // rollPod is what a roll needs to know of a pod.
 type rollPod struct {
-	Name    string
-	UID     types.UID
-	Node    string
+	Name string
+	UID  types.UID
+	Node string
+	// Role is the node's, from its label.
+	Role    string
 	Ready   bool
 	Old     bool // made from an older template than its StatefulSet has now
+	Held    bool // its node is paused: it isn't replaced
 	Leaving bool
 	Created time.Time
 }
 
-// rollStep is what to do next in a mesh.
-type rollStep struct {
-	// Delete is the pod to be replaced now.
-	Delete *rollPod
-	// Waiting are the nodes that have old pods, with the cause for which the next one isn't replaced yet (empty for Delete's node).
-	Waiting map[string]string
+// flight is a pod that was deleted by this roll and is not known to be back.
+type flight struct {
+	uid  types.UID // that it had
+	well bool      // it was ready
+	at   time.Time
+	// links that stood before, by name.
+	links map[string]bool
 }
 
-// nextRoll decides which pod of a mesh is replaced next. Pods that aren't ready go first, one after the other without waiting: there
-// is nothing to lose. A pod that is ready goes when nothing that this roll touched is still on its way: neither last, the pod that was
-// replaced before, nor (when a new manager doesn't know last) any young pod.
-func nextRoll(pods []rollPod, last string, now time.Time) rollStep {
+// rollState is everything that the next step of a roll rests on.
+type rollState struct {
+	pods  []rollPod
+	links []rollLink
+	// flights by pod name; nil if this manager has deleted none yet.
+	flights map[string]flight
+	now     time.Time
+}
+
+// rollStep is what to do next in a mesh.
+type rollStep struct {
+	// Delete is the pod to be replaced now, and Flight what to remember of it.
+	Delete *rollPod
+	Flight flight
+	// Waiting are the nodes that have old pods, with the cause for which the next one isn't replaced yet (empty for Delete's node).
+	Waiting map[string]string
+	// Back are the flights that have ended.
+	Back []string
+	// Again is when time alone may change something; 0: never.
+	Again time.Duration
+}
+
+// nextRoll decides which pod of a mesh is replaced next. Pods that aren't ready go first, without waiting: there is nothing to lose. A pod
+// that is ready goes when all that this roll replaced is back: ready, and with every connection that it had before, as far as the other
+// ends are there. So one pod that doesn't come back stops the roll, unless it was not ready before. The ends of a link on which parts of the
+// mesh hang are never both away on account of the roll.
+func nextRoll(s rollState) rollStep {
 	step := rollStep{Waiting: make(map[string]string)}
-	pods = slices.SortedFunc(slices.Values(pods), func(a, b rollPod) int {
-		return cmp.Or(boolOrder(a.Ready, b.Ready), cmp.Compare(a.Name, b.Name))
-	})
-	blocker := blocking(pods, last, now)
-	for i, p := range pods {
+	if !slices.ContainsFunc(s.pods, func(p rollPod) bool { return p.Old && !p.Held }) && len(s.flights) == 0 {
+		return step
+	}
+	g := newRollGraph(s.links)
+	s.pods = slices.SortedFunc(slices.Values(s.pods), func(a, b rollPod) int { return g.before(&a, &b) })
+	first := s.flights == nil
+	blocker := s.land(&step)
+	if blocker == "" {
+		blocker = s.leaving(first)
+	}
+	for i := range s.pods {
+		p := &s.pods[i]
 		switch {
-		case !p.Old:
+		case !p.Old || p.Held:
 		case p.Leaving:
 			step.Waiting[p.Node] = "pod " + p.Name + " is on its way out"
 		case step.Delete != nil:
-			step.Waiting[p.Node] = "pod " + step.Delete.Name + " goes first"
+			if _, told := step.Waiting[p.Node]; !told {
+				step.Waiting[p.Node] = "pod " + step.Delete.Name + " goes first"
+			}
 		case p.Ready && blocker != "":
-			step.Waiting[p.Node] = "pod " + blocker + " is not ready yet"
+			step.Waiting[p.Node] = blocker
+		case s.otherEnd(g, p) != "":
+			step.Waiting[p.Node] = "pod " + s.otherEnd(g, p) + " is not back yet, on whose link with " + p.Name + " a part of the mesh hangs"
 		default:
-			step.Delete = &pods[i]
+			step.Delete, step.Flight = p, s.flightOf(p)
 			step.Waiting[p.Node] = ""
 		}
 	}
 	return step
 }
 
-func boolOrder(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
-}
-
-// blocking names the pod that a roll has to wait for.
-func blocking(pods []rollPod, last string, now time.Time) string {
-	for _, p := range pods {
-		switch {
-		case p.Leaving:
-			return p.Name
-		case p.Old, p.Ready:
-		case p.Name == last, last == "" && now.Sub(p.Created) < rollMemory:
-			return p.Name
+// flightOf is what to remember of a pod that is about to be deleted.
+func (s rollState) flightOf(p *rollPod) flight {
+	f := flight{uid: p.UID, well: p.Ready, at: s.now, links: make(map[string]bool)}
+	for _, l := range s.links {
+		if l.up && (l.from == p.Name || l.to == p.Name) {
+			f.links[l.name] = true
 		}
 	}
-	if last != "" && !slices.ContainsFunc(pods, func(p rollPod) bool { return p.Name == last }) {
-		return last // deleted, and not made again yet
+	return f
+}
+
+// otherEnd is a pod that the roll took away and that a bridge joins with p; empty if there is none.
+func (s rollState) otherEnd(g *rollGraph, p *rollPod) string {
+	for _, other := range g.of[p.Name] {
+		if _, away := s.flights[other]; away && g.bridges[[2]string{p.Name, other}] {
+			return other
+		}
+	}
+	return ""
+}
+
+// land ends the flights of the pods that are back, and says what the roll has to wait for because one isn't; empty if nothing.
+func (s *rollState) land(step *rollStep) (blocker string) {
+	still := make(map[string]flight, len(s.flights))
+	for _, name := range slices.Sorted(maps.Keys(s.flights)) {
+		f := s.flights[name]
+		missing := s.missing(name, f)
+		left := settleTime - s.now.Sub(f.at)
+		if missing == "" || !f.well && left <= 0 {
+			step.Back = append(step.Back, name)
+			continue
+		}
+		if left > 0 {
+			step.Again = max(step.Again, left)
+		}
+		still[name] = f
+		if blocker == "" {
+			blocker = missing
+		}
+	}
+	s.flights = still
+	return blocker
+}
+
+// missing says why a pod isn't back; empty if it is.
+func (s rollState) missing(name string, f flight) string {
+	p := s.pod(name)
+	switch {
+	case p == nil || p.UID == f.uid || p.Leaving:
+		return "pod " + name + " is not there again yet"
+	case !p.Ready:
+		return "pod " + name + " is not ready yet"
+	}
+	for _, l := range s.links {
+		if l.up || !f.links[l.name] {
+			continue
+		}
+		other := l.to
+		if other == name {
+			other = l.from
+		}
+		if q := s.pod(other); other == "" && s.now.Sub(f.at) < settleTime || q != nil && q.Ready && !q.Leaving {
+			return fmt.Sprintf("pod %s has not got its connection back that %s has", name, l.name)
+		}
+	}
+	return ""
+}
+
+func (s rollState) pod(name string) *rollPod {
+	if i := slices.IndexFunc(s.pods, func(p rollPod) bool { return p.Name == name }); i >= 0 {
+		return &s.pods[i]
+	}
+	return nil
+}
+
+// leaving names a pod that somebody else has deleted, or that a roll of an earlier manager replaced and that isn't ready:
+// this one has replaced none itself if it is its first look.
+func (s rollState) leaving(first bool) string {
+	for _, p := range s.pods {
+		switch {
+		case p.Leaving, first && !p.Old && !p.Ready && s.now.Sub(p.Created) < rollMemory:
+			return "pod " + p.Name + " is not ready yet"
+		}
 	}
 	return ""
 }
 
 // rollPods gives the pods of a mesh whose StatefulSets are known and settled.
-func rollPods(sets []appsv1.StatefulSet, pods []corev1.Pod) []rollPod {
+func rollPods(nodes []v1alpha1.BrokerNode, sets []appsv1.StatefulSet, pods []corev1.Pod) []rollPod {
 	current := make(map[string]string, len(sets))
 	for i := range sets {
 		if s := &sets[i]; s.Status.ObservedGeneration == s.Generation && s.Status.UpdateRevision != "" {
 			current[s.Name] = s.Status.UpdateRevision
 		}
 	}
+	byName := make(map[string]*v1alpha1.BrokerNode, len(nodes))
+	for i := range nodes {
+		byName[nodes[i].Name] = &nodes[i]
+	}
 	var out []rollPod
 	for i := range pods {
 		p := &pods[i]
 		node := p.Labels[manifest.NodeLabel]
 		revision, known := current[node]
-		out = append(out, rollPod{
+		r := rollPod{
 			Name: p.Name, UID: p.UID, Node: node,
 			Ready:   podReady(p),
 			Old:     known && p.Labels[appsv1.StatefulSetRevisionLabel] != revision,
 			Leaving: p.DeletionTimestamp != nil,
 			Created: p.CreationTimestamp.Time,
+		}
+		if n := byName[node]; n != nil {
+			r.Role, r.Held = n.Labels[v1alpha1.RoleLabel], n.Spec.Paused
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// rollLinks are the connections between pods, as the evidence has them.
+func rollLinks(links []evidence.LinkState) []rollLink {
+	out := make([]rollLink, 0, len(links))
+	for _, l := range links {
+		out = append(out, rollLink{
+			name: fmt.Sprintf("Peering %s from %s to %s", l.Peering, l.From, l.Target()), from: l.From, to: cmp.Or(l.To, l.BehindPod), up: l.Up,
 		})
 	}
 	return out

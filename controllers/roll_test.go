@@ -5,6 +5,7 @@ package controllers
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 )
@@ -19,7 +21,7 @@ import (
 func TestNextRoll(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	pod := func(name string, mods ...func(*rollPod)) rollPod {
-		p := rollPod{Name: name + "-0", Node: name, Ready: true, Created: now.Add(-time.Hour)}
+		p := rollPod{Name: name + "-0", UID: types.UID(name + " now"), Node: name, Ready: true, Created: now.Add(-time.Hour)}
 		for _, mod := range mods {
 			mod(&p)
 		}
@@ -29,33 +31,62 @@ func TestNextRoll(t *testing.T) {
 	sick := func(p *rollPod) { p.Ready = false }
 	young := func(p *rollPod) { p.Created = now.Add(-time.Minute) }
 	leaving := func(p *rollPod) { p.Leaving, p.Ready = true, false }
+	held := func(p *rollPod) { p.Held = true }
+	role := func(r string) func(*rollPod) { return func(p *rollPod) { p.Role = r } }
+	link := func(from, to string, up bool) rollLink {
+		return rollLink{name: from + " " + to, from: from + "-0", to: to + "-0", up: up}
+	}
+	away := func(name string, ago time.Duration, well bool, links ...string) map[string]flight {
+		f := flight{uid: types.UID(name + " before"), well: well, at: now.Add(-ago), links: make(map[string]bool)}
+		for _, l := range links {
+			f.links[l] = true
+		}
+		return map[string]flight{name + "-0": f}
+	}
+	outside := rollLink{name: "a zeek", from: "a-0"}
 	for name, c := range map[string]struct {
 		pods    []rollPod
-		last    string
+		links   []rollLink
+		flights map[string]flight
 		next    string // pod to be deleted
 		waiting map[string]string
+		back    []string
 	}{
-		"nothing to do":                {pods: []rollPod{pod("a"), pod("b", sick)}},
-		"first by name":                {pods: []rollPod{pod("b", old), pod("a", old)}, next: "a-0", waiting: map[string]string{"a": "", "b": "pod a-0 goes first"}},
-		"sick first":                   {pods: []rollPod{pod("a", old), pod("b", old, sick)}, next: "b-0", waiting: map[string]string{"b": "", "a": "pod b-0 goes first"}},
-		"the last isn't ready":         {pods: []rollPod{pod("a", sick), pod("b", old)}, last: "a-0", waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
-		"the last isn't there":         {pods: []rollPod{pod("b", old)}, last: "a-0", waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
-		"the last is ready":            {pods: []rollPod{pod("a"), pod("b", old)}, last: "a-0", next: "b-0", waiting: map[string]string{"b": ""}},
-		"sick ones don't wait":         {pods: []rollPod{pod("a", sick), pod("b", old, sick)}, last: "a-0", next: "b-0", waiting: map[string]string{"b": ""}},
-		"others that are sick":         {pods: []rollPod{pod("a", sick), pod("b", old), pod("c")}, last: "c-0", next: "b-0", waiting: map[string]string{"b": ""}},
-		"a new manager, a young pod":   {pods: []rollPod{pod("a", sick, young), pod("b", old)}, waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
-		"a new manager, long sick":     {pods: []rollPod{pod("a", sick), pod("b", old)}, next: "b-0", waiting: map[string]string{"b": ""}},
-		"one is on its way out":        {pods: []rollPod{pod("a", old, leaving), pod("b", old)}, waiting: map[string]string{"a": "pod a-0 is on its way out", "b": "pod a-0 is not ready yet"}},
-		"somebody deleted another one": {pods: []rollPod{pod("a", leaving), pod("b", old)}, waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
+		"nothing to do":              {pods: []rollPod{pod("a"), pod("b", sick)}},
+		"first by name":              {pods: []rollPod{pod("b", old), pod("a", old)}, next: "a-0", waiting: map[string]string{"a": "", "b": "pod a-0 goes first"}},
+		"sick first":                 {pods: []rollPod{pod("a", old), pod("b", old, sick)}, next: "b-0", waiting: map[string]string{"b": "", "a": "pod b-0 goes first"}},
+		"paused":                     {pods: []rollPod{pod("a", old, held), pod("b", old)}, next: "b-0", waiting: map[string]string{"b": ""}},
+		"not ready":                  {pods: []rollPod{pod("a", sick), pod("b", old)}, flights: away("a", 5*time.Minute, true), waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
+		"not there":                  {pods: []rollPod{pod("b", old)}, flights: away("a", 5*time.Minute, true), waiting: map[string]string{"b": "pod a-0 is not there again yet"}},
+		"still the old one":          {pods: []rollPod{pod("a", old, func(p *rollPod) { p.UID = "a before" }), pod("b", old)}, flights: away("a", 0, true), waiting: map[string]string{"a": "pod a-0 is not there again yet", "b": "pod a-0 is not there again yet"}},
+		"back":                       {pods: []rollPod{pod("a"), pod("b", old)}, flights: away("a", 0, true), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
+		"the last one is back":       {pods: []rollPod{pod("a"), pod("b")}, flights: away("a", 0, true), back: []string{"a-0"}},
+		"not connected again":        {pods: []rollPod{pod("a"), pod("b", old)}, links: []rollLink{link("a", "b", false)}, flights: away("a", time.Hour, true, "a b"), waiting: map[string]string{"b": "pod a-0 has not got its connection back that a b has"}},
+		"connected again":            {pods: []rollPod{pod("a"), pod("b", old)}, links: []rollLink{link("a", "b", true)}, flights: away("a", 0, true, "a b"), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
+		"never was connected":        {pods: []rollPod{pod("a"), pod("b", old)}, links: []rollLink{link("a", "b", false)}, flights: away("a", 0, true), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
+		"the other end is sick":      {pods: []rollPod{pod("a"), pod("b", old, sick)}, links: []rollLink{link("a", "b", false)}, flights: away("a", 0, true, "a b"), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
+		"an end outside":             {pods: []rollPod{pod("a"), pod("b", old)}, links: []rollLink{outside}, flights: away("a", time.Second, true, "a zeek"), waiting: map[string]string{"b": "pod a-0 has not got its connection back that a zeek has"}},
+		"an end outside, gone":       {pods: []rollPod{pod("a"), pod("b", old)}, links: []rollLink{outside}, flights: away("a", time.Hour, true, "a zeek"), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
+		"sick ones don't wait":       {pods: []rollPod{pod("a", sick), pod("b", old, sick)}, flights: away("a", time.Hour, true), next: "b-0", waiting: map[string]string{"b": ""}},
+		"but for a bridge's end":     {pods: []rollPod{pod("a", sick), pod("b", old, sick)}, links: []rollLink{link("a", "b", false)}, flights: away("a", time.Hour, true), waiting: map[string]string{"b": "pod a-0 is not back yet, on whose link with b-0 a part of the mesh hangs"}},
+		"was sick, gets a minute":    {pods: []rollPod{pod("a", sick), pod("b", old)}, flights: away("a", time.Second, false), waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
+		"was sick, stays so":         {pods: []rollPod{pod("a", sick), pod("b", old)}, flights: away("a", time.Hour, false), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
+		"others that are sick":       {pods: []rollPod{pod("a", sick), pod("b", old), pod("c")}, flights: away("c", 0, true), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"c-0"}},
+		"a new manager, a young pod": {pods: []rollPod{pod("a", sick, young), pod("b", old)}, waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
+		"a new manager, long sick":   {pods: []rollPod{pod("a", sick), pod("b", old)}, next: "b-0", waiting: map[string]string{"b": ""}},
+		"one is on its way out":      {pods: []rollPod{pod("a", old, leaving), pod("b", old)}, waiting: map[string]string{"a": "pod a-0 is on its way out", "b": "pod a-0 is not ready yet"}},
+		"somebody deleted another":   {pods: []rollPod{pod("a", leaving), pod("b", old)}, waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
+		"a chain, from its ends":     {pods: []rollPod{pod("a", old), pod("b", old), pod("c", old)}, links: []rollLink{link("b", "a", true), link("a", "c", true)}, next: "b-0", waiting: map[string]string{"b": "", "a": "pod b-0 goes first", "c": "pod b-0 goes first"}},
+		"by role":                    {pods: []rollPod{pod("a", old, role("manager")), pod("b", old, role("worker"))}, next: "b-0", waiting: map[string]string{"b": "", "a": "pod b-0 goes first"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			step := nextRoll(c.pods, c.last, now)
+			step := nextRoll(rollState{pods: c.pods, links: c.links, flights: c.flights, now: now})
 			next := ""
 			if step.Delete != nil {
 				next = step.Delete.Name
 			}
-			if next != c.next {
-				t.Errorf("deletes %q, want %q", next, c.next)
+			if next != c.next || !slices.Equal(step.Back, c.back) {
+				t.Errorf("deletes %q, want %q; back %q, want %q", next, c.next, step.Back, c.back)
 			}
 			if fmt.Sprint(step.Waiting) != fmt.Sprint(c.waiting) {
 				t.Errorf("waiting: %v, want %v", step.Waiting, c.waiting)

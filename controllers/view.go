@@ -40,6 +40,7 @@ type nodeView struct {
 	status  v1alpha1.BrokerNodeStatus
 	// roll is the pod to be replaced now; waiting is why the node's old pods are not replaced yet. old is true if there are any.
 	roll    *rollPod
+	flight  flight
 	old     bool
 	waiting string
 }

@@ -97,12 +97,21 @@ type Verdict struct {
 	Peerings map[string]v1alpha1.PeeringStatus
 	Stores   map[string]v1alpha1.DataStoreStatus
 	Meshes   map[string]v1alpha1.BrokerMeshStatus
+	// Links are all links that there should be, in the order of the compiled topology.
+	Links []LinkState
 	// NextCheck is when time alone may change something, counted from Input.Now; 0: never.
 	NextCheck time.Duration
 	// AskAgain are pods whose answer contradicts another's: a new answer of each is wanted before a condition says so. Sorted.
 	AskAgain []string
 	// Memo is for the next judgement.
 	Memo Memo
+}
+
+// LinkState is a link and whether it stands, as far as both ends are known.
+type LinkState struct {
+	Peering string
+	topology.Link
+	Up bool
 }
 
 // Memo is what a judge remembers besides the statuses.

@@ -33,6 +33,9 @@ func (j *judge) peering(plan topology.PeeringPlan) v1alpha1.PeeringStatus {
 		v := j.link(plan.Name, l, of[l.From] == 1)
 		j.count(v)
 		views = append(views, v)
+		if l.Fault == nil {
+			j.out.Links = append(j.out.Links, LinkState{Peering: plan.Name, Link: l, Up: v.status == metav1.ConditionTrue})
+		}
 	}
 	j.links[plan.Name] = views
 	established, dropping := j.established(plan, views), j.dropping(plan, views)
