@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -104,6 +105,13 @@ func fresh(c client.Client, like client.Object) (client.Object, error) {
 	gvk, err := c.GroupVersionKindFor(like)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := like.(*unstructured.Unstructured); ok { // of a kind that nothing here is compiled for
+		empty := &unstructured.Unstructured{}
+		empty.SetGroupVersionKind(gvk)
+		empty.SetNamespace(like.GetNamespace())
+		empty.SetName(like.GetName())
+		return empty, nil
 	}
 	o, err := c.Scheme().New(gvk)
 	if err != nil {

@@ -79,6 +79,10 @@ func (r *authorities) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 	} else if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if known.issuer != nil { // whose business it is
+		mesh.holdUp(nil)
+		return ctrl.Result{}, nil
+	}
 	now, ring := r.trust.now(), known.ring
 	wanted, look := r.wanted(secret, ring, now)
 	in := rotation{

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ const lookAgain = 10 * time.Second
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;patch
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates,verbs=get;create;patch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -75,9 +77,12 @@ func (r *brokerNodes) setup(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// usersOf maps the Secrets that belong to a whole mesh to all its nodes.
+// usersOf maps the Secrets that belong to a whole mesh to all its nodes, and one that an issuer made for a node to that.
 func (r *brokerNodes) usersOf(_ context.Context, o client.Object) []reconcile.Request {
-	if o.GetName() != CASecret && o.GetName() != ClientSecret {
+	if node := o.GetLabels()[manifest.NodeLabel]; node != "" && o.GetName() == manifest.SecretName(node) {
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: node}}}
+	}
+	if !slices.Contains([]string{CASecret, ClientSecret, ManagerSecret}, o.GetName()) {
 		return nil
 	}
 	v := r.meshes.view(o.GetNamespace())
@@ -151,7 +156,7 @@ type outcome struct {
 
 // again is when to look at the node without being woken.
 func (o outcome) again(now time.Time) time.Duration {
-	if o.facts.CAMissing || o.facts.Conflict != "" || o.facts.VolumeGrowing != "" {
+	if o.facts.CAMissing || o.facts.Conflict != "" || o.facts.VolumeGrowing != "" || o.facts.CertificatePending != "" {
 		return lookAgain
 	}
 	if o.renewal.IsZero() {
@@ -181,14 +186,20 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 	in := manifest.Input{Node: node, Image: out.facts.Image}
 	secret, err := r.certificates(ctx, node, v)
 	var missing *caMissingError
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		out.facts.Conflict = conflict.message
+		return out, nil
+	}
 	if out.facts.CAMissing = errors.As(err, &missing); err != nil && !out.facts.CAMissing {
 		return out, err
 	}
+	out.facts.CertificatePending = secret.pending
 	out.renewal, in.Certificates = secret.renewal, secret.want
 	if secret.live != nil {
 		live[names.Secret] = secret.live
 	}
-	if !secret.settled && secret.want.Cert == nil || nv.plan.Fault != nil && configMap == nil {
+	if secret.pending != "" || !secret.settled && secret.want.Cert == nil || nv.plan.Fault != nil && configMap == nil {
 		return out, nil
 	}
 	var configs nodeConfigs // stays empty if there is none to hand out: the pods go on with what they have
@@ -206,7 +217,6 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 	if err == nil && all.template {
 		out.facts.VolumeGrowing, err = r.volumes(ctx, node, all.desired.StatefulSet)
 	}
-	var conflict *conflictError
 	if errors.As(err, &conflict) {
 		out.facts.Conflict = conflict.message
 		return out, nil
@@ -271,7 +281,7 @@ func (r *brokerNodes) applyAll(ctx context.Context, node *v1alpha1.BrokerNode, a
 
 // certificates gives the node's, and keeps the Secret for people's tools. The error is a *caMissingError if the node keeps what it has.
 func (r *brokerNodes) certificates(ctx context.Context, node *v1alpha1.BrokerNode, v *view) (nodeSecret, error) {
-	authority, err := r.trust.authority(ctx, node.Namespace, v.objects.Nodes)
+	m, err := r.trust.of(ctx, node.Namespace, v.objects.Nodes)
 	var missing *caMissingError
 	if errors.As(err, &missing) {
 		secret, err := r.trust.node(ctx, nil, node)
@@ -279,10 +289,13 @@ func (r *brokerNodes) certificates(ctx context.Context, node *v1alpha1.BrokerNod
 	} else if err != nil {
 		return nodeSecret{}, err
 	}
-	if err := r.trust.tools(ctx, authority, node.Namespace); err != nil {
+	if m.issuer != nil {
+		return r.issued(ctx, node, m)
+	}
+	if err := r.trust.tools(ctx, m.authority, node.Namespace); err != nil {
 		return nodeSecret{}, err
 	}
-	secret, err := r.trust.node(ctx, authority, node)
-	secret.authority = authority
+	secret, err := r.trust.node(ctx, m.authority, node)
+	secret.authority = m.authority
 	return secret, err
 }

@@ -44,7 +44,7 @@ func rulesOf(t *testing.T, file string) map[string][]string {
 	return out
 }
 
-var rightsRow = regexp.MustCompile("(?m)^\\| `([a-z0-9./]+)` \\| ([a-z, ]+) \\| (.+) \\|$")
+var rightsRow = regexp.MustCompile("(?m)^\\| `([a-z0-9./-]+)` \\| ([a-z, ]+) \\| (.+) \\|$")
 
 // TestRightsAreListed compares what the manager may do with the table that gives the reasons, and with the role of the install that looks
 // at one namespace.

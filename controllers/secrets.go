@@ -103,6 +103,8 @@ type nodeSecret struct {
 	// live is the Secret as it is, nil if there is none, want what it should hold.
 	live *corev1.Secret
 	want manifest.Certificates
+	// pending is what the Secret waits for at an issuer; empty if it doesn't.
+	pending string
 	// authority is nil as long as the mesh has none.
 	authority *pki.Authority
 }

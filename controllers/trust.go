@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"maps"
@@ -57,6 +58,8 @@ type trust struct {
 		sync.Mutex
 		meshes   map[string]*meshTrust
 		versions map[string]string // of the Secrets of authorities, as they were read last
+		// asked are the Certificates that were seen to, by namespace and name.
+		asked map[string]map[string]asked
 		// kept is what the Secrets of nodes and tools hold, by namespace and name.
 		kept map[string]map[string]kept
 	}
@@ -66,31 +69,34 @@ func newTrust(c client.Client, uncached client.Reader, events recorder.EventReco
 	t := &trust{client: c, uncached: uncached, events: events, now: o.Now, random: o.Random, lives: o.Lifetimes}
 	t.mu.meshes = make(map[string]*meshTrust)
 	t.mu.versions = make(map[string]string)
+	t.mu.asked = make(map[string]map[string]asked)
 	t.mu.kept = make(map[string]map[string]kept)
 	return t
 }
 
 // meshTrust is what the manager itself needs to talk to the nodes of a mesh. It is immutable.
 type meshTrust struct {
-	sum       [sha256.Size]byte // of the authority's Secret
+	sum [sha256.Size]byte // of the authority's Secret
+	// issuer signs in the place of an authority; ring, authority and leaf are empty then. Nil if the mesh has an authority of its own.
+	issuer    *manifest.IssuerRef
 	ring      pki.Keyring
 	authority *pki.Authority
 	leaf      pki.Leaf
-	cert      tls.Certificate
+	// cert is what the manager shows to nodes, roots what it trusts. They are empty until an issuer has issued them.
+	cert  tls.Certificate
+	roots *x509.CertPool
 }
 
-// authority gives the mesh's authority, and makes it if the mesh has no certificates yet. nodes are the BrokerNodes that exist.
-func (t *trust) authority(ctx context.Context, namespace string, nodes []v1alpha1.BrokerNode) (*pki.Authority, error) {
+// of gives who signs for a mesh: an issuer, or an authority, which is made if the mesh has no certificates yet. nodes are the BrokerNodes
+// that exist.
+func (t *trust) of(ctx context.Context, namespace string, nodes []v1alpha1.BrokerNode) (*meshTrust, error) {
 	_, m, err := t.keyring(ctx, namespace)
 	if apierrors.IsNotFound(err) {
 		if err = t.makeCA(ctx, namespace, nodes); err == nil {
 			_, m, err = t.keyring(ctx, namespace)
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return m.authority, nil
+	return m, err
 }
 
 // keyring gives what is known of the mesh's authority, and the metadata of its Secret, which is read only if it is another one than last
@@ -110,11 +116,7 @@ func (t *trust) keyring(ctx context.Context, namespace string) (metav1.Object, *
 		return nil, nil, err
 	}
 	if sum := sumOf(secret.Data); known == nil || known.sum != sum {
-		ring, err := pki.ParseKeyring(secret.Data)
-		if err != nil {
-			return nil, nil, &caMissingError{fmt.Sprintf("Secret %s can't sign: %v", CASecret, err)}
-		}
-		if known, err = t.learn(namespace, &meshTrust{sum: sum, ring: ring, authority: ring.Authority()}); err != nil {
+		if known, err = t.parse(namespace, secret, sum); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -122,6 +124,26 @@ func (t *trust) keyring(ctx context.Context, namespace string) (metav1.Object, *
 	defer t.mu.Unlock()
 	t.mu.versions[namespace] = versionOf(secret)
 	return secret, known, nil
+}
+
+// parse reads the Secret of a mesh's authority, and keeps it.
+func (t *trust) parse(namespace string, secret *corev1.Secret, sum [sha256.Size]byte) (*meshTrust, error) {
+	if issuer := issuerOf(secret.Data); issuer != nil {
+		m := &meshTrust{sum: sum, issuer: issuer}
+		t.remember(namespace, m)
+		return m, nil
+	}
+	ring, err := pki.ParseKeyring(secret.Data)
+	if err != nil {
+		return nil, &caMissingError{fmt.Sprintf("Secret %s can't sign: %v", CASecret, err)}
+	}
+	return t.learn(namespace, &meshTrust{sum: sum, ring: ring, authority: ring.Authority(), roots: ring.Authority().Pool()})
+}
+
+func (t *trust) remember(namespace string, m *meshTrust) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.meshes[namespace] = m
 }
 
 func sumOf(data map[string][]byte) [sha256.Size]byte {
@@ -211,9 +233,7 @@ func (t *trust) learn(namespace string, m *meshTrust) (*meshTrust, error) {
 	if next.cert, err = next.leaf.TLS(); err != nil {
 		return nil, fmt.Errorf("the manager's certificate: %w", err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.mu.meshes[namespace] = &next
+	t.remember(namespace, &next)
 	return &next, nil
 }
 
@@ -229,16 +249,17 @@ func (t *trust) forget(namespace string) {
 	delete(t.mu.meshes, namespace)
 	delete(t.mu.versions, namespace)
 	delete(t.mu.kept, namespace)
+	delete(t.mu.asked, namespace)
 }
 
 // manager gives what the manager shows to the nodes of a mesh; nil as long as the mesh has no authority. The value changes when
 // connections should be made anew.
 func (t *trust) manager(namespace string) *meshTrust {
 	m := t.known(namespace)
-	if m == nil {
+	if m == nil || m.roots == nil {
 		return nil
 	}
-	if m.authority.Check(m.leaf, t.now(), pki.ManagerRequest(namespace)) != nil {
+	if m.issuer == nil && m.authority.Check(m.leaf, t.now(), pki.ManagerRequest(namespace)) != nil {
 		if next, err := t.learn(namespace, m); err == nil {
 			return next
 		}
@@ -248,5 +269,5 @@ func (t *trust) manager(namespace string) *meshTrust {
 
 // dial is the TLS side of a conversation with a node.
 func (m *meshTrust) dial(namespace, node string) *tls.Config {
-	return statusapi.ClientTLS(m.cert, m.authority.Pool(), namespace, node)
+	return statusapi.ClientTLS(m.cert, m.roots, namespace, node)
 }

@@ -149,7 +149,6 @@ type BrokerNodeSpec struct {
 	// Whether a NetworkPolicy shields the node's pods. Declared lets in the pods of the nodes that a Peering has dial this one, clients of the
 	// WebSocket port, scrapes of the metrics port from within the cluster, and the operator; an endpoint outside that connects to the native
 	// port without being declared is kept out. None makes no policy: what else is in the namespace decides. Unset means None.
-	// Example: Declared.
 	// +optional
 	NetworkPolicy NetworkPolicyMode `json:"networkPolicy,omitempty"`
 

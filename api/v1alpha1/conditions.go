@@ -57,6 +57,8 @@ const (
 	ReasonNeedsNewerNode Reason = "NeedsNewerNode"
 	// ReasonConflict: an object of the same name exists that the operator doesn't own.
 	ReasonConflict Reason = "Conflict"
+	// ReasonCertificatePending: the mesh's issuer has not issued the node's certificate yet. If it lasts, ask the Certificate of that name.
+	ReasonCertificatePending Reason = "CertificatePending"
 	// ReasonConfigTooLarge: the compiled config doesn't fit into a ConfigMap.
 	ReasonConfigTooLarge Reason = "ConfigTooLarge"
 	// ReasonPodTemplateRefused: the node's spec.podTemplate can't be laid over its pods; the message has the field and what is wrong. The node's

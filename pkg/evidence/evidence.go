@@ -65,6 +65,8 @@ type Facts struct {
 	VolumeGrowing string
 	// Rejected are the engine's words about the compiled config, if it refused it.
 	Rejected string
+	// CertificatePending says what the node's certificate waits for at the mesh's issuer; empty if it doesn't.
+	CertificatePending string
 	// HoldsUpRotation says what the replacement of the mesh's authority waits for at this node; empty if it doesn't.
 	HoldsUpRotation string
 }

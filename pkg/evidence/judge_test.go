@@ -171,6 +171,7 @@ func TestReasons(t *testing.T) {
 			objects(func(o *topology.Objects) { o.Nodes[0].Spec.TLS = &v1alpha1.TLSSpec{Mode: "Anonymous"} })(m)
 			m.status("manager-0").Features = []string{"AnonymousTLS"}
 		}, bn, "manager", "Configured", "False/Applying", ""},
+		{facts(Facts{CertificatePending: "Certificate manager-tls is not issued"}), bn, "manager", "Configured", "False/CertificatePending", "not issued"},
 		{facts(Facts{HoldsUpRotation: "manager-0 doesn't answer"}), bn, "manager", "CertificatesCurrent", "False/HoldsUpRotation", "doesn't answer"},
 		{facts(Facts{VolumeGrowing: "data-manager-0 is on its way to 2Gi"}), bn, "manager", "Configured", "False/VolumeGrowing", "data-manager-0"},
 		{objects(func(o *topology.Objects) {

@@ -25,7 +25,7 @@ const (
 var (
 	readyReasons = ranked{v1alpha1.ReasonCAMissing, v1alpha1.ReasonImageUnavailable, v1alpha1.ReasonPodPending,
 		v1alpha1.ReasonNotListening, v1alpha1.ReasonDraining, v1alpha1.ReasonEvidenceTooOld}
-	configuredReasons = ranked{v1alpha1.ReasonConfigTooLarge, v1alpha1.ReasonPodTemplateRefused, v1alpha1.ReasonConflict,
+	configuredReasons = ranked{v1alpha1.ReasonConfigTooLarge, v1alpha1.ReasonPodTemplateRefused, v1alpha1.ReasonConflict, v1alpha1.ReasonCertificatePending,
 		v1alpha1.ReasonNeedsNewerNode, v1alpha1.ReasonRejected, v1alpha1.ReasonPausedBySpec, v1alpha1.ReasonApplying,
 		v1alpha1.ReasonRestartNeeded, v1alpha1.ReasonVolumeGrowing, v1alpha1.ReasonEvidenceTooOld}
 )
@@ -137,6 +137,8 @@ func (j *judge) configured(plan topology.NodePlan) ruling {
 		return no(plan.PodFault.Reason, plan.PodFault.Field+": "+plan.PodFault.Message)
 	case facts.Conflict != "":
 		return no(v1alpha1.ReasonConflict, facts.Conflict)
+	case facts.CertificatePending != "":
+		return no(v1alpha1.ReasonCertificatePending, facts.CertificatePending)
 	}
 	var w worst
 	for _, p := range plan.Pods {
