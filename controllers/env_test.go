@@ -181,17 +181,21 @@ func (w *world) start() {
 	w.t.Cleanup(w.stop)
 }
 
-func newManager(namespace, user string, seen *requests) (ctrl.Manager, error) {
+func newManager(namespace, user string, seen *requests, mods ...func(*ctrl.Options)) (ctrl.Manager, error) {
 	cfg := rest.CopyConfig(cluster.config)
 	cfg.QPS = -1
 	cfg.Impersonate.UserName = user
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return &counter{next: next, seen: seen} })
-	return ctrl.NewManager(cfg, ctrl.Options{
+	o := ctrl.Options{
 		Scheme:     NewScheme(),
 		Cache:      CacheOptions(namespace),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
-	})
+	}
+	for _, mod := range mods {
+		mod(&o)
+	}
+	return ctrl.NewManager(cfg, o)
 }
 
 // requests remembers what a manager sends, other than reads.

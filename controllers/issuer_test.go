@@ -3,6 +3,7 @@
 package controllers
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
@@ -38,6 +40,18 @@ func defineCertificates(w *world) {
 	if err := w.client.Create(w.t.Context(), definition); err != nil {
 		w.t.Fatal(err)
 	}
+	w.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := w.client.Delete(ctx, definition); err != nil {
+			w.t.Error(err)
+		}
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil && !apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(definition), definition)) {
+			<-tick.C // whoever runs the test again finds nothing of it
+		}
+	})
 }
 
 // certificate waits for a Certificate.
