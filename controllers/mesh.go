@@ -153,13 +153,14 @@ func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verd
 		peerings: make(map[string]reportView, len(o.Peerings)), stores: make(map[string]reportView, len(o.Stores)), layouts: make(map[string]reportView, len(o.Meshes)),
 	}
 	callers := compiled.Callers()
+	plans := make(map[string]topology.NodePlan, len(compiled.Nodes))
+	for _, plan := range compiled.Nodes {
+		plans[plan.Node] = plan
+	}
 	for i := range o.Nodes {
 		n := &o.Nodes[i]
-		nv := nodeView{identity: identity{n.UID, n.Generation}, callers: callers[n.Name], facts: facts[n.Name], status: verdict.Nodes[n.Name]}
-		for _, plan := range compiled.Nodes {
-			if plan.Node == n.Name {
-				nv.plan = plan
-			}
+		nv := nodeView{
+			identity: identity{n.UID, n.Generation}, plan: plans[n.Name], callers: callers[n.Name], facts: facts[n.Name], status: verdict.Nodes[n.Name],
 		}
 		nv.waiting, nv.old = step.Waiting[n.Name]
 		if step.Delete != nil && step.Delete.Node == n.Name {

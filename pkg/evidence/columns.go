@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
@@ -60,12 +61,12 @@ func masters(stores []topology.StorePlan) map[string]int32 {
 	return n
 }
 
-// replicas counts the node's pods that there are, those that are on their way out too.
-func (j *judge) replicas(plan topology.NodePlan) int32 {
-	var n int32
-	for i := range v1alpha1.MaxReplicas {
-		if j.in.Observations[topology.PodName(plan.Node, i)].Pod != PodMissing {
-			n++
+// replicas counts each node's pods that there are, those that are on their way out too.
+func replicas(pods map[string]Observation) map[string]int32 {
+	n := make(map[string]int32)
+	for pod, o := range pods {
+		if at := strings.LastIndexByte(pod, '-'); at > 0 && o.Pod != PodMissing {
+			n[pod[:at]]++
 		}
 	}
 	return n

@@ -151,8 +151,11 @@ type judge struct {
 	links    map[string][]linkView // by peering
 	hashes   map[string]string     // of compiled configs, by pod
 	askAgain map[string]bool
-	ends     map[string]ends  // by pod
-	masters  map[string]int32 // by node
+	peers    map[string]*peers // what pods say of their connections, by pod
+	pods     map[string]int    // how many each node has
+	ends     map[string]ends   // by pod
+	masters  map[string]int32  // by node
+	replicas map[string]int32  // pods that there are, by node
 	graph    *edges
 
 	nodes    map[string]*v1alpha1.BrokerNode
@@ -176,13 +179,17 @@ func newJudge(in Input) *judge {
 		links:    make(map[string][]linkView),
 		hashes:   make(map[string]string),
 		askAgain: make(map[string]bool),
+		peers:    make(map[string]*peers),
+		pods:     make(map[string]int),
 		ends:     make(map[string]ends),
 		masters:  masters(in.Compiled.Stores),
+		replicas: replicas(in.Observations),
 		nodes:    byName(in.Objects.Nodes, func(n *v1alpha1.BrokerNode) string { return n.Name }),
 		peerings: byName(in.Objects.Peerings, func(p *v1alpha1.Peering) string { return p.Name }),
 		stores:   byName(in.Objects.Stores, func(s *v1alpha1.DataStore) string { return s.Name }),
 	}
 	for _, n := range in.Compiled.Nodes {
+		j.pods[n.Node] = len(n.Pods)
 		for _, p := range n.Pods {
 			j.sights[p.Pod] = j.look(p.Pod)
 			j.hashes[p.Pod] = p.Hash

@@ -54,7 +54,7 @@ func (j *judge) link(peering string, l topology.Link, alone bool) linkView {
 		return v
 	}
 	from, to := j.sights[l.From], j.sights[l.To]
-	v.fromEntry = fromEntry(from, peering, l, to.endpointID(), alone)
+	v.fromEntry = j.fromEntry(from, peering, l, to.endpointID(), alone)
 	v.from = viewOf(from, v.fromEntry)
 	if l.To != "" {
 		v.toEntry = j.toEntry(to, l, from)
@@ -73,30 +73,18 @@ func (j *judge) link(peering string, l topology.Link, alone bool) linkView {
 // fromEntry finds what the connecting end says. Best is a connection with the endpoint that the other end is: the two may
 // have met on another way. Next is the entry of this peering with the link's address, and where the peering has no other link of this
 // pod, any entry of it.
-func fromEntry(s sight, peering string, l topology.Link, other string, alone bool) *statusapi.Peer {
+func (j *judge) fromEntry(s sight, peering string, l topology.Link, other string, alone bool) *statusapi.Peer {
 	if s.kind != fresh {
 		return nil
 	}
-	var best *statusapi.Peer
-	most := 0
-	for i := range s.status.Peers {
-		p := &s.status.Peers[i]
-		score := 0
-		switch {
-		case other != "" && p.EndpointID == other && p.State == statusapi.PeerPeered:
-			score = 4
-		case p.Peering == peering && p.Address == l.Address:
-			score = 3
-		case alone && p.Peering == peering && p.State == statusapi.PeerPeered:
-			score = 2
-		case alone && p.Peering == peering:
-			score = 1
-		}
-		if score > most {
-			best, most = p, score
-		}
+	said := j.peersOf(l.From, s)
+	if e := said.peered[other]; e != nil && other != "" {
+		return e
 	}
-	return best
+	if e := said.named[[2]string{peering, l.Address}]; e != nil || !alone {
+		return e
+	}
+	return said.any[peering]
 }
 
 // viewOf is what an end says with the entry that it has for the link.
@@ -116,24 +104,24 @@ func viewOf(s sight, entry *statusapi.Peer) view {
 }
 
 // toEntry finds what the other end says: a connection with the endpoint that connects. While that one is silent its name is
-// as good as its ID, which may have changed.
+// as good as its ID, which may have changed, unless it shares the name with other pods.
 func (j *judge) toEntry(s sight, l topology.Link, from sight) *statusapi.Peer {
 	if s.kind != fresh {
 		return nil
 	}
-	id, uri := from.endpointID(), meshtls.NodeURI(j.namespace(), l.FromNode)
-	for i := range s.status.Peers {
-		p := &s.status.Peers[i]
-		if p.State == statusapi.PeerPeered && (id != "" && p.EndpointID == id || from.kind != fresh && p.URI == uri) {
-			return p
-		}
+	said := j.peersOf(l.To, s)
+	if e := said.peered[from.endpointID()]; e != nil && from.endpointID() != "" {
+		return e
 	}
-	return nil
+	if from.kind == fresh || j.pods[l.FromNode] > 1 {
+		return nil
+	}
+	return said.uris[meshtls.NodeURI(j.namespace(), l.FromNode)]
 }
 
 // recognizable says whether the other end's entries can be told to be of this link: by the endpoint's ID, or its name.
 func (j *judge) recognizable(l topology.Link, from sight) bool {
-	return from.kind == absent || from.endpointID() != "" || l.TLS == nodeconfig.TLSMesh
+	return from.kind == absent || from.endpointID() != "" || l.TLS == nodeconfig.TLSMesh && j.pods[l.FromNode] <= 1
 }
 
 func (j *judge) namespace() string {

@@ -41,7 +41,7 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 	}
 	status := v1alpha1.BrokerNodeStatus{
 		ObservedGeneration: object.Generation,
-		Replicas:           j.replicas(plan),
+		Replicas:           j.replicas[plan.Node],
 		Selector:           v1alpha1.NodeLabel + "=" + plan.Node,
 		Peers:              j.peersColumn(plan, previous.Peers),
 		Stores:             j.masters[plan.Node],
