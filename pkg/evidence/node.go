@@ -84,7 +84,7 @@ func (j *judge) ready(plan topology.NodePlan) ruling {
 	if w.found {
 		return w.ruling
 	}
-	return yes(v1alpha1.ReasonListening, podNames(plan)+" runs and listens")
+	return yes(v1alpha1.ReasonListening, podNames(plan)+verb(plan, " runs and listens", " run and listen"))
 }
 
 // podReady is a ruling of status True for a pod that is well.
@@ -155,7 +155,7 @@ func (j *judge) configured(plan topology.NodePlan) ruling {
 	if len(plan.Pods) == 0 {
 		return yes(v1alpha1.ReasonApplied, "no pods: spec.replicas is 0")
 	}
-	return yes(v1alpha1.ReasonApplied, podNames(plan)+" runs the compiled config")
+	return yes(v1alpha1.ReasonApplied, podNames(plan)+verb(plan, " runs the compiled config", " run the compiled config"))
 }
 
 // whilePaused says of a change that is under way that it doesn't go on.
@@ -194,6 +194,13 @@ func (j *judge) podConfigured(p topology.PodPlan, facts Facts) ruling {
 
 func nothingHeard(pod string) string {
 	return fmt.Sprintf("nothing was heard of %s for %d seconds", pod, int(MaxAge.Seconds()))
+}
+
+func verb(plan topology.NodePlan, one, several string) string {
+	if len(plan.Pods) == 1 {
+		return one
+	}
+	return several
 }
 
 func podNames(plan topology.NodePlan) string {

@@ -73,6 +73,27 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestTableOfReplicas(t *testing.T) {
+	s := state()
+	s.Verdict.Nodes["w"] = v1alpha1.BrokerNodeStatus{
+		Peers: "2/2", Replicas: 2, Selector: "x=w", Pods: []v1alpha1.PodStatus{{Name: "w-0"}, {Name: "w-1"}},
+		Conditions: s.Verdict.Nodes["w"].Conditions,
+	}
+	s.Verdict.Nodes["z"] = v1alpha1.BrokerNodeStatus{Peers: "0/0", Selector: "x=z", Conditions: s.Verdict.Nodes["w"].Conditions}
+	want := []string{
+		" NODE     READY  ADDRESS          WEBSOCKET    PEERS  MSG/S  STORES",
+		" manager  yes    127.0.0.1:1      127.0.0.1:2  1/1    0      known (master, SQLite, 1 entry)",
+		" w        yes    2 pods                        2/2           ",
+		"   w-0           127.0.0.1:34567  -                   3      known (clone, in sync), z (clone, stale)",
+		"   w-1           -                -                   0      -",
+		" z        yes    0 pods                        0/0           ",
+		" 1 peering established · 1 store ready · data in /data",
+	}
+	if got := Table(s, TableOptions{Rates: map[string]float64{"w-0": 3}}); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestTableOfAMeshThatIsNotReady(t *testing.T) {
 	s := state()
 	refused := cond(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRefused, "no answer")

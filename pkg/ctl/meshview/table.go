@@ -29,7 +29,7 @@ type TableOptions struct {
 func Table(s State, o TableOptions) []string {
 	rows := [][]string{header(s, o)}
 	for _, name := range slices.Sorted(maps.Keys(s.Verdict.Nodes)) {
-		rows = append(rows, s.row(name, o))
+		rows = append(rows, s.rows(name, o)...)
 	}
 	lines := table.Align(rows)
 	lines = append(lines, s.summary(o))
@@ -66,15 +66,38 @@ func (s State) anyWebSocket() bool {
 	return false
 }
 
-func (s State) row(name string, o TableOptions) []string {
+// rows are one for a node with one pod. Several have a row each, below one for the node.
+func (s State) rows(name string, o TableOptions) [][]string {
 	status := s.Verdict.Nodes[name]
-	pod, _ := s.pod(name)
 	word, _ := ready(status.Conditions)
+	if len(status.Pods) == 1 || len(status.Pods) == 0 && status.Replicas > 0 || status.Selector == "" {
+		pod, _ := s.pod(name)
+		return [][]string{s.row(name, word, status.Peers, pod, o)}
+	}
+	whole := []string{name, word, table.Count(len(status.Pods), "pod", "pods")}
+	if s.anyWebSocket() {
+		whole = append(whole, "")
+	}
+	whole = append(whole, table.Dash(status.Peers))
+	if o.Rates != nil {
+		whole = append(whole, "")
+	}
+	rows := [][]string{append(whole, "")}
+	for _, p := range status.Pods {
+		rows = append(rows, s.row("  "+p.Name, "", "", s.Statuses[p.Name], o))
+	}
+	return rows
+}
+
+func (s State) row(name, word, peers string, pod statusapi.Status, o TableOptions) []string {
 	cells := []string{name, word, table.Dash(listener(pod, "broker"))}
 	if s.anyWebSocket() {
 		cells = append(cells, table.Dash(listener(pod, "websocket")))
 	}
-	cells = append(cells, table.Dash(status.Peers))
+	if word != "" {
+		peers = table.Dash(peers)
+	}
+	cells = append(cells, peers)
 	if o.Rates != nil {
 		cells = append(cells, fmt.Sprintf("%.0f", o.Rates[pod.Pod]))
 	}
