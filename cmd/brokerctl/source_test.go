@@ -69,3 +69,27 @@ func TestSourceFlags(t *testing.T) {
 		}
 	}
 }
+
+func TestGraphAndPlanFlags(t *testing.T) {
+	good := filepath.Join("..", "..", "config", "samples", "minimal.yaml")
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"svg":         {[]string{"graph", "-f", good}, 0, "<svg xmlns="},
+		"dot":         {[]string{"graph", "-f", good, "-o", "dot"}, 0, "digraph mesh {"},
+		"mermaid":     {[]string{"graph", "-f", good, "-o", "mermaid"}, 0, "flowchart TB"},
+		"png":         {[]string{"graph", "-f", good, "-o", "png"}, 2, `-o: "png": allowed: svg, dot, mermaid`},
+		"same":        {[]string{"plan", "-f", good, "--against", good, "--exit-code"}, 0, "nothing to do"},
+		"no files":    {[]string{"plan", "--against", good}, 2, "-f FILE is missing"},
+		"against":     {[]string{"plan", "-f", good}, 2, "allowed: exactly one of them"},
+		"against two": {[]string{"plan", "-f", good, "--against", good, "--data-dir", "x"}, 2, "allowed: exactly one of them"},
+	} {
+		var out, notes bytes.Buffer
+		code := run(t.Context(), test.args, os.Stdin, &out, &notes)
+		if said := out.String() + notes.String(); code != test.code || !strings.Contains(said, test.says) {
+			t.Errorf("%s: exit code %d, %q", name, code, said)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func TestAnyOrder(t *testing.T) {
 // removing the objects that findings name ends with none left.
 func TestRandomMeshes(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed.For(t), 1))
-	for range 150 {
+	for range 50 {
 		o := randomMesh(r)
 		for rounds := 0; ; rounds++ {
 			findings := Check(o, options)
