@@ -72,6 +72,7 @@ var rules = map[string]rule{
 	"pkg/plan":          {deny: impure, allow: []string{"api/...", "pkg/lint", "pkg/topology"}, why: "plan is pure: objects before and after in, what the change does out"},
 	"pkg/layout":        {deny: impure, allow: []string{"api/..."}, why: "layout is pure: a BrokerMesh in, its BrokerNodes and Peerings out"},
 	"pkg/evidence":      {deny: impure, allow: []string{"api/...", "pkg/layout", "pkg/meshtls", "pkg/nodeconfig", "pkg/statusapi", "pkg/topology"}, why: "evidence is pure: observations in, conditions out"},
+	"pkg/ctl/review":    {deny: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"}, allow: []string{"api/...", "docs", "pkg/..."}, why: "review renders what pure packages say, and quotes docs"},
 	"pkg/manifest":      {deny: impure, allow: []string{"api/...", "pkg/nodeconfig", "pkg/topology"}, why: "manifest is pure: a node's plan in, Kubernetes objects out"},
 	"pkg/pki":           {deny: kubernetes, allow: []string{"pkg/meshtls"}, why: "pki makes certificates, for clusters and laptops alike; the names in them come from meshtls"},
 	"pkg/load":          {deny: []string{"sigs.k8s.io/controller-runtime", "k8s.io/client-go"}, allow: []string{"api/...", "config/crd", "pkg/layout"}, why: "load reads files; what needs the whole topology is in topology"},
