@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -76,6 +77,11 @@ func readObjects(ctx context.Context, api client.Reader, namespace string) (mesh
 			return m, fmt.Errorf("read the mesh of namespace %s: %w", namespace, err)
 		}
 	}
+	var layouts v1alpha1.BrokerMeshList
+	if err := api.List(ctx, &layouts, client.InNamespace(namespace)); err != nil && !apimeta.IsNoMatchError(err) {
+		return m, fmt.Errorf("read the mesh of namespace %s: %w", namespace, err)
+	}
+	m.Objects.Meshes = layouts.Items // none where an older operator doesn't know the kind
 	m.Objects.Nodes, m.Objects.Peerings, m.Objects.Stores = nodes.Items, peerings.Items, stores.Items
 	return m, nil
 }

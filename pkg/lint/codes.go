@@ -25,6 +25,8 @@ const (
 	NobodyPublishes     v1alpha1.Reason = "NobodyPublishes"
 	OpenPort            v1alpha1.Reason = "OpenPort"
 	TokenInClear        v1alpha1.Reason = "TokenInClear"
+	NameClash           v1alpha1.Reason = "NameClash"
+	NodePortClash       v1alpha1.Reason = "NodePortClash"
 )
 
 // Code is a row of the table of all findings.
@@ -56,6 +58,8 @@ var codes = [...]Code{
 	{v1alpha1.ReasonTwoMasters, topology.Error, "Two DataStores are the store of one name. The older one is compiled, the other left out.", "Remove one, or give it another `spec.storeName`."},
 	{v1alpha1.ReasonStorageMissing, topology.Error, "The master's backend needs files, but its node has no volume.", "Set `spec.storage` on the node, or use the backend Memory."},
 	{v1alpha1.ReasonMasterNeedsOnePod, topology.Error, "The master's node has not exactly one pod. A new master isn't made; one that served goes on in the pod NAME-0, if there is one.", "`spec.replicas: 1` on the node; or another node for the master, and the replicas as clones."},
+	{NameClash, topology.Error, "Two nodes need objects of one name in the cluster: a Service of a node called NODE-pods is the one that governs the pods of NODE. Who comes second has the condition `Conflict`.", "Another name for one of the nodes, or no `spec.service` on it."},
+	{NodePortClash, topology.Error, "Two Services ask for the same port of the cluster's machines. The API server refuses the second.", "Another `nodePorts` number, or none: then the cluster chooses."},
 	{v1alpha1.ReasonMoveRefused, topology.Error, "The master can't move to where `spec.master.node` wants it; it stays where it is.", "What the message names: storage, or a path of Peerings; or move it back."},
 	{v1alpha1.ReasonUnreachable, topology.Error, "No path that carries stores joins a clone's node with the master's. The clone never gets an entry.", "Add a Peering, or let the nodes on the way have `forward: Mesh`."},
 	{v1alpha1.ReasonConfigTooLarge, topology.Error, "What the node would be told doesn't fit into one ConfigMap, or is more than a node takes.", "Fewer peerings, stores or subscriptions on this node; spread them over several."},

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/plan"
@@ -46,7 +47,22 @@ func TestPlanAgrees(t *testing.T) {
 		"subscriptions": node(func(n *v1alpha1.BrokerNode) { n.Spec.Subscriptions = []string{"a/"} }),
 		"forward":       node(func(n *v1alpha1.BrokerNode) { n.Spec.Forward = v1alpha1.ForwardAll }),
 		"log level":     node(func(n *v1alpha1.BrokerNode) { n.Spec.LogLevel = v1alpha1.LogDebug }),
-		"replicas":      node(func(n *v1alpha1.BrokerNode) { n.Spec.Replicas = new(int32(3)) }),
+		"template": node(func(n *v1alpha1.BrokerNode) {
+			n.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{Spec: &runtime.RawExtension{Raw: []byte(`{"priorityClassName":"high"}`)}}
+		}),
+		"empty template": node(func(n *v1alpha1.BrokerNode) {
+			n.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{Spec: &runtime.RawExtension{Raw: []byte("{}")}}
+		}),
+		"refused template": node(func(n *v1alpha1.BrokerNode) {
+			n.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{Spec: &runtime.RawExtension{Raw: []byte(`{"hostNetwrk":true}`)}}
+		}),
+		"labels": node(func(n *v1alpha1.BrokerNode) {
+			n.Spec.PodTemplate = &v1alpha1.PodTemplateSpec{Metadata: &v1alpha1.PodTemplateMeta{Labels: map[string]v1alpha1.LabelValue{"a": "b"}}}
+		}),
+		"restart":  node(func(n *v1alpha1.BrokerNode) { n.Annotations = map[string]string{v1alpha1.RestartedAtAnnotation: "now"} }),
+		"service":  node(func(n *v1alpha1.BrokerNode) { n.Spec.Service = &v1alpha1.ServiceSpec{} }),
+		"paused":   node(func(n *v1alpha1.BrokerNode) { n.Spec.Paused = true }),
+		"replicas": node(func(n *v1alpha1.BrokerNode) { n.Spec.Replicas = new(int32(3)) }),
 	}
 	template := func(n *v1alpha1.BrokerNode) corev1.PodTemplateSpec {
 		in := input(n)

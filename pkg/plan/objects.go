@@ -45,6 +45,7 @@ type FieldChange struct {
 func objectChanges(before, after topology.Objects) []ObjectChange {
 	list := diff(topology.KindBrokerNode, before.Nodes, after.Nodes, func(n *v1alpha1.BrokerNode) (*metav1.ObjectMeta, any) { return &n.ObjectMeta, n.Spec })
 	list = append(list, diff(topology.KindPeering, before.Peerings, after.Peerings, func(p *v1alpha1.Peering) (*metav1.ObjectMeta, any) { return &p.ObjectMeta, p.Spec })...)
+	list = append(list, diff(topology.KindBrokerMesh, before.Meshes, after.Meshes, func(m *v1alpha1.BrokerMesh) (*metav1.ObjectMeta, any) { return &m.ObjectMeta, m.Spec })...)
 	return append(list, diff(topology.KindDataStore, before.Stores, after.Stores, func(s *v1alpha1.DataStore) (*metav1.ObjectMeta, any) { return &s.ObjectMeta, s.Spec })...)
 }
 

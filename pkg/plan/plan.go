@@ -85,17 +85,38 @@ type comparison struct {
 }
 
 // Applied is what a mesh's objects become when others are applied to them: objects of the same name keep what the cluster knows of
-// them (status, age, and annotations that the new ones don't have). Those that aren't among the new ones stay, unless prune is set.
+// them (status, age, owner, and labels and annotations that the new ones don't have). Those that aren't among the new ones stay, unless prune is set.
 func Applied(before, changed topology.Objects, prune bool) topology.Objects {
+	nodeMeta := func(n *v1alpha1.BrokerNode) *metav1.ObjectMeta { return &n.ObjectMeta }
+	peeringMeta := func(p *v1alpha1.Peering) *metav1.ObjectMeta { return &p.ObjectMeta }
 	return topology.Objects{
-		Nodes: apply(before.Nodes, changed.Nodes, prune, func(n *v1alpha1.BrokerNode) *metav1.ObjectMeta { return &n.ObjectMeta },
+		Nodes: apply(withoutMade(before.Nodes, changed.Meshes, nodeMeta, changed.Nodes), changed.Nodes, prune, nodeMeta,
 			func(n, was *v1alpha1.BrokerNode) { n.Status = was.Status }),
-		Peerings: apply(before.Peerings, changed.Peerings, prune, func(p *v1alpha1.Peering) *metav1.ObjectMeta { return &p.ObjectMeta },
+		Peerings: apply(withoutMade(before.Peerings, changed.Meshes, peeringMeta, changed.Peerings), changed.Peerings, prune, peeringMeta,
 			func(p, was *v1alpha1.Peering) { p.Status = was.Status }),
 		Stores: apply(before.Stores, changed.Stores, prune, func(s *v1alpha1.DataStore) *metav1.ObjectMeta { return &s.ObjectMeta },
 			func(s, was *v1alpha1.DataStore) { s.Status = was.Status }),
+		Meshes: apply(before.Meshes, changed.Meshes, prune, func(m *v1alpha1.BrokerMesh) *metav1.ObjectMeta { return &m.ObjectMeta },
+			func(m, was *v1alpha1.BrokerMesh) { m.Status = was.Status }),
 		Failovers: before.Failovers,
 	}
+}
+
+// withoutMade leaves out the objects that BrokerMeshes of the change own: what they are made of now is among the change's own objects.
+func withoutMade[T any](list []T, meshes []v1alpha1.BrokerMesh, meta func(*T) *metav1.ObjectMeta, changed []T) []T {
+	named := make(map[string]bool)
+	for i := range changed {
+		named[meta(&changed[i]).Name] = true
+	}
+	var out []T
+	for i := range list {
+		owner := metav1.GetControllerOf(meta(&list[i]))
+		made := owner != nil && slices.ContainsFunc(meshes, func(m v1alpha1.BrokerMesh) bool { return owner.Kind == topology.KindBrokerMesh && owner.Name == m.Name })
+		if !made || named[meta(&list[i]).Name] {
+			out = append(out, list[i])
+		}
+	}
+	return out
 }
 
 func apply[T any](before, changed []T, prune bool, meta func(*T) *metav1.ObjectMeta, keep func(now, was *T)) []T {
@@ -112,7 +133,8 @@ func apply[T any](before, changed []T, prune bool, meta func(*T) *metav1.ObjectM
 		if w := was[m.Name]; w != nil {
 			keep(&now, w)
 			m.CreationTimestamp = meta(w).CreationTimestamp
-			m.Annotations = merged(meta(w).Annotations, m.Annotations)
+			m.Annotations, m.Labels = merged(meta(w).Annotations, m.Annotations), merged(meta(w).Labels, m.Labels)
+			m.OwnerReferences = meta(w).OwnerReferences
 		} else {
 			m.CreationTimestamp = newest(before, meta)
 		}

@@ -234,3 +234,27 @@ func TestApplied(t *testing.T) {
 		t.Error("the new objects have changed")
 	}
 }
+
+// TestAppliedMesh: what a BrokerMesh no longer means goes with the change, pruned or not; what is nobody's stays.
+func TestAppliedMesh(t *testing.T) {
+	yes := true
+	made := func(name string) v1alpha1.BrokerNode {
+		return v1alpha1.BrokerNode{ObjectMeta: metav1.ObjectMeta{Name: name,
+			OwnerReferences: []metav1.OwnerReference{{Kind: topology.KindBrokerMesh, Name: "zeek", UID: "1", Controller: &yes}}}}
+	}
+	mesh := v1alpha1.BrokerMesh{ObjectMeta: metav1.ObjectMeta{Name: "zeek"}}
+	before := topology.Objects{Meshes: []v1alpha1.BrokerMesh{mesh}, Nodes: []v1alpha1.BrokerNode{made("manager"), made("proxy"), {ObjectMeta: metav1.ObjectMeta{Name: "own"}}}}
+	changed := topology.Objects{Meshes: []v1alpha1.BrokerMesh{mesh}, Nodes: []v1alpha1.BrokerNode{{ObjectMeta: metav1.ObjectMeta{Name: "manager"}}}}
+	changed.Meshes[0].Spec.Defaults.LogLevel = v1alpha1.LogDebug
+	after := Applied(before, changed, false)
+	if len(after.Nodes) != 2 || after.Nodes[0].Name != "manager" || after.Nodes[1].Name != "own" || len(after.Nodes[0].OwnerReferences) != 1 {
+		t.Errorf("nodes %+v", after.Nodes)
+	}
+	p := Compare(before, after, options)
+	if len(p.Objects) != 2 || p.Objects[0].Name != "proxy" || p.Objects[0].Act != Removed || p.Objects[1].Kind != topology.KindBrokerMesh || p.Objects[1].Act != Changed {
+		t.Errorf("%+v", p.Objects)
+	}
+	if after = Applied(before, topology.Objects{}, false); len(after.Nodes) != 3 || len(after.Meshes) != 1 {
+		t.Errorf("without a mesh in the change: %+v", after)
+	}
+}

@@ -37,7 +37,25 @@ func parts(n *v1alpha1.BrokerNode) []part {
 		{"webSocket.port", text(web)},
 		{"tls.mode", string(mode)},
 		{"queues", text(topology.Queues(n))},
+		{"podTemplate", podTemplate(n)},
+		{v1alpha1.RestartedAtAnnotation, n.Annotations[v1alpha1.RestartedAtAnnotation]},
 	}
+}
+
+// podTemplate is what is taken of it: of one that is refused nothing but the metadata. An empty one is none.
+func podTemplate(n *v1alpha1.BrokerNode) string {
+	t := n.Spec.PodTemplate
+	if t == nil {
+		return ""
+	}
+	out := ""
+	if t.Metadata != nil && len(t.Metadata.Labels)+len(t.Metadata.Annotations) > 0 {
+		out = text(t.Metadata)
+	}
+	if overrides, fault := topology.PodOverrides(n); fault == nil && len(overrides) > 0 {
+		out += text(overrides)
+	}
+	return out
 }
 
 func text(v any) string {
@@ -76,6 +94,8 @@ const (
 type NodeChange struct {
 	Node string `json:"node"`
 	Act  Act    `json:"act"`
+	// Paused: nothing of it is done before spec.paused goes.
+	Paused bool `json:"paused,omitempty"`
 	// Why are the parts of the spec for which pods restart or connections begin anew.
 	Why []string `json:"why,omitempty"`
 	// New and Gone are pods that come and go for good.
@@ -117,7 +137,7 @@ func (s *side) pods(node string) []string {
 // node compares a node that stays; nil if it notices nothing.
 func (c *comparison) node(was, now *v1alpha1.BrokerNode) *NodeChange {
 	before, after := c.before.nodePlan[was.Name], c.after.nodePlan[was.Name]
-	change := &NodeChange{Node: was.Name, New: missing(c.after.pods(was.Name), c.before.pods(was.Name)), Gone: missing(c.before.pods(was.Name), c.after.pods(was.Name))}
+	change := &NodeChange{Node: was.Name, Paused: now.Spec.Paused, New: missing(c.after.pods(was.Name), c.before.pods(was.Name)), Gone: missing(c.before.pods(was.Name), c.after.pods(was.Name))}
 	stays := len(before.Pods) > len(change.Gone)
 	if why := Restarts(was, now); len(why) > 0 && stays {
 		change.Act, change.Why = Restarted, why

@@ -32,6 +32,7 @@ type written struct {
 	Nodes    []v1alpha1.BrokerNode `json:"nodes"`
 	Peerings []v1alpha1.Peering    `json:"peerings"`
 	Stores   []v1alpha1.DataStore  `json:"stores"`
+	Meshes   []v1alpha1.BrokerMesh `json:"meshes,omitempty"`
 }
 
 // Write writes a mesh that runs on this machine to its data folder, with the
@@ -49,6 +50,10 @@ func Write(dataDir string, m Mesh, v evidence.Verdict, now time.Time) error {
 	for _, s := range m.Objects.Stores {
 		s.Status = v.Stores[s.Name]
 		w.Stores = append(w.Stores, s)
+	}
+	for _, layout := range m.Objects.Meshes {
+		layout.Status = v.Meshes[layout.Name]
+		w.Meshes = append(w.Meshes, layout)
 	}
 	b, err := json.Marshal(w)
 	if err != nil {
@@ -79,6 +84,6 @@ func FromDataDir(dataDir string) (Mesh, error) {
 	}
 	return Mesh{
 		Namespace: w.Namespace, Plain: w.Plain, Origin: Laptop, At: w.At,
-		Objects: topology.Objects{Nodes: w.Nodes, Peerings: w.Peerings, Stores: w.Stores},
+		Objects: topology.Objects{Nodes: w.Nodes, Peerings: w.Peerings, Stores: w.Stores, Meshes: w.Meshes},
 	}, nil
 }

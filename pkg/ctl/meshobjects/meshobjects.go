@@ -54,7 +54,7 @@ func FromFiles(paths []string, stdin io.Reader) (Mesh, error) {
 	}
 	return Mesh{
 		Namespace: loaded.Namespace,
-		Objects:   topology.Objects{Nodes: loaded.Nodes, Peerings: loaded.Peerings, Stores: loaded.Stores},
+		Objects:   topology.Objects{Nodes: loaded.Nodes, Peerings: loaded.Peerings, Stores: loaded.Stores, Meshes: loaded.Meshes},
 		Origin:    Files,
 		Problems:  problems,
 		position:  loaded.Position,
@@ -68,7 +68,7 @@ func (m Mesh) Live() bool { return m.Origin == Cluster || m.Origin == Laptop }
 // laptop, which has a folder for every store and nobody to grant leases.
 func (m Mesh) Options() topology.Options {
 	laptop := m.Origin == Laptop
-	return topology.Options{Namespace: m.Namespace, Plain: m.Plain, RequireStorage: !laptop, NoLeases: laptop}
+	return topology.Options{Namespace: m.Namespace, Plain: m.Plain, RequireStorage: !laptop, NoLeases: laptop, NoPods: laptop}
 }
 
 // Position is the file and line of an object's field; "" and 0 for a mesh that

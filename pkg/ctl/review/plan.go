@@ -77,6 +77,7 @@ func frozen(before topology.Objects, after meshobjects.Mesh) ([]load.Problem, er
 	updates := both(topology.KindBrokerNode, before.Nodes, after.Objects.Nodes, func(n *v1alpha1.BrokerNode) string { return n.Name })
 	updates = append(updates, both(topology.KindPeering, before.Peerings, after.Objects.Peerings, func(p *v1alpha1.Peering) string { return p.Name })...)
 	updates = append(updates, both(topology.KindDataStore, before.Stores, after.Objects.Stores, func(s *v1alpha1.DataStore) string { return s.Name })...)
+	updates = append(updates, both(topology.KindBrokerMesh, before.Meshes, after.Objects.Meshes, func(m *v1alpha1.BrokerMesh) string { return m.Name })...)
 	problems, err := load.CheckUpdates(updates)
 	for i := range problems {
 		p := &problems[i]
@@ -162,6 +163,10 @@ func (d PlanDocument) nodes(b *bytes.Buffer) {
 }
 
 func nodeWords(n plan.NodeChange) string {
+	if n.Paused {
+		n.Paused = false
+		return "paused, so that nothing is done before spec.paused goes; then: " + nodeWords(n)
+	}
 	pods := func(list []string) string { return meshobjects.Count(len(list), "pod") }
 	var scaled []string
 	if len(n.New) > 0 {
