@@ -94,14 +94,22 @@ func flatAll[T any](list []T, parts func(*T) (*metav1.ObjectMeta, any)) map[stri
 	return out
 }
 
-// flatten goes down into objects; lists are values, because their items have no names to be told apart by. An empty object is a value,
-// too, unless it is the whole spec: that it is there can mean something.
+// flatten goes down into objects, and into lists of them; other lists are values. An empty object is a value, too, unless it is the whole
+// spec: that it is there can mean something.
 func flatten(path string, v any, into map[string]string) {
 	if m, ok := v.(map[string]any); ok && (len(m) > 0 || path == "spec") {
 		for k, v := range m {
 			flatten(path+"."+k, v, into)
 		}
 		return
+	}
+	if l, ok := v.([]any); ok && len(l) > 0 {
+		if _, objects := l[0].(map[string]any); objects {
+			for i, item := range l {
+				flatten(fmt.Sprintf("%s[%d]", path, i), item, into)
+			}
+			return
+		}
 	}
 	b, err := json.Marshal(v)
 	if err == nil {

@@ -56,6 +56,7 @@ type Related struct {
 var shortKinds = map[string]string{
 	"brokernode": topology.KindBrokerNode, "node": topology.KindBrokerNode, "bn": topology.KindBrokerNode,
 	"peering": topology.KindPeering, "peer": topology.KindPeering, "bp": topology.KindPeering,
+	"brokermesh": topology.KindBrokerMesh, "mesh": topology.KindBrokerMesh, "bm": topology.KindBrokerMesh,
 	"datastore": topology.KindDataStore, "store": topology.KindDataStore, "bds": topology.KindDataStore,
 }
 
@@ -64,7 +65,7 @@ func ParseObject(text string) (kind, name string, err error) {
 	kind, name, ok := strings.Cut(text, "/")
 	full := shortKinds[strings.ToLower(kind)]
 	if !ok || full == "" || name == "" {
-		return "", "", fmt.Errorf("%q: allowed: node/NAME, peering/NAME or store/NAME", text)
+		return "", "", fmt.Errorf("%q: allowed: node/NAME, peering/NAME, store/NAME or mesh/NAME", text)
 	}
 	return full, name, nil
 }
@@ -87,6 +88,8 @@ func Explain(m meshobjects.Mesh, kind, name string, now time.Time) (Explanation,
 		found = e.peering(&x)
 	case topology.KindDataStore:
 		found = e.store(&x)
+	case topology.KindBrokerMesh:
+		found = e.layout(&x)
 	}
 	if !found {
 		return x, fmt.Errorf("no %s %q in this mesh; it has %s", kind, name, e.names(kind))
@@ -111,6 +114,10 @@ func (e explainer) names(kind string) string {
 	case topology.KindPeering:
 		for _, p := range e.mesh.Objects.Peerings {
 			names = append(names, p.Name)
+		}
+	case topology.KindBrokerMesh:
+		for _, m := range e.mesh.Objects.Meshes {
+			names = append(names, m.Name)
 		}
 	default:
 		for _, s := range e.mesh.Objects.Stores {

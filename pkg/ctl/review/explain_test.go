@@ -111,6 +111,17 @@ func TestExplainLeftOut(t *testing.T) {
 	}
 }
 
+func TestExplainMesh(t *testing.T) {
+	m := read(t, "apiVersion: brokermesh.dev/v1alpha1\nkind: BrokerMesh\nmetadata: {name: zeek}\nspec: {workers: {replicas: 3}}\n")
+	x, err := Explain(m, topology.KindBrokerMesh, "zeek", noon)
+	if err != nil || strings.Join(x.Facts, "; ") != "makes brokernode/manager, 1 pod; makes brokernode/worker, 3 pods; makes peering/worker-manager" {
+		t.Errorf("%v, %q", err, x.Facts)
+	}
+	if _, err := Explain(m, topology.KindBrokerMesh, "zek", noon); err == nil || !strings.Contains(err.Error(), "it has zeek") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestExplainNothing(t *testing.T) {
 	m := running(t)
 	if _, err := Explain(m, topology.KindBrokerNode, "boss", noon); err == nil || err.Error() != `no BrokerNode "boss" in this mesh; it has manager, worker` {

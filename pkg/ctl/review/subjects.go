@@ -10,6 +10,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/ctl/meshobjects"
+	"github.com/brokermesh/brokermesh/pkg/layout"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 	"github.com/brokermesh/brokermesh/pkg/topology"
 )
@@ -193,4 +194,29 @@ func (e explainer) clone(x *Explanation, c topology.ClonePlan) {
 		x.fact("clone on %s, joined with the master over nodes that relay", c.Node)
 	}
 	e.relateNode(x, c.Node)
+}
+
+// layout explains a BrokerMesh by what it is made of.
+func (e explainer) layout(x *Explanation) bool {
+	i := slices.IndexFunc(e.mesh.Objects.Meshes, func(m v1alpha1.BrokerMesh) bool { return m.Name == x.Name })
+	if i < 0 {
+		return false
+	}
+	m := &e.mesh.Objects.Meshes[i]
+	nodes, peerings := layout.Objects(m)
+	for _, n := range nodes {
+		x.fact("makes brokernode/%s, %s", n.Name, meshobjects.Count(topology.Replicas(&n), "pod"))
+		e.relateNode(x, n.Name)
+	}
+	for _, p := range peerings {
+		x.fact("makes peering/%s", p.Name)
+		e.relatePeering(x, p.Name)
+	}
+	if e.mesh.Live() {
+		x.Conditions = conditions(m.Status.Conditions)
+	}
+	if m.Status.Nodes != "" {
+		x.says("nodes ready: %s, peerings ready: %s", m.Status.Nodes, m.Status.Peerings)
+	}
+	return true
 }

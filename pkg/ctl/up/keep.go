@@ -14,7 +14,8 @@ import (
 const keepEvery = meshobjects.FreshFor / 3
 
 // keep writes down what runs and how it is, for other commands.
-func keep(mesh *local.Mesh, namespace string, o Options) error {
-	m := meshobjects.Mesh{Namespace: namespace, Plain: o.Plain, Objects: mesh.Objects()}
+func keep(mesh *local.Mesh, loaded meshobjects.Mesh, o Options) error {
+	m := meshobjects.Mesh{Namespace: loaded.Namespace, Plain: o.Plain, Objects: mesh.Objects()}
+	m.Objects.Meshes = loaded.Objects.Meshes
 	return meshobjects.Write(mesh.DataDir(), m, mesh.Verdict(), time.Now())
 }

@@ -88,7 +88,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		defer cancel()
 		err = errors.Join(err, mesh.Close(drain), closeLog())
 	}()
-	err = show(ctx, mesh, loaded.Namespace, o)
+	err = show(ctx, mesh, loaded, o)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -123,7 +123,9 @@ func start(ctx context.Context, loaded meshobjects.Mesh, o Options) (mesh *local
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the log: %w", err)
 	}
-	mesh, err = local.Start(ctx, loaded.Objects, local.Options{
+	objects := loaded.Objects
+	objects.Meshes = nil // what they are made of is among the others; nobody owns it here
+	mesh, err = local.Start(ctx, objects, local.Options{
 		Namespace: loaded.Namespace,
 		DataDir:   o.DataDir,
 		Plain:     o.Plain,
@@ -138,7 +140,7 @@ func start(ctx context.Context, loaded meshobjects.Mesh, o Options) (mesh *local
 
 // show watches the mesh: until it is ready, and then, unless that is all that
 // was asked for, until the context ends.
-func show(ctx context.Context, mesh *local.Mesh, namespace string, o Options) error {
+func show(ctx context.Context, mesh *local.Mesh, loaded meshobjects.Mesh, o Options) error {
 	s := newScreen(o)
 	again := time.NewTicker(keepEvery)
 	defer again.Stop()
@@ -151,7 +153,7 @@ func show(ctx context.Context, mesh *local.Mesh, namespace string, o Options) er
 	ready, due := false, s.live()
 	for {
 		changed := mesh.Changed()
-		if err := keep(mesh, namespace, o); err != nil {
+		if err := keep(mesh, loaded, o); err != nil {
 			return err
 		}
 		state := stateOf(mesh)
