@@ -114,8 +114,8 @@ func (r *brokerNodes) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 	if !ok || nv.uid != node.UID || nv.generation < node.Generation {
 		return ctrl.Result{}, nil
 	}
-	out, err := r.apply(ctx, node, v, nv)
-	if mesh := r.meshes.mesh(node.Namespace); mesh != nil && out.facts.Image != "" {
+	out, err := r.bring(ctx, node, v, nv)
+	if mesh := r.meshes.mesh(node.Namespace); mesh != nil && (out.facts.Image != "" || err == nil) {
 		mesh.learn(node.Name, out.facts)
 	}
 	if out.facts == nv.facts { // else a view that knows them is on its way
@@ -167,6 +167,14 @@ func (o outcome) again(now time.Time) time.Duration {
 
 // liveObjects are the node's objects as they are; nil where there is none.
 type liveObjects map[manifest.Object]client.Object
+
+// bring applies what the node has in the cluster.
+func (r *brokerNodes) bring(ctx context.Context, node *v1alpha1.BrokerNode, v *view, nv nodeView) (outcome, error) {
+	if nv.plan.External {
+		return r.applyExternal(ctx, node, v)
+	}
+	return r.apply(ctx, node, v, nv)
+}
 
 // apply brings the node's objects into being, in the order in which a pod needs them. The first that can't be written ends it: a pod
 // without its config or certificate is of no use.

@@ -113,7 +113,7 @@ type nodeSecret struct {
 // stay, whatever they are.
 func (t *trust) node(ctx context.Context, a *pki.Authority, node *v1alpha1.BrokerNode) (nodeSecret, error) {
 	key := client.ObjectKey{Namespace: node.Namespace, Name: manifest.SecretName(node.Name)}
-	if k, ok, err := t.good(ctx, key, a); err != nil || ok {
+	if k, ok, err := t.good(ctx, key, a); err != nil || ok && node.Spec.External == nil { // what is external may have got another address
 		return nodeSecret{settled: ok, renewal: k.renewal}, err
 	}
 	live, err := t.read(ctx, key)
@@ -127,7 +127,7 @@ func (t *trust) node(ctx context.Context, a *pki.Authority, node *v1alpha1.Broke
 	if live != nil && !ownedBy(live, node) {
 		mine = nil
 	}
-	leaf, err := t.leaf(a, mine, pki.NodeRequest(node.Namespace, node.Name))
+	leaf, err := t.leaf(a, mine, leafRequest(node))
 	return nodeSecret{
 		live: live, renewal: a.RenewAt(leaf), want: manifest.Certificates{CA: a.CertPEM(), Cert: leaf.Cert, Key: leaf.Key},
 	}, err

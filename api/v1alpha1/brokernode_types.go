@@ -68,6 +68,8 @@ const MaxReplicas = 100
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.storage) || !has(self.storage) || string(self.storage.size).size() > 32 || string(self.storage.size).matches('[eE]...') || !isQuantity(string(self.storage.size)) || quantity(string(self.storage.size)).compareTo(quantity(string(oldSelf.storage.size))) >= 0`,fieldPath=".storage.size",messageExpression=`string(self.storage.size) + ' is less than before (' + string(oldSelf.storage.size) + '): a volume can grow, not shrink'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.queues) || !has(self.queues.memoryLimit) || !has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || string(self.queues.memoryLimit).size() > 32 || string(self.queues.memoryLimit).matches('[eE]...') || !isQuantity(string(self.queues.memoryLimit)) || string(self.resources.limits['memory']).size() > 32 || string(self.resources.limits['memory']).matches('[eE]...') || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.queues.memoryLimit)).isLessThan(quantity(string(self.resources.limits['memory'])))`,fieldPath=".queues.memoryLimit",messageExpression=`string(self.queues.memoryLimit) + ' does not fit into resources.limits.memory, ' + string(self.resources.limits['memory']) + '; allowed: less, at best half of it'`
 // +kubebuilder:validation:XValidation:rule=`!has(self.service) || !has(self.service.nodePorts) || !has(self.service.nodePorts.webSocket) || has(self.webSocket)`,fieldPath=".service.nodePorts.webSocket",message="is set, but the node has no WebSocket port; allowed: with spec.webSocket only"
+// +kubebuilder:validation:XValidation:rule=`!has(self.external) || !((has(self.replicas) && self.replicas != 1) || has(self.image) || has(self.imagePullSecrets) || has(self.resources) || has(self.webSocket) || has(self.subscriptions) || has(self.storage) || has(self.queues) || has(self.podTemplate) || has(self.service) || (has(self.paused) && self.paused) || (has(self.listen) && has(self.listen.port) && self.listen.port != 9999) || (has(self.forward) && self.forward != 'Mesh') || (has(self.tls) && has(self.tls.mode) && self.tls.mode != 'Mesh') || (has(self.logLevel) && self.logLevel != 'Info'))`,fieldPath=".external",messageExpression=`'set together with' + (has(self.replicas) && self.replicas != 1 ? ' replicas' : "") + (has(self.image) ? ' image' : "") + (has(self.imagePullSecrets) ? ' imagePullSecrets' : "") + (has(self.resources) ? ' resources' : "") + (has(self.webSocket) ? ' webSocket' : "") + (has(self.subscriptions) ? ' subscriptions' : "") + (has(self.storage) ? ' storage' : "") + (has(self.queues) ? ' queues' : "") + (has(self.podTemplate) ? ' podTemplate' : "") + (has(self.service) ? ' service' : "") + (has(self.paused) && self.paused ? ' paused' : "") + (has(self.listen) && has(self.listen.port) && self.listen.port != 9999 ? ' listen' : "") + (has(self.forward) && self.forward != 'Mesh' ? ' forward' : "") + (has(self.tls) && has(self.tls.mode) && self.tls.mode != 'Mesh' ? ' tls' : "") + (has(self.logLevel) && self.logLevel != 'Info' ? ' logLevel' : "") + '; allowed: external alone, since there are no pods'`
+// +kubebuilder:validation:XValidation:rule=`has(self.external) == has(oldSelf.external)`,fieldPath=".external",message="can't be set or removed later: the node has pods or it has none; allowed: to delete the BrokerNode and to make it anew"
 type BrokerNodeSpec struct {
 	// How many pods the node has, 0 to 100, such as 3. Each is an endpoint of its own, NAME-0, NAME-1 and so on. Whoever names the node
 	// means all of them. kubectl scale and autoscalers change it; those with the highest numbers go first, and their volumes stay.
@@ -172,6 +174,11 @@ type BrokerNodeSpec struct {
 	// +optional
 	// +kubebuilder:example=true
 	Paused bool `json:"paused,omitempty"`
+
+	// The node is an endpoint that runs elsewhere, such as a Zeek or a C++ Broker: {address: "zeek.example.org:9999"}, or {} for one that
+	// only connects. It has no pods, so that no other field may be set; its status is what its peers see of it.
+	// +optional
+	External *ExternalSpec `json:"external,omitempty"`
 }
 
 // ListenSpec describes the native port.
@@ -237,6 +244,16 @@ type BrokerNodeStatus struct {
 	// Masters and clones that the node holds.
 	// +required
 	Stores int32 `json:"stores"`
+
+	// Endpoint ID of an external node, as its peers see it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	EndpointID string `json:"endpointID,omitempty"`
+
+	// Peers that are connected to the node and belong to no Peering: at most as many as there were at once in the last minute. They are let
+	// in if they have a certificate of the mesh, or if the node's port asks for none.
+	// +optional
+	UndeclaredPeers int32 `json:"undeclaredPeers,omitempty"`
 
 	// Image that the node's pods run.
 	// +optional

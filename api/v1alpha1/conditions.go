@@ -45,6 +45,14 @@ const (
 	// ReasonDraining: a pod is on its way out.
 	ReasonDraining Reason = "Draining"
 
+	// ReasonSeenByPeers: every node that the external node should be connected to reports it.
+	ReasonSeenByPeers Reason = "SeenByPeers"
+	// ReasonNotSeen: a node that the external node should be connected to doesn't report it, or there is no such node. Look at the
+	// external endpoint's own log; its certificate is in the Secret NAME-tls.
+	ReasonNotSeen Reason = "NotSeen"
+
+	// ReasonRunsElsewhere: the node is external. There is nothing to configure but its certificate, in the Secret NAME-tls.
+	ReasonRunsElsewhere Reason = "RunsElsewhere"
 	// ReasonApplied: the engines run the compiled config.
 	ReasonApplied Reason = "Applied"
 	// ReasonApplying: the compiled config is under way to the engines.
@@ -105,6 +113,11 @@ const (
 	ReasonDuplicate Reason = "Duplicate"
 	// ReasonNoLinks: the peering joins no pods at present, because a node has none; nothing is wrong with that.
 	ReasonNoLinks Reason = "NoLinks"
+	// ReasonBothOutside: both ends of the peering run elsewhere, so that there is nothing that could connect them.
+	ReasonBothOutside Reason = "BothOutside"
+	// ReasonNoAddress: the peering leads to an external node that has no address to connect to. Give it spec.external.address, or let the
+	// peering begin there (from).
+	ReasonNoAddress Reason = "NoAddress"
 	// ReasonNothingDropped: no message was dropped in the last five minutes.
 	ReasonNothingDropped Reason = "NothingDropped"
 	// ReasonQueueOverflow: messages were dropped because a queue was full.

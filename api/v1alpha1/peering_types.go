@@ -28,6 +28,10 @@ type PeeringSpec struct {
 	// How the side that connects protects the connection.
 	// +optional
 	TLS *PeeringTLS `json:"tls,omitempty"`
+
+	// What may wait for the peers of this peering, where that is not as in the nodes' spec.queues: {peerOverflow: DropOldest}.
+	// +optional
+	Queues *PeeringQueues `json:"queues,omitempty"`
 }
 
 // PeeringTLS describes how a peering is dialed.

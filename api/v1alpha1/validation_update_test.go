@@ -34,6 +34,13 @@ var updateCases = []struct {
 	{"what rolls a pod changes", "BrokerNode", `{listen: {port: 1000}, tls: {mode: Mesh}}`,
 		`{listen: {port: 2000}, tls: {mode: Disabled}, webSocket: {}, image: a, logLevel: Debug, forward: All}`, nil},
 
+	{"an external address changes", "BrokerNode", `{external: {}}`, `{external: {address: "a:1", certificateSubject: CN=a}}`, nil},
+	{"a node becomes external", "BrokerNode", `{}`, `{external: {}}`,
+		[]string{`spec.external: can't be set or removed later: the node has pods or it has none; allowed: to delete the BrokerNode and to make it anew`}},
+	{"a node isn't external any more", "BrokerNode", `{external: {}}`, `{}`,
+		[]string{`spec.external: can't be set or removed later: the node has pods or it has none; allowed: to delete the BrokerNode and to make it anew`}},
+	{"queues of a peering change", "Peering", `{from: {node: a}, to: {node: b}}`, `{from: {node: a}, to: {node: b}, queues: {peerMessages: 5}}`, nil},
+
 	{"peering changes", "Peering", `{from: {node: a}, to: {node: b}}`, `{from: {node: c}, to: {address: "d:1"}, retryInterval: 1s}`, nil},
 	{"peering becomes one with itself", "Peering", `{from: {node: a}, to: {node: b}}`, `{from: {node: a}, to: {node: a}}`, nil},
 

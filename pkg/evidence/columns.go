@@ -37,10 +37,16 @@ type ends struct{ connected, expected int }
 
 // count adds a link to both its ends.
 func (j *judge) count(v linkView) {
+	if v.link.Outside != "" {
+		j.outside[v.link.Outside] = append(j.outside[v.link.Outside], v)
+	}
 	for _, end := range []struct {
 		pod  string
 		says view
 	}{{v.link.From, v.from}, {v.link.To, v.to}} {
+		if end.pod == "" {
+			continue
+		}
 		e := j.ends[end.pod]
 		e.expected++
 		if end.says == connectedView {

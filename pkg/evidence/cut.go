@@ -40,6 +40,9 @@ func (j *judge) edges() *edges {
 	for _, peering := range slices.Sorted(maps.Keys(j.links)) {
 		for i := range j.links[peering] {
 			v := &j.links[peering][i]
+			if v.link.From == "" {
+				continue // what is outside relays nothing for us
+			}
 			if to := cmp.Or(v.link.To, v.link.BehindPod); to != "" && v.link.Fault == nil {
 				j.graph.of[v.link.From] = append(j.graph.of[v.link.From], edge{to, peering, v.isDown()})
 				j.graph.of[to] = append(j.graph.of[to], edge{v.link.From, peering, v.isDown()})

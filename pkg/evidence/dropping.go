@@ -30,7 +30,7 @@ func (j *judge) dropping(plan topology.PeeringPlan, views []linkView) ruling {
 		for _, e := range []struct {
 			pod, other string
 			entry      *statusapi.Peer
-		}{{v.link.From, v.link.Target(), v.fromEntry}, {v.link.To, v.link.From, v.toEntry}} {
+		}{{v.link.From, v.link.Target(), v.fromEntry}, {v.link.To, v.link.Source(), v.toEntry}} {
 			if e.pod == "" {
 				continue
 			}

@@ -121,6 +121,7 @@ type Memo struct {
 	awaited    map[string]time.Time // pods that have not answered yet -> since when
 	mismatches map[string]mismatch  // links whose ends contradict each other
 	drops      map[string]drop      // ends of links that dropped messages
+	crowds     map[string]crowd     // undeclared peers by node
 }
 
 // Judge makes a verdict. The same input gives an equal verdict.
@@ -151,11 +152,14 @@ type judge struct {
 	links    map[string][]linkView // by peering
 	hashes   map[string]string     // of compiled configs, by pod
 	askAgain map[string]bool
-	peers    map[string]*peers // what pods say of their connections, by pod
-	pods     map[string]int    // how many each node has
-	ends     map[string]ends   // by pod
-	masters  map[string]int32  // by node
-	replicas map[string]int32  // pods that there are, by node
+	peers    map[string]*peers          // what pods say of their connections, by pod
+	pods     map[string]int             // how many each node has
+	ends     map[string]ends            // by pod
+	masters  map[string]int32           // by node
+	replicas map[string]int32           // pods that there are, by node
+	outside  map[string][]linkView      // by external node
+	podsOf   map[string][]string        // by node
+	partners map[string]map[string]bool // nodes that peerings join
 	graph    *edges
 
 	nodes    map[string]*v1alpha1.BrokerNode
@@ -173,6 +177,7 @@ func newJudge(in Input) *judge {
 			Meshes:   make(map[string]v1alpha1.BrokerMeshStatus),
 			Memo: Memo{
 				awaited: make(map[string]time.Time), mismatches: make(map[string]mismatch), drops: make(map[string]drop),
+				crowds: make(map[string]crowd),
 			},
 		},
 		sights:   make(map[string]sight),
@@ -182,6 +187,9 @@ func newJudge(in Input) *judge {
 		peers:    make(map[string]*peers),
 		pods:     make(map[string]int),
 		ends:     make(map[string]ends),
+		outside:  make(map[string][]linkView),
+		podsOf:   make(map[string][]string),
+		partners: partnersOf(in.Compiled.Peerings),
 		masters:  masters(in.Compiled.Stores),
 		replicas: replicas(in.Observations),
 		nodes:    byName(in.Objects.Nodes, func(n *v1alpha1.BrokerNode) string { return n.Name }),
@@ -193,6 +201,7 @@ func newJudge(in Input) *judge {
 		for _, p := range n.Pods {
 			j.sights[p.Pod] = j.look(p.Pod)
 			j.hashes[p.Pod] = p.Hash
+			j.podsOf[n.Node] = append(j.podsOf[n.Node], p.Pod)
 		}
 	}
 	return j

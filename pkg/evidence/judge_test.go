@@ -4,6 +4,7 @@ package evidence
 
 import (
 	"k8s.io/apimachinery/pkg/runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -321,7 +322,7 @@ func TestReasons(t *testing.T) {
 		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "x" }), bds, store, "ClonesSynced", "False/NotCompiled", "left out"},
 	}
 	seen := map[string]bool{}
-	for _, test := range tests {
+	for _, test := range slices.Concat(tests, externalTests) {
 		m := newMesh()
 		if test.change != nil {
 			test.change(m)

@@ -37,7 +37,7 @@ type linkView struct {
 }
 
 // linkReasons are those of a link that isn't well, worst first.
-var linkReasons = ranked{v1alpha1.ReasonTLSMismatch, v1alpha1.ReasonEndsDisagree, v1alpha1.ReasonTLSFailed, v1alpha1.ReasonIncompatible,
+var linkReasons = ranked{v1alpha1.ReasonTLSMismatch, v1alpha1.ReasonNoAddress, v1alpha1.ReasonEndsDisagree, v1alpha1.ReasonTLSFailed, v1alpha1.ReasonIncompatible,
 	v1alpha1.ReasonRefused, v1alpha1.ReasonConnecting, v1alpha1.ReasonEvidenceTooOld}
 
 // mismatch is a contradiction between the ends of a link.
@@ -48,6 +48,9 @@ type mismatch struct {
 
 // link looks at one link from both ends. alone tells that the pod that connects has no other link of the peering.
 func (j *judge) link(peering string, l topology.Link, alone bool) linkView {
+	if l.From == "" {
+		return j.inbound(peering, l)
+	}
 	v := linkView{link: l}
 	if l.Fault != nil {
 		v.from, v.ruling = unrelatedView, no(l.Fault.Reason, l.Fault.Field+": "+l.Fault.Message)

@@ -39,8 +39,12 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 	if !ok {
 		previous = object.Status
 	}
+	if plan.External {
+		return j.external(plan, object, previous)
+	}
 	status := v1alpha1.BrokerNodeStatus{
 		ObservedGeneration: object.Generation,
+		UndeclaredPeers:    j.undeclared(plan, previous.UndeclaredPeers),
 		Replicas:           j.replicas[plan.Node],
 		Selector:           v1alpha1.NodeLabel + "=" + plan.Node,
 		Peers:              j.peersColumn(plan, previous.Peers),
@@ -69,10 +73,12 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 	return status
 }
 
+const caMissing = "the Secret of the mesh's CA is gone, but certificates of nodes exist; no new CA is made"
+
 // ready is the worst of the pods.
 func (j *judge) ready(plan topology.NodePlan) ruling {
 	if j.in.Facts[plan.Node].CAMissing {
-		return no(v1alpha1.ReasonCAMissing, "the Secret of the mesh's CA is gone, but certificates of nodes exist; no new CA is made")
+		return no(v1alpha1.ReasonCAMissing, caMissing)
 	}
 	if len(plan.Pods) == 0 {
 		return yes(v1alpha1.ReasonScaledToZero, "no pods: spec.replicas is 0")

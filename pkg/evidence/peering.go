@@ -78,6 +78,8 @@ func (j *judge) established(plan topology.PeeringPlan, views []linkView) ruling 
 		return w.ruling
 	case len(views) == 0:
 		return yes(v1alpha1.ReasonNoLinks, fmt.Sprintf("no links: %s and %s have no pods to be joined", plan.From, plan.To))
+	case good == v1alpha1.ReasonOneSided && plan.Links[0].From == "":
+		return yes(good, fmt.Sprintf("%s reports %s, which isn't managed here%s", plan.To, plan.From, unproven(plan)))
 	case good == v1alpha1.ReasonOneSided:
 		return yes(good, fmt.Sprintf("%s reports %s, which isn't managed here%s", plan.From, plan.To, unproven(plan)))
 	}
@@ -107,11 +109,11 @@ func columns(views []linkView) (links string, problems []v1alpha1.LinkProblem) {
 	}
 	slices.SortStableFunc(bad, func(a, b linkView) int {
 		return cmp.Or(cmp.Compare(linkReasons.rank(a.reason), linkReasons.rank(b.reason)),
-			cmp.Compare(a.link.From, b.link.From), cmp.Compare(a.link.Target(), b.link.Target()))
+			cmp.Compare(a.link.Source(), b.link.Source()), cmp.Compare(a.link.Target(), b.link.Target()))
 	})
 	for _, v := range bad[:min(len(bad), MaxProblems)] {
 		problems = append(problems, v1alpha1.LinkProblem{
-			From: v.link.From, To: clip(v.link.Target(), 300),
+			From: v.link.Source(), To: clip(v.link.Target(), 300),
 			FromState: stateWord(v.from, v.fromEntry), ToState: stateWord(v.to, v.toEntry), LastError: errorClass(v.fromEntry),
 		})
 	}

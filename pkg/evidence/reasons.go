@@ -3,6 +3,8 @@
 package evidence
 
 import (
+	"slices"
+
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/topology"
 )
@@ -17,9 +19,9 @@ type ConditionReasons struct {
 // the worst first. The documentation is made from it.
 func Reasons() []ConditionReasons {
 	established := append([]v1alpha1.Reason{v1alpha1.ReasonBothEndsAgree, v1alpha1.ReasonOneSided, v1alpha1.ReasonNoLinks,
-		v1alpha1.ReasonNodeMissing, v1alpha1.ReasonDuplicate}, linkReasons...)
+		v1alpha1.ReasonNodeMissing, v1alpha1.ReasonDuplicate, v1alpha1.ReasonBothOutside}, linkReasons...)
 	master := []v1alpha1.Reason{v1alpha1.ReasonServing, v1alpha1.ReasonMasterMoving, v1alpha1.ReasonMoveRefused, v1alpha1.ReasonFailedOver,
-		v1alpha1.ReasonMasterNeedsOnePod,
+		v1alpha1.ReasonMasterNeedsOnePod, v1alpha1.ReasonRunsElsewhere,
 		v1alpha1.ReasonFailingOver, v1alpha1.ReasonLeaseMissing, v1alpha1.ReasonTwoMasters, v1alpha1.ReasonNodeMissing,
 		v1alpha1.ReasonStorageMissing, v1alpha1.ReasonBackendFailure, v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonLoading,
 		v1alpha1.ReasonEvidenceTooOld}
@@ -27,8 +29,8 @@ func Reasons() []ConditionReasons {
 	store := append([]v1alpha1.Reason{v1alpha1.ReasonAllSynced}, without(master, v1alpha1.ReasonServing)...)
 	store = append(store, without(cloneReasons, store...)...)
 	return []ConditionReasons{
-		{topology.KindBrokerNode, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonListening, v1alpha1.ReasonScaledToZero}, readyReasons...)},
-		{topology.KindBrokerNode, v1alpha1.ConditionConfigured, append([]v1alpha1.Reason{v1alpha1.ReasonApplied}, configuredReasons...)},
+		{topology.KindBrokerNode, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonListening, v1alpha1.ReasonScaledToZero, v1alpha1.ReasonSeenByPeers}, append(slices.Clone(readyReasons), v1alpha1.ReasonNotSeen)...)},
+		{topology.KindBrokerNode, v1alpha1.ConditionConfigured, append([]v1alpha1.Reason{v1alpha1.ReasonApplied, v1alpha1.ReasonRunsElsewhere}, append(slices.Clone(configuredReasons), v1alpha1.ReasonCAMissing)...)},
 		{topology.KindBrokerNode, v1alpha1.ConditionCertificatesCurrent, []v1alpha1.Reason{v1alpha1.ReasonHoldsUpRotation}},
 		{topology.KindBrokerNode, v1alpha1.ConditionPaused, []v1alpha1.Reason{v1alpha1.ReasonPausedBySpec}},
 		{topology.KindPeering, v1alpha1.ConditionReady, established},

@@ -120,7 +120,7 @@ func storeEntry(s *statusapi.Status, object, role string) *statusapi.Store {
 }
 
 // cloneReasons are those of clones that aren't in sync, worst first.
-var cloneReasons = ranked{v1alpha1.ReasonNodeMissing, v1alpha1.ReasonUnreachable, v1alpha1.ReasonNodeNotReady,
+var cloneReasons = ranked{v1alpha1.ReasonNodeMissing, v1alpha1.ReasonRunsElsewhere, v1alpha1.ReasonUnreachable, v1alpha1.ReasonNodeNotReady,
 	v1alpha1.ReasonNewHistory, v1alpha1.ReasonStale, v1alpha1.ReasonSyncing, v1alpha1.ReasonForeignCloneStranded, v1alpha1.ReasonEvidenceTooOld}
 
 // clonesSynced is the worst of the clones; the message names all that have the same reason. stranded are those that nobody declared and

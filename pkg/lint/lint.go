@@ -67,6 +67,9 @@ func newMesh(o topology.Objects, opt topology.Options) *mesh {
 		m.nodes[o.Nodes[i].Name] = &o.Nodes[i]
 	}
 	for _, n := range m.plan.Nodes {
+		if n.External {
+			continue // whoever runs it knows what it is like
+		}
 		m.names = append(m.names, n.Node)
 		m.pods[n.Node] = len(n.Pods)
 	}
@@ -86,6 +89,9 @@ func (m *mesh) join() {
 				continue
 			}
 			e := edge{a: l.FromNode, b: cmp.Or(l.ToNode, l.Behind)}
+			if l.FromNode == "" {
+				continue // begun by an endpoint outside
+			}
 			if e.outside = m.nodes[e.b] == nil; e.outside {
 				e.b = l.Address
 			} else if e.a, e.b = min(e.a, e.b), max(e.a, e.b); e.a == e.b {

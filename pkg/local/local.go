@@ -112,11 +112,7 @@ func (m *Mesh) prepare() error {
 	if err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	names := make([]string, 0, len(m.manifest.Nodes))
-	for _, n := range m.manifest.Nodes {
-		names = append(names, n.Name)
-	}
-	return writeCertificates(m.o.DataDir, m.o.Namespace, names)
+	return writeCertificates(m.o.DataDir, m.o.Namespace, m.manifest.Nodes)
 }
 
 // run opens the ports first, each node's own choice, and then tells everybody
@@ -166,7 +162,7 @@ func (m *Mesh) apply(ctx context.Context, plan topology.Result) error {
 
 func (m *Mesh) newNode(c nodeconfig.Config) *node.Node {
 	return node.New(node.Options{
-		TLSDir:         certificateDir(m.o.DataDir, c.Node),
+		TLSDir:         CertificateDir(m.o.DataDir, c.Node),
 		DataDir:        filepath.Join(m.o.DataDir, "nodes", c.Pod),
 		ListenHost:     "127.0.0.1",
 		EphemeralPorts: true,

@@ -250,7 +250,7 @@ func TestForeignEndpointMissing(t *testing.T) {
 
 func TestCertificates(t *testing.T) {
 	m := start(t, sample(t, "minimal.yaml"), Options{})
-	for _, dir := range append([]string{ClientDir(m.DataDir())}, certificateDir(m.DataDir(), "alice")) {
+	for _, dir := range append([]string{ClientDir(m.DataDir())}, CertificateDir(m.DataDir(), "alice")) {
 		for _, name := range []string{"ca.crt", "tls.crt", "tls.key"} {
 			info, err := os.Stat(filepath.Join(dir, name))
 			if err != nil || info.Mode().Perm() != 0o600 {

@@ -49,6 +49,16 @@ func sortedAccepts(list []Accept) []Accept {
 	})
 }
 
+// hasSeveralOutside tells whether a peering leads to several endpoints outside.
+func (c Config) hasSeveralOutside() bool {
+	seen := make(map[string]bool)
+	return slices.ContainsFunc(c.Peers, func(p Peer) bool {
+		again := p.Pod == "" && seen[p.Name]
+		seen[p.Name] = seen[p.Name] || p.Pod == ""
+		return again
+	})
+}
+
 // hasPeerQueues tells whether a peering has queues of its own.
 func (c Config) hasPeerQueues() bool {
 	return slices.ContainsFunc(c.Peers, func(p Peer) bool { return p.Queues != PeerQueues{} }) ||

@@ -24,6 +24,8 @@ func TestAccept(t *testing.T) {
 		{rest: `,"peers":[{"name":"p","address":"x:1","queues":{}}]`, canonical: `,"peers":[{"name":"p","address":"x:1"}]`},
 		{rest: `,"peers":[{"name":"p","address":"x:1","queues":{"peerBytes":65536}}]`,
 			canonical: `,"peers":[{"name":"p","address":"x:1","queues":{"peerBytes":65536}}]`, features: []string{FeaturePeerQueues}},
+		{rest: `,"peers":[{"name":"p","address":"x:1"},{"name":"p","address":"y:1"}]`,
+			canonical: `,"peers":[{"name":"p","address":"x:1"},{"name":"p","address":"y:1"}]`, features: []string{FeatureAccept}},
 		{rest: `,"accept":[{"name":"z"}]`, problem: `accept[0]: neither node nor subject nor source: allowed: at least one of them`},
 		{rest: `,"accept":[{"name":"Z","node":"Zeek"}]`, problem: `accept[0].name: "Z": allowed: `},
 		{rest: `,"accept":[{"name":"z","node":"Zeek"}]`, problem: `accept[0].node: "Zeek": allowed: `},

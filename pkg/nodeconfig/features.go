@@ -6,7 +6,7 @@ import "slices"
 
 // Optional features of a document. A node that doesn't know one refuses a document with it, so that it isn't sent any.
 const (
-	// FeatureAccept is Config.Accept.
+	// FeatureAccept is Config.Accept, and several peers of one peering that run elsewhere.
 	FeatureAccept = "AcceptedPeers"
 	// FeaturePeerQueues are the queues of Peer and Accept.
 	FeaturePeerQueues = "PeerQueues"
@@ -45,7 +45,7 @@ func (c Config) Features() []string {
 		peers = peers || p.TLS != ""
 		anonymous = anonymous || p.TLS == TLSAnonymous
 	}
-	if len(c.Accept) > 0 {
+	if len(c.Accept) > 0 || c.hasSeveralOutside() {
 		need = append(need, FeatureAccept)
 	}
 	if anonymous {

@@ -187,7 +187,7 @@ func (v *validation) peers(list []Peer) {
 		if addresses[p.Address] {
 			v.add(at+"address", p.Address, "each address once")
 		}
-		link := p.Name + " " + p.Pod
+		link := p.Name + " " + cmp.Or(p.Pod, p.Address)
 		if links[link] {
 			v.add(at+"name", p.Name, "each peering once for a pod")
 		}

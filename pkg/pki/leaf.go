@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
@@ -40,6 +41,17 @@ func NodeRequest(namespace, node string) Request {
 		CommonName: node, URI: meshtls.NodeURI(namespace, node),
 		DNSNames: []string{"*." + node + "-pods." + namespace + ".svc"},
 	}
+}
+
+// ExternalRequest is the leaf of a BrokerNode that runs elsewhere. host is a name or an IP address of it; empty if none is known.
+func ExternalRequest(namespace, node, host string) Request {
+	r := Request{CommonName: node, URI: meshtls.NodeURI(namespace, node)}
+	if ip := net.ParseIP(host); ip != nil {
+		r.IPs = []net.IP{ip}
+	} else if host != "" {
+		r.DNSNames = []string{strings.ToLower(strings.TrimSuffix(host, "."))}
+	}
+	return r
 }
 
 // ManagerRequest is the manager's leaf in a mesh.

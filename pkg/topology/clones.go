@@ -32,7 +32,7 @@ func (c *compiler) copies(s *v1alpha1.DataStore) (list []copySpec, chosen map[st
 		field := fmt.Sprintf("spec.clones[%d]", i)
 		nodes, _ := c.selection(KindDataStore, s.Name, field, "", spec.Selector)
 		for _, node := range nodes {
-			if !chosen[node] {
+			if !chosen[node] && !External(c.nodes[node]) {
 				list = append(list, copySpec{spec, node, field + ".selector"})
 				chosen[node] = true
 			}
@@ -53,6 +53,10 @@ func (c *compiler) clones(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
 		clone := ClonePlan{Node: node}
 		if c.nodes[node] == nil {
 			f.Reason, f.Message = v1alpha1.ReasonNodeMissing, c.missing(node)
+			clone.Fault = c.find(f)
+		}
+		if words := c.runsElsewhere(node); words != "" {
+			f.Reason, f.Message = v1alpha1.ReasonRunsElsewhere, words
 			clone.Fault = c.find(f)
 		}
 		if clone.Fault == nil && plan.Fault == nil {

@@ -27,7 +27,7 @@ func newCompiler(o Objects, opt Options) *compiler {
 		opt:   opt,
 		nodes: make(map[string]*v1alpha1.BrokerNode, len(o.Nodes)),
 		spans: make(map[string]span, len(o.Nodes)),
-		podAt: make(map[string]int, len(o.Nodes)),
+		podAt: make(map[string]int, len(o.Nodes)), outsiders: make(map[string]int),
 	}
 	for i := range o.Nodes {
 		c.nodes[o.Nodes[i].Name] = &o.Nodes[i]
@@ -36,6 +36,10 @@ func newCompiler(o Objects, opt Options) *compiler {
 	c.selectors = newSelectors(c.nodes, c.names)
 	for _, name := range c.names {
 		n, first := c.nodes[name], len(c.members)
+		if External(n) {
+			c.addOutsider(n)
+			continue
+		}
 		for _, pod := range Pods(n) {
 			m := member{node: n, pod: pod, address: c.address(n, pod), weight: weightOf(pod), config: c.config(n, pod)}
 			if m.address != "" {
@@ -64,6 +68,9 @@ const maxReplicas = 100
 // Replicas is how many pods a node has. A number that no API server would take, which a manifest can have all the same, counts as the
 // nearest that it would.
 func Replicas(n *v1alpha1.BrokerNode) int {
+	if External(n) {
+		return 0
+	}
 	if n.Spec.Replicas == nil {
 		return 1
 	}
@@ -154,7 +161,7 @@ func (c *compiler) dns(n *v1alpha1.BrokerNode, pod string, port int) string {
 func (c *compiler) plans() {
 	for _, name := range c.names {
 		n := c.nodes[name]
-		plan := NodePlan{Node: name, PodFault: c.podFault(n)}
+		plan := NodePlan{Node: name, External: External(n), PodFault: c.podFault(n)}
 		size, all := 0, sha256.New()
 		for at := c.spans[name].first; at < c.spans[name].end; at++ {
 			m := &c.members[at]
@@ -176,6 +183,9 @@ func (c *compiler) plans() {
 func (c *compiler) tooMany(node string, config nodeconfig.Config) *Finding {
 	if n := len(config.Peers); n > nodeconfig.MaxPeers {
 		return c.find(tooLarge(node, fmt.Sprintf("%d peers to connect to, allowed: at most %d", n, nodeconfig.MaxPeers)))
+	}
+	if n := len(config.Accept); n > nodeconfig.MaxPeers {
+		return c.find(tooLarge(node, fmt.Sprintf("%d peers that connect to it, allowed: at most %d", n, nodeconfig.MaxPeers)))
 	}
 	if n := len(config.Stores); n > nodeconfig.MaxStores {
 		return c.find(tooLarge(node, fmt.Sprintf("%d stores, allowed: at most %d", n, nodeconfig.MaxStores)))

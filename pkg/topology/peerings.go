@@ -81,6 +81,9 @@ func (c *compiler) peering(p *v1alpha1.Peering, turn int, claims claims) ([]Link
 	}
 	f := Finding{Kind: KindPeering, Name: p.Name, Field: toField, Reason: v1alpha1.ReasonDuplicate}
 	pairs, fault := c.pairs(p, f, c.membersOf(from), c.membersOf(to))
+	if fault == nil {
+		pairs, fault = c.inside(p, f, pairs)
+	}
 	if fault != nil || len(pairs) == 0 {
 		return nil, fault
 	}
@@ -122,6 +125,9 @@ func (c *compiler) pairs(p *v1alpha1.Peering, f Finding, from, to []int) ([]pair
 			}
 		}
 	}
+	if len(pairs) == 0 && len(from) == 1 && p.Spec.From.Node != "" && p.Spec.From.Node == p.Spec.To.Node && c.isOutside(from[0]) {
+		return []pair{{from[0], from[0]}}, nil
+	}
 	if len(pairs) == 0 && len(from) == 1 && p.Spec.From.Node != "" && p.Spec.From.Node == p.Spec.To.Node {
 		f.Severity, f.Reason = Warning, v1alpha1.ReasonNoLinks
 		f.Message = fmt.Sprintf("BrokerNode %q has one pod, which isn't joined with itself", p.Spec.To.Node)
@@ -130,8 +136,7 @@ func (c *compiler) pairs(p *v1alpha1.Peering, f Finding, from, to []int) ([]pair
 	return pairs, nil
 }
 
-// claim gives the pairs that no older peering has. Where a peering means a pair both ways, the later member connects: then one that is added
-// at the end of a node changes nothing for those before it.
+// claim gives the pairs that no older peering has.
 func (c *compiler) claim(p *v1alpha1.Peering, f Finding, turn int, pairs []pair, claims claims) ([]pair, *Finding) {
 	var mine []pair
 	var first pair // that another peering has
@@ -144,7 +149,7 @@ func (c *compiler) claim(p *v1alpha1.Peering, f Finding, turn int, pairs []pair,
 		case !known:
 			mine = append(mine, at)
 		case was.turn == turn:
-			mine[was.place] = pair{max(at.from, at.to), min(at.from, at.to)}
+			mine[was.place] = c.bothWays(at)
 		default:
 			if len(taken) == 0 {
 				first, older = at, was.peering
@@ -189,16 +194,12 @@ func (l claims) take(c *compiler, p *v1alpha1.Peering, at pair, now claim) (was 
 // made; if that are all, the peering is at fault.
 func (c *compiler) link(p *v1alpha1.Peering, pairs []pair, f Finding) ([]Link, *Finding) {
 	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
-	var retry float64
-	if p.Spec.RetryInterval != nil {
-		retry = p.Spec.RetryInterval.Seconds()
-	}
 	faults := make(map[[2]*v1alpha1.BrokerNode]*Finding)
 	links := make([]Link, 0, len(pairs))
 	bad := 0
 	for _, at := range pairs {
 		l := c.plannedLink(p, at)
-		if l.Fault = c.tlsMismatch(p, f, at, faults); l.Fault != nil {
+		if l.Fault = cmp.Or(c.noAddress(f, at, faults), c.tlsMismatch(p, f, at, faults)); l.Fault != nil {
 			bad++
 		}
 		links = append(links, l)
@@ -211,13 +212,10 @@ func (c *compiler) link(p *v1alpha1.Peering, pairs []pair, f Finding) ([]Link, *
 		if l.Fault != nil {
 			continue
 		}
-		if at.to != outside {
+		if !c.isOutside(at.from) && !c.isOutside(at.to) {
 			c.join(at.from, at.to, p.Name)
 		}
-		if config := c.members[at.from].config; l.Address != "" {
-			config.Peers = append(config.Peers,
-				nodeconfig.Peer{Name: p.Name, Address: l.Address, Node: l.ToNode, Pod: l.To, RetrySeconds: retry, TLS: l.TLS})
-		}
+		c.connect(p, at, l)
 	}
 	return links, nil
 }
@@ -230,7 +228,8 @@ func (c *compiler) plannedLink(p *v1alpha1.Peering, at pair) Link {
 		l.TLS = nodeconfig.TLSDisabled
 	}
 	switch {
-	case at.to == outside:
+	case c.isOutside(at.from) || c.isOutside(at.to):
+		c.outsideLink(&l, at)
 	case l.Address != "":
 		l.Behind, l.BehindPod = c.members[at.to].node.Name, c.members[at.to].pod
 	default:
@@ -242,7 +241,7 @@ func (c *compiler) plannedLink(p *v1alpha1.Peering, at pair) Link {
 
 // tlsMismatch looks at what the specs say; an end outside has none. Two nodes are found to differ once.
 func (c *compiler) tlsMismatch(p *v1alpha1.Peering, f Finding, at pair, known map[[2]*v1alpha1.BrokerNode]*Finding) *Finding {
-	if at.to == outside {
+	if c.isOutside(at.to) || c.isOutside(at.from) && (p.Spec.TLS == nil || p.Spec.TLS.Mode == "") {
 		return nil
 	}
 	from, to := c.members[at.from].node, c.members[at.to].node

@@ -137,6 +137,9 @@ func (c *compiler) selection(kind, name, field, node string, sel *v1alpha1.NodeS
 func (c *compiler) membersOf(nodes []string) []int {
 	var list []int
 	for _, name := range nodes {
+		if m, elsewhere := c.outsiders[name]; elsewhere {
+			list = append(list, m)
+		}
 		s := c.spans[name]
 		for i := s.first; i < s.end; i++ {
 			list = append(list, i)

@@ -47,6 +47,9 @@ func (c *compiler) storeFault(s *v1alpha1.DataStore, storeName string, at seat, 
 	if fault := c.nodeMissing(KindDataStore, s.Name, "spec.master.node", at.where); fault != nil {
 		return fault
 	}
+	if words := c.runsElsewhere(at.where); words != "" {
+		return c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.node", Reason: v1alpha1.ReasonRunsElsewhere, Message: words})
+	}
 	if words := c.notOnePod(at.where); words != "" {
 		return c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.node", Reason: v1alpha1.ReasonMasterNeedsOnePod, Message: words})
 	}
@@ -70,6 +73,9 @@ func (c *compiler) notice(s *v1alpha1.DataStore, plan *StorePlan) *Finding {
 
 // notOnePod says why a node's pods can't hold a master; empty if the node has exactly one.
 func (c *compiler) notOnePod(node string) string {
+	if words := c.runsElsewhere(node); words != "" {
+		return words
+	}
 	n := Replicas(c.nodes[node])
 	if n == 1 {
 		return ""

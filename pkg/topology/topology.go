@@ -75,7 +75,9 @@ type Result struct {
 // NodePlan is what a BrokerNode's pods should be.
 type NodePlan struct {
 	Node string
-	Pods []PodPlan
+	// External tells that the node runs elsewhere and has no pods.
+	External bool
+	Pods     []PodPlan
 	// Hash tells plans with different configs apart.
 	Hash string
 	// Fault is why the configs can't be handed out; nil if they can.
@@ -107,17 +109,24 @@ type PeeringPlan struct {
 
 // Link is one connection: from a pod to a pod or to an endpoint outside.
 type Link struct {
+	// FromNode and From are empty for a link that an endpoint outside begins.
 	FromNode, From string
 	// ToNode and To are empty for an endpoint outside.
 	ToNode, To string
-	Address    string
+	// Address is dialed; empty for a link that an endpoint outside begins.
+	Address string
+	// Outside is the external node at the one end or the other, if it is one.
+	Outside string
 	// Behind and BehindPod are the node of ours that an address belongs to, if it does, and its pod.
 	Behind, BehindPod string
-	// TLS is how the address is dialed, a value of nodeconfig.Config.TLS: only with TLSMesh the ends authenticate each other.
+	// TLS is how the connection is protected, a value of nodeconfig.Config.TLS: only with TLSMesh the ends authenticate each other.
 	TLS string
 	// Fault is why no config has the link; nil if the one of the pod that connects does. Other links of the peering stand.
 	Fault *Finding
 }
+
+// Source is the pod or, outside, the external node that connects.
+func (l Link) Source() string { return cmp.Or(l.From, l.Outside) }
 
 // Target is the pod or, outside, the address that the link leads to.
 func (l Link) Target() string { return cmp.Or(l.To, l.Address) }
@@ -194,6 +203,7 @@ type compiler struct {
 	selectors *selectors
 	members   []member        // by node, then by number
 	spans     map[string]span // the members of each node
+	outsiders map[string]int  // the member that a node is which runs elsewhere
 	podAt     map[string]int  // member by its normalised address
 	hops      [][]hop         // the links of each member
 	found     *ways           // nil until it is asked for

@@ -218,7 +218,7 @@ func render(r Result) string {
 			if l.TLS != nodeconfig.TLSMesh {
 				mode = " tls=" + l.TLS
 			}
-			fmt.Fprintf(&b, "  link %s -> %s (%s)%s%s\n", l.From, l.Target(), l.Address, mode, fault(l.Fault))
+			fmt.Fprintf(&b, "  link %s -> %s (%s)%s%s\n", l.Source(), l.Target(), l.Address, mode, fault(l.Fault))
 		}
 	}
 	for _, s := range r.Stores {
