@@ -20,6 +20,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/manifest"
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
 	"github.com/brokermesh/brokermesh/pkg/node"
+	"github.com/brokermesh/brokermesh/pkg/pki"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
 
@@ -28,6 +29,7 @@ type engines struct {
 	world *world
 	mu    sync.Mutex
 	at    map[string]string // control port by pod
+	dirs  sync.Map          // of certificates, by node
 	// servers end the control ports, by pod; nil where nobody wants to.
 	servers map[string]func()
 }
@@ -58,6 +60,7 @@ func (e *engines) run(name string) *node.Node {
 			w.t.Fatal(err)
 		}
 	}
+	e.dirs.Store(name, dir)
 	config, err := statusapi.ServerTLS(dir, w.namespace)
 	if err != nil {
 		w.t.Fatal(err)
@@ -137,4 +140,55 @@ func brokerPort(t *testing.T, n *node.Node) string {
 	}
 	t.Fatalf("no native port among %+v", n.Status().Listeners)
 	return ""
+}
+
+// remount gives a node the certificates of now, as a kubelet does: all files at once, with a new time.
+func (e *engines) remount(name string) {
+	w := e.world
+	w.t.Helper()
+	var secret corev1.Secret
+	w.mustGet(manifest.SecretName(name), &secret)
+	dir, _ := e.dirs.Load(name)
+	mount(w.t, dir.(string), &secret)
+}
+
+// TestEnginesRotate replaces the authority of a mesh of real nodes. Their connection stands from before to after, and a new one is made
+// with the certificates of each step.
+func TestEnginesRotate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := &engines{world: w, at: make(map[string]string)}
+	w.options.Address = e.address
+	w.start()
+	w.create(brokerNode("a"), brokerNode("b"), brokerNode("c"))
+	a, b, _ := e.run("a"), e.run("b"), e.run("c")
+	w.eventually("all are well", func() error { return errors.Join(w.nodeReady("a"), w.nodeReady("b"), w.nodeReady("c")) })
+	join := func(from string) {
+		link := peering(from, "b")
+		link.Spec.To = v1alpha1.PeeringTo{Address: brokerPort(t, b)}
+		w.create(link)
+		w.eventually(from+" reports b", func() error { return w.peeringIs(from+"-b", metav1.ConditionTrue, v1alpha1.ReasonOneSided) })
+	}
+	join("a")
+	since := a.Status().Peers[0].Since
+	old := w.ring().Authority()
+	var ca corev1.Secret
+	w.change(CASecret, &ca, "user", func() { ca.Annotations = map[string]string{RotateAnnotation: "now"} })
+	names := []string{"a", "b", "c"}
+	for _, step := range []pki.Step{pki.Spreading, pki.Replacing, pki.Settled} {
+		w.step(step, names...)
+		e.remount("a")
+		join("c") // one of the two ends has the files of the step before
+		w.remove(&v1alpha1.Peering{}, "c-b")
+		e.remount("b")
+		e.remount("c")
+	}
+	if now := w.ring().Authority(); meshtls.Hash(now.CertPEM()) == meshtls.Hash(old.CertPEM()) {
+		t.Error("the authority is the old one")
+	}
+	join("c")
+	if peers := a.Status().Peers; len(peers) != 1 || !peers[0].Since.Equal(since) {
+		t.Errorf("the connection that stood before: since %v, now %+v", since, peers)
+	}
+	w.eventually("all are well", func() error { return errors.Join(w.nodeReady("a"), w.nodeReady("b"), w.nodeReady("c")) })
 }

@@ -100,11 +100,14 @@ func (p *puppets) runPod(node string, i int, revision string) *puppet {
 	return q
 }
 
-// mount writes the files of a Secret as a kubelet does, and gives what a node says of them.
+// mount writes the files of a Secret as a kubelet does, no reader sees half of one, and gives what a node says of them.
 func mount(t *testing.T, dir string, secret *corev1.Secret) (s statusapi.Status) {
 	t.Helper()
 	for name, content := range secret.Data {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "new"), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}

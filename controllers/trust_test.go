@@ -171,3 +171,36 @@ func TestRenewal(t *testing.T) {
 		t.Error("the renewal reached the StatefulSet")
 	}
 }
+
+// TestSecretIsPutBack changes and removes what the operator put into Secrets.
+func TestSecretIsPutBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	w.create(brokerNode("a"))
+	w.appears("a", &appsv1.StatefulSet{})
+	var before, secret corev1.Secret
+	w.mustGet("a-tls", &before)
+	w.change("a-tls", &secret, "somebody", func() { secret.Data[manifest.CAKey] = []byte("mine") })
+	w.event("ChangeUndone", "Secret a-tls", "data.ca.crt", "somebody")
+	w.mustGet("a-tls", &secret)
+	for _, key := range []string{manifest.CAKey, manifest.CertKey, manifest.KeyKey} {
+		if !bytes.Equal(secret.Data[key], before.Data[key]) {
+			t.Errorf("%s is not what it was", key)
+		}
+	}
+	for _, name := range []string{"a-tls", ClientSecret} {
+		w.mustGet(name, &secret)
+		old := secret.UID
+		w.remove(&corev1.Secret{}, name)
+		w.eventually(name+" is made anew", func() error {
+			if err := w.get(name, &secret); err != nil {
+				return err
+			}
+			if secret.UID == old {
+				return errors.New("it is the old one")
+			}
+			return nil
+		})
+	}
+}
