@@ -12,6 +12,9 @@
 // through a channel. One poller per pod asks it for its status by long poll, and pushes a config whenever the pod reports another one
 // than it was offered.
 //
+// Secrets are watched by their metadata alone, and read when they are another version than the last that was seen. The authority of a mesh
+// is replaced in steps, each of which is one write of its Secret.
+//
 // Nothing is sent that would change nothing: a live object is compared, field by field, with what is desired, as far as the operator
 // is the manager of those fields.
 package controllers

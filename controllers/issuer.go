@@ -74,7 +74,7 @@ func (r *brokerNodes) issued(ctx context.Context, node *v1alpha1.BrokerNode, m *
 	}
 	key := client.ObjectKey{Namespace: node.Namespace, Name: manifest.SecretName(node.Name)}
 	ready, err := r.trust.complete(ctx, key)
-	if err != nil || ready != nil {
+	if err != nil || ready {
 		return nodeSecret{settled: true}, err
 	}
 	return nodeSecret{settled: true, pending: fmt.Sprintf("Certificate %s is not issued yet by %s %s", key.Name, cmp.Or(m.issuer.Kind, "Issuer"), m.issuer.Name)}, nil
@@ -149,21 +149,21 @@ func (t *trust) ask(o manifest.Object, sum [sha256.Size]byte) {
 	t.mu.asked[o.GetNamespace()][o.GetName()] = asked{sum, t.now()}
 }
 
-// complete gives the version of a Secret that an issuer has filled; nil if it hasn't.
-func (t *trust) complete(ctx context.Context, key client.ObjectKey) (*kept, error) {
-	if k, ok, err := t.good(ctx, key, nil); err != nil || ok {
-		return &k, err
+// complete says whether an issuer has filled a Secret.
+func (t *trust) complete(ctx context.Context, key client.ObjectKey) (bool, error) {
+	if _, ok, err := t.good(ctx, key, nil); err != nil || ok {
+		return ok, err
 	}
 	live, err := t.read(ctx, key)
 	if err != nil || live == nil {
-		return nil, err
+		return false, err
 	}
 	c := certificatesOf(live)
 	if len(c.CA) == 0 || len(c.Cert) == 0 || len(c.Key) == 0 {
-		return nil, nil
+		return false, nil
 	}
 	t.keep(live, nil)
-	return &kept{version: versionOf(live)}, nil
+	return true, nil
 }
 
 // show reads the manager's own certificate, if it is another one than it has.
