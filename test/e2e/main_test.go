@@ -18,11 +18,10 @@ import (
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 )
 
-// namespace is where the mesh of the tests lives; system is where the manager lives.
-const (
-	namespace = "brokermesh-e2e"
-	system    = "brokermesh-system"
-)
+// namespace is where the mesh of the running test lives. system is where the manager lives.
+var namespace = "brokermesh-e2e"
+
+const system = "brokermesh-system"
 
 // root is the top of the repository.
 const root = "../.."

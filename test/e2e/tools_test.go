@@ -86,6 +86,8 @@ func conditionsOf(obj k8s.Object) []metav1.Condition {
 		return o.Status.Conditions
 	case *v1alpha1.DataStore:
 		return o.Status.Conditions
+	case *v1alpha1.BrokerMesh:
+		return o.Status.Conditions
 	default:
 		return nil
 	}
