@@ -134,7 +134,7 @@ type BrokerMeshStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:subresource:scale:specpath=.spec.workers.replicas,statuspath=.status.workers,selectorpath=.status.workerSelector
-// +kubebuilder:resource:shortName=bm,categories=brokermesh,path=brokermeshes
+// +kubebuilder:resource:shortName=bm,categories=broker,path=brokermeshes
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Nodes",type=string,JSONPath=`.status.nodes`

@@ -317,7 +317,7 @@ type CloneStatus struct {
 // DataStore is a key-value store shared by the nodes of a mesh: one master, and clones that follow it.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:shortName=bds,categories=brokermesh
+// +kubebuilder:resource:shortName=bds,categories=broker
 // +kubebuilder:printcolumn:name="Store",type=string,JSONPath=`.status.storeName`
 // +kubebuilder:printcolumn:name="Master",type=string,JSONPath=`.status.master.node`
 // +kubebuilder:printcolumn:name="Backend",type=string,JSONPath=`.spec.master.backend`

@@ -159,7 +159,7 @@ type LinkProblem struct {
 // Peering joins BrokerNodes with others or with an endpoint outside. One side connects; messages go both ways.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:shortName=bp,categories=brokermesh
+// +kubebuilder:resource:shortName=bp,categories=broker
 // +kubebuilder:printcolumn:name="From",type=string,JSONPath=`.status.from`
 // +kubebuilder:printcolumn:name="To",type=string,JSONPath=`.status.to`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`

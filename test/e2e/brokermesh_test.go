@@ -45,10 +45,10 @@ const certificateLife = "6m"
 
 // tenPods is what was known of the mesh when it was ready. What lasts longer than one assessment belongs to whole, the test of all of them.
 var tenPods struct {
-	whole  *testing.T
-	pods map[string]types.UID
-	leaf string // of the workers
-	flow *flow  // from manager to logger
+	whole *testing.T
+	pods  map[string]types.UID
+	leaf  string // of the workers
+	flow  *flow  // from manager to logger
 }
 
 // TestBrokerMesh: a mesh of ten pods from one object, changed in every way under traffic.
@@ -225,7 +225,7 @@ func endRotation(ctx context.Context, t *testing.T, cfg *envconf.Config) context
 
 func upgrade(ctx context.Context, t *testing.T, cfg *envconf.Config) context.Context {
 	patchManager(ctx, t, `[{"op":"add","path":"/spec/template/spec/containers/0/args/-","value":"--verbose"}]`)
-	mustKubectl(ctx, t, "annotate", "brokermesh", "zeek", "note=after the upgrade")
+	mustKubectl(ctx, t, "annotate", "brokermesh/zeek", "note=after the upgrade")
 	apply(ctx, t, `{"apiVersion":"brokermesh.dev/v1alpha1","kind":"BrokerNode","metadata":{"name":"after"}}`)
 	eventually(ctx, t, "the new manager works", patience,
 		wantCondition(cfg, "after", &v1alpha1.BrokerNode{}, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonListening))
@@ -238,7 +238,7 @@ func upgrade(ctx context.Context, t *testing.T, cfg *envconf.Config) context.Con
 func rollWorkers(ctx context.Context, t *testing.T, cfg *envconf.Config) context.Context {
 	before := podUIDs(ctx, t, cfg)
 	tenPods.flow.settle(ctx, t)
-	mustKubectl(ctx, t, "patch", "brokermesh", "zeek", "--type=merge", "-p", `{"spec":{"workers":{"resources":{"requests":{"cpu":"21m"}}}}}`)
+	mustKubectl(ctx, t, "patch", "brokermesh/zeek", "--type=merge", "-p", `{"spec":{"workers":{"resources":{"requests":{"cpu":"21m"}}}}}`)
 	eventually(ctx, t, "all workers are new", 2*patience, replaced(cfg, t, before, "worker-"))
 	eventually(ctx, t, "the mesh is ready again", patience, allReady(cfg))
 	for name, uid := range podUIDs(ctx, t, cfg) {
@@ -269,7 +269,7 @@ func rollAll(ctx context.Context, t *testing.T, cfg *envconf.Config) context.Con
 	// The writer's own way in is rolled too: each entry is put at the pod that answers.
 	w := startWriter(ctx, t, "hosts", forwardAgain(ctx, t, "logger-0", 9999), dir)
 	eventually(ctx, t, "entries before the roll", patience, w.wrote(5))
-	mustKubectl(ctx, t, "patch", "brokermesh", "zeek", "--type=merge", "-p",
+	mustKubectl(ctx, t, "patch", "brokermesh/zeek", "--type=merge", "-p",
 		`{"spec":{"defaults":{"resources":{"requests":{"cpu":"22m"}}},"workers":{"resources":null}}}`)
 	eventually(ctx, t, "all pods are new", 4*patience, replaced(cfg, t, before, ""))
 	eventually(ctx, t, "the mesh is ready again", patience, allReady(cfg))
