@@ -45,10 +45,12 @@ type mesh struct {
 		wakers    map[string]func()         // by pod
 		addresses map[string]string         // of control ports, by pod
 		failovers map[string]topology.Failover
-		waiting   map[string]string // what failovers wait for, by DataStore
-		unfit     map[string]string // why objects of a BrokerMesh couldn't be written, by BrokerMesh
-		holders   map[string]string // why a node holds up the rotation of the authority
-		flights   map[string]flight // pods that were replaced and are not back, by name; nil before the first
+		waiting   map[string]string  // what failovers wait for, by DataStore
+		unfit     map[string]string  // why objects of a BrokerMesh couldn't be written, by BrokerMesh
+		holders   map[string]string  // why a node holds up the rotation of the authority
+		flights   map[string]flight  // pods that were replaced and are not back, by name; nil before the first
+		old       map[types.UID]bool // the pods that were old at the last look
+		grown     time.Time          // when one became so
 	}
 }
 
@@ -284,6 +286,16 @@ func (m *mesh) roll(nodes []v1alpha1.BrokerNode, sets []appsv1.StatefulSet, pods
 	if len(s.flights) > 0 || slices.ContainsFunc(s.pods, func(p rollPod) bool { return p.Old }) {
 		s.links = rollLinks(links)
 	}
+	old := make(map[types.UID]bool)
+	for i := range s.pods {
+		if p := &s.pods[i]; p.Old {
+			old[p.UID] = true
+			if !m.mu.old[p.UID] {
+				m.mu.grown = s.now
+			}
+		}
+	}
+	m.mu.old, s.grown = old, m.mu.grown
 	step := nextRoll(s)
 	for _, pod := range step.Back {
 		delete(m.mu.flights, pod)

@@ -24,6 +24,9 @@ const (
 	// settleTime is what a pod that was not ready before it was replaced gets to become so, and what an endpoint outside, of which nothing
 	// else is known, gets to be connected again. After that the roll goes on without.
 	settleTime = time.Minute
+	// gatherTime is how long no more pods must have become old before one is replaced: a change of several nodes comes object by object,
+	// and the order of a roll is that of all of them.
+	gatherTime = 3 * time.Second
 )
 
 // rollPod is what a roll needs to know of a pod.
@@ -55,7 +58,9 @@ type rollState struct {
 	links []rollLink
 	// flights by pod name; nil if this manager has deleted none yet.
 	flights map[string]flight
-	now     time.Time
+	// grown is when the last pod became old; zero if none has while this manager looks.
+	grown time.Time
+	now   time.Time
 }
 
 // rollStep is what to do next in a mesh.
@@ -86,6 +91,10 @@ func nextRoll(s rollState) rollStep {
 	blocker := s.land(&step)
 	if blocker == "" {
 		blocker = s.leaving(first)
+	}
+	if left := gatherTime - s.now.Sub(s.grown); left > 0 && blocker == "" {
+		blocker = "more changes may be on their way"
+		step.Again = max(step.Again, left)
 	}
 	for i := range s.pods {
 		p := &s.pods[i]

@@ -48,12 +48,16 @@ func TestNextRoll(t *testing.T) {
 		pods    []rollPod
 		links   []rollLink
 		flights map[string]flight
-		next    string // pod to be deleted
+		grown   time.Duration // since the last pod became old; 0: for ever
+		next    string        // pod to be deleted
 		waiting map[string]string
 		back    []string
 	}{
 		"nothing to do":              {pods: []rollPod{pod("a"), pod("b", sick)}},
 		"first by name":              {pods: []rollPod{pod("b", old), pod("a", old)}, next: "a-0", waiting: map[string]string{"a": "", "b": "pod a-0 goes first"}},
+		"more may come":              {pods: []rollPod{pod("a", old)}, grown: time.Second, waiting: map[string]string{"a": "more changes may be on their way"}},
+		"no more has come":           {pods: []rollPod{pod("a", old)}, grown: gatherTime, next: "a-0", waiting: map[string]string{"a": ""}},
+		"sick at once":               {pods: []rollPod{pod("a", old, sick), pod("b", old)}, grown: time.Second, next: "a-0", waiting: map[string]string{"a": "", "b": "pod a-0 goes first"}},
 		"sick first":                 {pods: []rollPod{pod("a", old), pod("b", old, sick)}, next: "b-0", waiting: map[string]string{"b": "", "a": "pod b-0 goes first"}},
 		"paused":                     {pods: []rollPod{pod("a", old, held), pod("b", old)}, next: "b-0", waiting: map[string]string{"b": ""}},
 		"not ready":                  {pods: []rollPod{pod("a", sick), pod("b", old)}, flights: away("a", 5*time.Minute, true), waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
@@ -80,7 +84,11 @@ func TestNextRoll(t *testing.T) {
 		"by role":                    {pods: []rollPod{pod("a", old, role("manager")), pod("b", old, role("worker"))}, next: "b-0", waiting: map[string]string{"b": "", "a": "pod b-0 goes first"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			step := nextRoll(rollState{pods: c.pods, links: c.links, flights: c.flights, now: now})
+			s := rollState{pods: c.pods, links: c.links, flights: c.flights, now: now}
+			if c.grown > 0 {
+				s.grown = now.Add(-c.grown)
+			}
+			step := nextRoll(s)
 			next := ""
 			if step.Delete != nil {
 				next = step.Delete.Name
