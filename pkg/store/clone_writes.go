@@ -241,12 +241,15 @@ func (c *Clone) afterWrites() {
 
 // sendWrites sends messages of the channel. All of them go to everybody who wants the master's topic, as in the reference.
 func (c *Clone) sendWrites(messages []channel.Message) {
-	w := &c.writes
+	w, to := &c.writes, data.EndpointID{}
+	if w.own {
+		to = w.master.Endpoint // another master of the name that heard it might execute what this one refuses
+	}
 	for _, msg := range messages {
 		out := command.Message{Sender: w.id, Receiver: w.master}
 		switch msg.Kind {
 		case channel.Event:
-			if err := c.bus.SendCommand(c.topic, data.EndpointID{}, msg.Payload); err != nil {
+			if err := c.bus.SendCommand(c.topic, to, msg.Payload); err != nil {
 				c.log.Debug("a write was not sent", "number", msg.Seq, "error", err)
 			}
 			continue
@@ -257,7 +260,7 @@ func (c *Clone) sendWrites(messages []channel.Message) {
 		default:
 			out.Body = &command.RetransmitFailed{Seq: msg.Seq}
 		}
-		c.send(out, data.EndpointID{})
+		c.send(out, to)
 	}
 }
 

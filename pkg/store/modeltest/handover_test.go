@@ -57,7 +57,10 @@ type movedWrite struct {
 	increment bool
 	epoch     uint64
 	began     time.Time
+	ended     time.Time
 	outcome   outcome
+	place     int
+	err       error
 }
 
 // seat is a place with its disk. A process that died may still be there to be closed.
@@ -274,7 +277,7 @@ func (w *moving) write(place int) {
 		return
 	}
 	w.mu.Lock()
-	o := &movedWrite{id: len(w.writes) + 1, increment: w.rng.IntN(2) == 0, began: time.Now()}
+	o := &movedWrite{id: len(w.writes) + 1, increment: w.rng.IntN(2) == 0, began: time.Now(), place: place}
 	w.writes = append(w.writes, o)
 	w.mu.Unlock()
 	if p.master {
@@ -289,10 +292,11 @@ func (w *moving) write(place int) {
 		err := pending.Wait(context.Background())
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		o.ended, o.err = time.Now(), err
 		switch {
 		case err == nil && !p.dead.Load():
 			o.outcome = acknowledged
-		case errors.Is(err, store.ErrFenced) && !p.dead.Load():
+		case (errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrNoLease)) && !p.dead.Load():
 			o.outcome = refused
 		default:
 			o.outcome = unknown
