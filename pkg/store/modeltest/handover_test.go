@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/internal/seed"
+	"github.com/brokermesh/brokermesh/pkg/broker/code"
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/store"
 )
@@ -301,6 +303,9 @@ func (w *moving) write(place int) {
 		default:
 			o.outcome = unknown
 		}
+		if !p.dead.Load() && w.failure == nil && !slices.ContainsFunc(mayBeAnswered, func(known error) bool { return errors.Is(err, known) }) {
+			w.failure = fmt.Errorf("write %d at %d was answered %w, which says nothing of what became of it", o.id, o.place, err)
+		}
 		for _, t := range w.taken {
 			if o.outcome == acknowledged && o.epoch != 0 && o.epoch < t.epoch && o.began.After(t.at) && w.failure == nil {
 				w.failure = fmt.Errorf("the master of epoch %d executed write %d after that of epoch %d served", o.epoch, o.id, t.epoch)
@@ -308,6 +313,9 @@ func (w *moving) write(place int) {
 		}
 	})
 }
+
+// mayBeAnswered is what a write may be answered whose process lives.
+var mayBeAnswered = []error{nil, store.ErrFenced, store.ErrNoLease, store.ErrUnknown, store.ErrLost, code.ShuttingDown}
 
 // play plays a history.
 func (w *moving) play() {
