@@ -24,7 +24,7 @@ type answer struct {
 func (m *mesh) judge(o topology.Objects, compiled topology.Result, pods []corev1.Pod, facts map[string]evidence.Facts) evidence.Verdict {
 	m.verdict = evidence.Judge(evidence.Input{
 		Objects: o, Compiled: compiled, Namespace: m.namespace,
-		Observations: m.observations(pods), Facts: m.withRefusals(facts),
+		Observations: m.observations(pods), Facts: facts,
 		Waiting: m.waiting(), MeshFaults: m.unfits(), Previous: m.verdict, Now: m.now(), Started: m.started,
 	})
 	m.mu.Lock()
@@ -45,7 +45,7 @@ func (m *mesh) observations(pods []corev1.Pod) map[string]evidence.Observation {
 	out := make(map[string]evidence.Observation, len(pods))
 	for i := range pods {
 		a := m.mu.answers[pods[i].Name]
-		out[pods[i].Name] = evidence.Observation{Pod: podState(&pods[i]), Status: a.status, Received: a.received}
+		out[pods[i].Name] = evidence.Observation{Pod: podState(&pods[i]), Status: a.status, Received: a.received, Rejected: m.mu.refused[pods[i].Name]}
 	}
 	return out
 }
@@ -168,23 +168,4 @@ func (m *mesh) refused(pod, words string) {
 		m.mu.refused[pod] = words
 		m.kick()
 	}
-}
-
-// withRefusals adds what pods said about the configs that they were offered, and which nodes hold up a rotation.
-func (m *mesh) withRefusals(facts map[string]evidence.Facts) map[string]evidence.Facts {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := maps.Clone(facts)
-	for node, words := range m.mu.holders {
-		f := out[node]
-		f.HoldsUpRotation = words
-		out[node] = f
-	}
-	for pod, words := range m.mu.refused {
-		node := m.mu.offers[pod].config.Node
-		f := out[node]
-		f.Rejected = words
-		out[node] = f
-	}
-	return out
 }

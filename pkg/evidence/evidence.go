@@ -49,6 +49,8 @@ type Observation struct {
 	Status *statusapi.Status
 	// Received is when the status arrived, by the clock of Input.Now.
 	Received time.Time
+	// Rejected are the engine's words about the compiled config, if this pod refused it.
+	Rejected string
 }
 
 // Facts are what only the controller knows of a BrokerNode. A laptop has none.
@@ -63,8 +65,6 @@ type Facts struct {
 	RestartNeeded string
 	// VolumeGrowing says which volume is smaller than it should be; empty if none is.
 	VolumeGrowing string
-	// Rejected are the engine's words about the compiled config, if it refused it.
-	Rejected string
 	// CertificatePending says what the node's certificate waits for at the mesh's issuer; empty if it doesn't.
 	CertificatePending string
 	// HoldsUpRotation says what the replacement of the mesh's authority waits for at this node; empty if it doesn't.

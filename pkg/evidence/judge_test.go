@@ -162,7 +162,10 @@ func TestReasons(t *testing.T) {
 		{gone("manager-0", PodPending), bn, "manager", "Configured", "False/Applying", "doesn't run yet"},
 		{func(m *mesh) { m.status("manager-0").ConfigHash, m.status("manager-0").ConfigError = "x", "tls: no" }, bn, "manager", "Configured", "False/Rejected", "refused it: tls: no"},
 		{func(m *mesh) { m.status("manager-0").ConfigError = "an older one was bad" }, bn, "manager", "Configured", "True/Applied", ""},
-		{func(m *mesh) { m.status("manager-0").ConfigHash = "x"; facts(Facts{Rejected: "too hot"})(m) }, bn, "manager", "Configured", "False/Rejected", "refused it: too hot"},
+		{func(m *mesh) {
+			m.status("manager-0").ConfigHash = "x"
+			m.observe("manager-0", func(o *Observation) { o.Rejected = "too hot" })
+		}, bn, "manager", "Configured", "False/Rejected", "refused it: too hot"},
 		{func(m *mesh) { m.status("manager-0").RestartNeeded = "tls" }, bn, "manager", "Configured", "False/RestartNeeded", "manager-0 needs a restart for tls"},
 		{facts(Facts{RestartNeeded: "another image"}), bn, "manager", "Configured", "False/RestartNeeded", "another image"},
 		{func(m *mesh) { m.status("manager-0").ConfigVersions = []int{2, 3} }, bn, "manager", "Configured", "False/NeedsNewerNode", "version 1"},

@@ -148,7 +148,7 @@ func (j *judge) configured(plan topology.NodePlan) ruling {
 	}
 	var w worst
 	for _, p := range plan.Pods {
-		w.add(configuredReasons, j.podConfigured(p, facts))
+		w.add(configuredReasons, j.podConfigured(p))
 	}
 	switch {
 	case w.found:
@@ -172,7 +172,7 @@ func whilePaused(object *v1alpha1.BrokerNode, r ruling) ruling {
 	return r
 }
 
-func (j *judge) podConfigured(p topology.PodPlan, facts Facts) ruling {
+func (j *judge) podConfigured(p topology.PodPlan) ruling {
 	s := j.sights[p.Pod]
 	switch s.kind {
 	case absent:
@@ -182,7 +182,7 @@ func (j *judge) podConfigured(p topology.PodPlan, facts Facts) ruling {
 	case awaited:
 		return keeping(no(v1alpha1.ReasonApplying, p.Pod+" has not answered yet"))
 	}
-	refused := cmp.Or(s.status.ConfigError, facts.Rejected)
+	refused := cmp.Or(s.status.ConfigError, s.rejected)
 	switch {
 	case !slices.Contains(s.status.ConfigVersions, nodeconfig.Version):
 		return no(v1alpha1.ReasonNeedsNewerNode, fmt.Sprintf("%s doesn't read configs of version %d", p.Pod, nodeconfig.Version))

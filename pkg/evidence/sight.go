@@ -24,12 +24,13 @@ type sight struct {
 	pod      PodState
 	status   *statusapi.Status // set if fresh; may be set, and only good for identities, if old
 	received time.Time
+	rejected string // the pod's words about the compiled config
 }
 
 // look judges the age of what is known of a pod.
 func (j *judge) look(pod string) sight {
 	o := j.in.Observations[pod]
-	s := sight{pod: o.Pod, status: o.Status, received: o.Received}
+	s := sight{pod: o.Pod, status: o.Status, received: o.Received, rejected: o.Rejected}
 	if o.Pod != PodRunning && o.Pod != PodTerminating {
 		return sight{kind: absent, pod: o.Pod}
 	}
