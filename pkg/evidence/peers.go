@@ -6,10 +6,10 @@ import "github.com/brokermesh/brokermesh/pkg/statusapi"
 
 // peers finds what a pod says of its connections: each link asks for one, and a pod may have thousands. Of several that fit, the first counts.
 type peers struct {
-	peered map[string]*statusapi.Peer // by endpoint ID, of those that are connected
-	uris   map[string]*statusapi.Peer // by URI, of those that are connected
-	named  map[[2]string]*statusapi.Peer
-	any    map[string]*statusapi.Peer // by peering: one that is connected, else any
+	peered map[string]*statusapi.Peer    // by endpoint ID, of those that are connected
+	uris   map[string]*statusapi.Peer    // by URI, of those that are connected
+	named  map[[2]string]*statusapi.Peer // of those that the pod dials
+	any    map[string]*statusapi.Peer    // of those that the pod dials, by peering: one that is connected, else any
 }
 
 // peersOf is made when a pod is first asked about, and kept for the judgement.
@@ -26,6 +26,11 @@ func (j *judge) peersOf(pod string, s sight) *peers {
 		if e.State == statusapi.PeerPeered {
 			first(p.peered, e.EndpointID, e)
 			first(p.uris, e.URI, e)
+		}
+		if !e.Dialed {
+			continue // a node may recognize who comes to it for the same peering
+		}
+		if e.State == statusapi.PeerPeered {
 			if was := p.any[e.Peering]; was != nil && was.State != statusapi.PeerPeered {
 				p.any[e.Peering] = e
 			}

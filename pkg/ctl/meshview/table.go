@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/ctl/table"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 )
@@ -187,8 +190,22 @@ func paint(line string, i, rows int) string {
 }
 
 // Ready reports whether every condition of the state holds, and there is at
-// least one object.
+// least one object. Who runs elsewhere may come later: nodes without pods, and
+// the peerings that begin at them, aren't waited for.
 func (s State) Ready() bool {
 	some := len(s.Verdict.Nodes)+len(s.Verdict.Peerings)+len(s.Verdict.Stores) > 0
-	return some && len(s.Missing()) == 0
+	return some && !slices.ContainsFunc(s.conditions(), func(c condition) bool { return !c.holds() && !s.elsewhere(c) })
+}
+
+// elsewhere tells whether a condition is up to somebody outside alone.
+func (s State) elsewhere(c condition) bool {
+	kind, name, _ := strings.Cut(c.object, "/")
+	if kind == "peering" {
+		name = s.Verdict.Peerings[name].From
+	} else if kind != "brokernode" || c.Type != v1alpha1.ConditionReady {
+		return false
+	}
+	return slices.ContainsFunc(s.Verdict.Nodes[name].Conditions, func(c metav1.Condition) bool {
+		return c.Reason == string(v1alpha1.ReasonRunsElsewhere)
+	})
 }
