@@ -19,19 +19,26 @@ import (
 func (r *brokerNodes) applyExternal(ctx context.Context, node *v1alpha1.BrokerNode, v *view) (out outcome, err error) {
 	secret, err := r.certificates(ctx, node, v)
 	var missing *caMissingError
+	var conflict *conflictError
+	if errors.As(err, &conflict) {
+		out.facts.Conflict = conflict.message
+		return out, nil
+	}
 	if out.facts.CAMissing = errors.As(err, &missing); err != nil {
 		if out.facts.CAMissing {
 			err = nil
 		}
 		return out, err
 	}
-	out.renewal = secret.renewal
+	out.renewal, out.facts.CertificatePending = secret.renewal, secret.pending
+	if secret.settled { // an issuer's
+		return out, nil
+	}
 	var live client.Object
 	if secret.live != nil {
 		live = secret.live
 	}
 	applied, err := r.applier.apply(ctx, node, live, manifest.Build(manifest.Input{Node: node, Certificates: secret.want}).Secret)
-	var conflict *conflictError
 	if errors.As(err, &conflict) {
 		out.facts.Conflict = conflict.message
 		return out, nil

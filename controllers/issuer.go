@@ -56,11 +56,11 @@ func (r *brokerNodes) issued(ctx context.Context, node *v1alpha1.BrokerNode, m *
 	}{
 		{ManagerSecret, nil, pki.ManagerRequest(node.Namespace)},
 		{ClientSecret, nil, pki.ClientRequest(node.Namespace)},
-		{manifest.SecretName(node.Name), node, pki.NodeRequest(node.Namespace, node.Name)},
+		{manifest.SecretName(node.Name), node, leafRequest(node)},
 	} {
 		err := r.certificate(ctx, node, manifest.CertificateInput{
 			Namespace: node.Namespace, Secret: c.secret, Owner: c.owner, Issuer: *m.issuer, CommonName: c.request.CommonName,
-			URI: c.request.URI, DNSNames: c.request.DNSNames, Lifetime: cmp.Or(r.trust.lives.Leaf, pki.LeafLifetime),
+			URI: c.request.URI, DNSNames: c.request.DNSNames, IPs: c.request.IPs, Lifetime: cmp.Or(r.trust.lives.Leaf, pki.LeafLifetime),
 		})
 		if apimeta.IsNoMatchError(err) {
 			return nodeSecret{}, &conflictError{fmt.Sprintf("Secret %s names an issuer, but this cluster has no %s: cert-manager isn't installed",

@@ -122,6 +122,11 @@ func TestIssuer(t *testing.T) {
 	if after.ResourceVersion != before.ResourceVersion || len(after.OwnerReferences) > 0 {
 		t.Errorf("the issuer's Secret was written: %v", after.ObjectMeta)
 	}
+	w.create(brokerNode("zeek", func(n *v1alpha1.BrokerNode) { n.Spec.External = &v1alpha1.ExternalSpec{Address: "192.0.2.7:9999"} }))
+	if addresses, _, _ := unstructured.NestedStringSlice(w.certificate("zeek-tls").Object, "spec", "ipAddresses"); len(addresses) != 1 || addresses[0] != "192.0.2.7" {
+		t.Errorf("addresses of an external node's Certificate: %q", addresses)
+	}
+	w.issue(authority, "zeek-tls")
 	o := w.certificate("a-tls")
 	if owners := o.GetOwnerReferences(); len(owners) != 1 || owners[0].UID != w.node("a").UID {
 		t.Errorf("owners of the Certificate: %v", owners)

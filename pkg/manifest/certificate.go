@@ -3,6 +3,7 @@
 package manifest
 
 import (
+	"net"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +33,7 @@ type CertificateInput struct {
 	CommonName string
 	URI        string
 	DNSNames   []string
+	IPs        []net.IP
 	// Lifetime is renewed when a third of it is left.
 	Lifetime time.Duration
 }
@@ -64,6 +66,13 @@ func Certificate(in CertificateInput) *unstructured.Unstructured {
 			names = append(names, name)
 		}
 		spec["dnsNames"] = names
+	}
+	if len(in.IPs) > 0 {
+		var addresses []any
+		for _, ip := range in.IPs {
+			addresses = append(addresses, ip.String())
+		}
+		spec["ipAddresses"] = addresses
 	}
 	o := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	o.SetGroupVersionKind(CertificateKind)
