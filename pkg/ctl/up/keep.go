@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/ctl/meshobjects"
+	"github.com/brokermesh/brokermesh/pkg/ctl/meshview"
 	"github.com/brokermesh/brokermesh/pkg/local"
 )
 
@@ -14,8 +15,8 @@ import (
 const keepEvery = meshobjects.FreshFor / 3
 
 // keep writes down what runs and how it is, for other commands.
-func keep(mesh *local.Mesh, loaded meshobjects.Mesh, o Options) error {
+func keep(mesh *local.Mesh, state meshview.State, loaded meshobjects.Mesh, o Options) error {
 	m := meshobjects.Mesh{Namespace: loaded.Namespace, Plain: o.Plain, Objects: mesh.Objects()}
 	m.Objects.Meshes = loaded.Objects.Meshes
-	return meshobjects.Write(mesh.DataDir(), m, mesh.Verdict(), time.Now())
+	return meshobjects.Write(mesh.DataDir(), m, state.Verdict, time.Now())
 }

@@ -153,10 +153,10 @@ func show(ctx context.Context, mesh *local.Mesh, loaded meshobjects.Mesh, o Opti
 	ready, due := false, s.live()
 	for {
 		changed := mesh.Changed()
-		if err := keep(mesh, loaded, o); err != nil {
+		state := stateOf(mesh)
+		if err := keep(mesh, state, loaded, o); err != nil {
 			return err
 		}
-		state := stateOf(mesh)
 		if !ready && state.Ready() {
 			ready, waiting = true, ctx
 			if err := s.ready(state); err != nil || o.UntilReady {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/ctl/meshobjects"
 	"github.com/brokermesh/brokermesh/pkg/ctl/meshview"
 	"github.com/brokermesh/brokermesh/pkg/profiling"
 )
@@ -104,6 +105,22 @@ func TestStandardInput(t *testing.T) {
 	o.Stdin = strings.NewReader("apiVersion: brokermesh.dev/v1alpha1\nkind: BrokerNode\nmetadata: {name: only}\n")
 	if err := Run(t.Context(), o); err != nil || !strings.Contains(out.String(), " only ") {
 		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// TestOthersCanRead: what runs is written down for other commands, with how it is.
+func TestOthersCanRead(t *testing.T) {
+	o := options(t, "minimal.yaml", io.Discard)
+	o.UntilReady, o.Timeout = true, patience
+	if err := Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	m, err := meshobjects.FromDataDir(o.DataDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Objects.Nodes) != 2 || len(m.Objects.Peerings) != 1 || !m.Live() || m.Objects.Peerings[0].Status.Links != "1/1" {
+		t.Errorf("read %+v", m)
 	}
 }
 
