@@ -52,7 +52,7 @@ type mesh struct {
 	stores map[string]*topology.StorePlan
 }
 
-// edge is a pair of nodes that Peerings join, a < b; outside, b is an address and a the node.
+// edge is a pair of nodes that Peerings join, a < b; outside, b is an external node or an address, and a the node that it is joined with.
 type edge struct {
 	a, b     string
 	outside  bool
@@ -89,11 +89,11 @@ func (m *mesh) join() {
 				continue
 			}
 			e := edge{a: l.FromNode, b: cmp.Or(l.ToNode, l.Behind)}
-			if l.FromNode == "" {
-				continue // begun by an endpoint outside
+			if e.a == "" {
+				e.a, e.b = e.b, "" // an endpoint outside connects
 			}
-			if e.outside = m.nodes[e.b] == nil; e.outside {
-				e.b = l.Address
+			if e.outside = e.b == ""; e.outside {
+				e.b = cmp.Or(l.Outside, l.Address)
 			} else if e.a, e.b = min(e.a, e.b), max(e.a, e.b); e.a == e.b {
 				continue // pods of one node among themselves
 			}

@@ -137,7 +137,7 @@ func islands(m *mesh) []topology.Finding {
 	for i, part := range parts {
 		first := m.names[part[0]]
 		switch {
-		case m.pods[first] == 0: // scaled to nothing: it joins nobody, on purpose
+		case m.pods[first] == 0: // scaled to nothing, on purpose, or external: what that is joined with can't be seen
 		case len(part) > 1 && i > 0:
 			out = append(out, node(first, "metadata.name", topology.Info, Island,
 				"%s have no Peering with the %d nodes around %q", quoted(m.labels(part)), len(parts[0]), m.names[parts[0][0]]))

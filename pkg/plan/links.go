@@ -42,10 +42,21 @@ func (s *side) links() map[[2]string]linked {
 	out := make(map[[2]string]linked)
 	for _, p := range s.plan.Peerings {
 		for _, l := range p.Links {
-			out[[2]string{l.From, l.Target()}] = linked{l, p.Name}
+			if l.Fault != nil {
+				continue
+			}
+			out[[2]string{l.Source(), target(l)}] = linked{l, p.Name}
 		}
 	}
 	return out
+}
+
+// target is the pod, the external node or the address that a link leads to.
+func target(l topology.Link) string {
+	if l.To == "" && l.FromNode != "" && l.Outside != "" {
+		return l.Outside
+	}
+	return l.Target()
 }
 
 // links compares all connections.
@@ -55,14 +66,14 @@ func (c *comparison) links() []LinkChange {
 	for key, was := range before {
 		now, stays := after[key]
 		if !stays {
-			out = append(out, LinkChange{Peering: was.peering, From: was.From, To: was.Target(), Act: Closed})
+			out = append(out, LinkChange{Peering: was.peering, From: was.Source(), To: target(was.Link), Act: Closed})
 		} else if change := c.link(was, now); change != nil {
 			out = append(out, *change)
 		}
 	}
 	for key, now := range after {
 		if _, was := before[key]; !was {
-			out = append(out, LinkChange{Peering: now.peering, From: now.From, To: now.Target(), Act: Opened})
+			out = append(out, LinkChange{Peering: now.peering, From: now.Source(), To: target(now.Link), Act: Opened})
 		}
 	}
 	slices.SortFunc(out, func(a, b LinkChange) int {
@@ -73,14 +84,18 @@ func (c *comparison) links() []LinkChange {
 
 // link says how a connection that stays is disturbed; nil if it isn't.
 func (c *comparison) link(was, now linked) *LinkChange {
-	change := &LinkChange{Peering: now.peering, From: now.From, To: now.Target(), Act: Interrupted}
+	change := &LinkChange{Peering: now.peering, From: now.Source(), To: target(now.Link), Act: Interrupted}
 	retry := 10.0
 	if p := c.after.peering[now.peering]; p != nil && p.Spec.RetryInterval != nil {
 		retry = p.Spec.RetryInterval.Seconds()
 	}
 	to := cmp.Or(now.ToNode, now.Behind)
 	from, other := c.act(now.FromNode), c.act(to)
-	switch dialed := fmt.Sprintf("at most %gs after that", retry); {
+	dialed := fmt.Sprintf("at most %gs after that", retry)
+	if now.FromNode == "" {
+		dialed = "and " + now.Source() + " dials again"
+	}
+	switch {
 	case from == Restarted && other == Restarted:
 		change.Why = fmt.Sprintf("%s restarts, and so does %s, one after the other", now.From, cmp.Or(now.To, to))
 		change.Back = "each time when the pod is ready again, " + dialed

@@ -168,7 +168,7 @@ func (s *side) near() map[string][]string {
 	out := make(map[string][]string)
 	for _, p := range s.plan.Peerings {
 		for _, l := range p.Links {
-			if to := cmp.Or(l.ToNode, l.Behind); to != "" {
+			if to := cmp.Or(l.ToNode, l.Behind); to != "" && l.FromNode != "" && l.Fault == nil {
 				out[l.FromNode], out[to] = append(out[l.FromNode], to), append(out[to], l.FromNode)
 			}
 		}

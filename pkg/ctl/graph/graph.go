@@ -69,7 +69,9 @@ func Of(m meshobjects.Mesh) Graph {
 	for i := range m.Objects.Nodes {
 		n := &m.Objects.Nodes[i]
 		node := &Node{ID: n.Name, Lines: []string{n.Name}}
-		if pods := len(topology.Pods(n)); pods != 1 {
+		if node.Outside = topology.External(n); node.Outside {
+			node.Lines[0] += " (external)"
+		} else if pods := len(topology.Pods(n)); pods != 1 {
 			node.Lines[0] = fmt.Sprintf("%s (%s)", n.Name, meshobjects.Count(pods, "pod"))
 		}
 		node.State, node.Why = judged(m, n.Status.Conditions)
@@ -120,13 +122,16 @@ func edgesOf(m meshobjects.Mesh, plan topology.Result, nodes map[string]*Node, s
 		state, why := judged(m, status[p.Name])
 		pairs := make(map[[2]string]*Edge)
 		for _, l := range p.Links {
-			to := cmp.Or(l.ToNode, l.Behind, l.Address)
+			from, to := cmp.Or(l.FromNode, l.Outside), cmp.Or(l.ToNode, l.Behind)
+			if to == "" {
+				to = cmp.Or(l.Outside, l.Address)
+			}
 			if nodes[to] == nil {
 				nodes[to] = &Node{ID: to, Lines: []string{to}, Outside: true}
 			}
-			pair := [2]string{l.FromNode, to}
+			pair := [2]string{from, to}
 			if pairs[pair] == nil {
-				pairs[pair] = &Edge{From: l.FromNode, To: to, Name: p.Name, State: state, Why: why, Open: l.TLS != nodeconfig.TLSMesh}
+				pairs[pair] = &Edge{From: from, To: to, Name: p.Name, State: state, Why: why, Open: l.TLS != nodeconfig.TLSMesh}
 				if l.TLS != nodeconfig.TLSMesh {
 					pairs[pair].Label = "TLS " + strings.ToLower(l.TLS)
 				}

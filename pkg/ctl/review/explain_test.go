@@ -122,6 +122,31 @@ func TestExplainMesh(t *testing.T) {
 	}
 }
 
+func TestExplainExternal(t *testing.T) {
+	m := read(t, small+`---
+apiVersion: brokermesh.dev/v1alpha1
+kind: BrokerNode
+metadata: {name: guest}
+spec: {external: {}}
+---
+apiVersion: brokermesh.dev/v1alpha1
+kind: Peering
+metadata: {name: comes}
+spec: {from: {node: guest}, to: {node: manager}}
+`)
+	for target, want := range map[string]string{
+		"node/guest":    "runs elsewhere, and has no pods: those that it is peered with tell of it; dials manager (peering/comes, 1 link)",
+		"peering/comes": "guest isn't managed here, and connects by itself: only manager-0 can be asked",
+		"node/manager":  "is dialed by guest (peering/comes, 1 link)",
+	} {
+		kind, name, _ := ParseObject(target)
+		x, err := Explain(m, kind, name, noon)
+		if err != nil || !strings.Contains(strings.Join(x.Facts, "; "), want) {
+			t.Errorf("%s: %v, %q", target, err, x.Facts)
+		}
+	}
+}
+
 func TestExplainNothing(t *testing.T) {
 	m := running(t)
 	if _, err := Explain(m, topology.KindBrokerNode, "boss", noon); err == nil || err.Error() != `no BrokerNode "boss" in this mesh; it has manager, worker` {

@@ -39,15 +39,19 @@ func (e explainer) node(x *Explanation) bool {
 		return false
 	}
 	n, p := &e.mesh.Objects.Nodes[i], e.result.Nodes[j]
-	x.fact("%s, forward %s", meshobjects.Count(len(p.Pods), "pod"), cmp.Or(n.Spec.Forward, v1alpha1.ForwardMesh))
+	if p.External {
+		x.fact("runs elsewhere, and has no pods: those that it is peered with tell of it")
+	} else {
+		x.fact("%s, forward %s", meshobjects.Count(len(p.Pods), "pod"), cmp.Or(n.Spec.Forward, v1alpha1.ForwardMesh))
+	}
 	x.leftOut(p.Fault)
 	for _, peering := range e.result.Peerings {
 		out, in := 0, 0
 		for _, l := range peering.Links {
-			if l.FromNode == x.Name {
+			if cmp.Or(l.FromNode, l.Outside) == x.Name {
 				out++
 			}
-			if cmp.Or(l.ToNode, l.Behind) == x.Name {
+			if cmp.Or(l.ToNode, l.Behind) == x.Name || l.ToNode == "" && l.FromNode != "" && l.Outside == x.Name {
 				in++
 			}
 		}
@@ -109,11 +113,16 @@ func (e explainer) peering(x *Explanation) bool {
 		x.fact("%s", protection[plan.Links[0].TLS])
 	}
 	for _, l := range plan.Links {
-		e.relateNode(x, l.FromNode)
-		if to := cmp.Or(l.ToNode, l.Behind); to != "" {
+		e.relateNode(x, cmp.Or(l.FromNode, l.Outside))
+		switch to := cmp.Or(l.ToNode, l.Behind); {
+		case l.FromNode == "":
 			e.relateNode(x, to)
-		} else {
-			x.fact("%s isn't managed here: only %s can be asked", l.Address, l.From)
+			x.fact("%s isn't managed here, and connects by itself: only %s can be asked", l.Outside, cmp.Or(l.To, l.BehindPod))
+		case to != "":
+			e.relateNode(x, to)
+		default:
+			e.relateNode(x, l.Outside)
+			x.fact("%s isn't managed here: only %s can be asked", cmp.Or(l.Outside, l.Address), l.From)
 		}
 	}
 	if len(x.Facts) > 8 {
