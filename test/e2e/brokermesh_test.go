@@ -62,6 +62,7 @@ func TestBrokerMesh(t *testing.T) {
 			Assess("the authority is replaced under traffic", beginRotation).Feature(),
 		features.New("select").
 			Assess("workers come and go by a number, other nodes by a label", scaleAndSelect).
+			Assess("an endpoint outside joins with the certificate that was made for it, and leaves", joinFromOutside).
 			Assess("an object that is somebody else's is left alone until it is handed over", adopt).Feature(),
 		features.New("rotated").
 			Assess("the authority is another, no connection was lost and no pod restarted", endRotation).Feature(),

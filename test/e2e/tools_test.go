@@ -203,20 +203,7 @@ func forward(ctx context.Context, t *testing.T, pod string, port int) string {
 // clientTLS writes the certificate that the mesh keeps for people's tools into a folder, as brokerctl wants it.
 func clientTLS(ctx context.Context, t *testing.T, cfg *envconf.Config) string {
 	t.Helper()
-	var secret corev1.Secret
-	if err := cfg.Client().Resources(namespace).Get(ctx, "brokermesh-client", namespace, &secret); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for _, name := range []string{"ca.crt", "tls.crt", "tls.key"} {
-		if len(secret.Data[name]) == 0 {
-			t.Fatalf("secret brokermesh-client has no %s", name)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), secret.Data[name], 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
+	return secretFiles(ctx, t, cfg, "brokermesh-client")
 }
 
 // brokerctl prepares a command of the program that `make build` made.
