@@ -40,7 +40,7 @@ func (r *brokerNodes) roll(ctx context.Context, node *v1alpha1.BrokerNode, nv no
 		mesh.releaseRoll(nv.roll)
 		return "", fmt.Errorf("delete pod %s: %w", pod.Name, err)
 	}
-	r.applier.events.Eventf(node, nil, corev1.EventTypeNormal, "PodReplaced", "Roll", "Pod %s is deleted, to be made anew from the changed template", pod.Name)
+	r.applier.events.Eventf(node, nil, corev1.EventTypeNormal, "PodReplaced", "Roll", "Pod %s is deleted, to be made anew from the changed template%s", pod.Name, nv.down)
 	return now, nil
 }
 

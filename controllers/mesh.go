@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/evidence"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
 	"github.com/brokermesh/brokermesh/pkg/topology"
@@ -51,6 +50,7 @@ type mesh struct {
 		flights   map[string]flight  // pods that were replaced and are not back, by name; nil before the first
 		old       map[types.UID]bool // the pods that were old at the last look
 		grown     time.Time          // when one became so
+		errands   map[string]errand  // masters that are moved for a roll, or back, by DataStore
 	}
 }
 
@@ -124,14 +124,14 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	objects.Failovers = m.failovers()
+	objects.Failovers, objects.Errands = m.failovers(), m.errands()
 	compiled := topology.Compile(objects, topology.Options{Namespace: m.namespace, RequireStorage: true})
 	m.withdraw(objects.Nodes)
 	m.poll(ctx, compiled, pods)
 	m.oversee(ctx, compiled, objects)
 	facts := m.facts()
 	verdict := m.judge(objects, compiled, pods, facts)
-	step := m.roll(objects.Nodes, sets, pods, verdict.Links)
+	step := m.roll(objects, compiled, sets, pods, verdict.Links)
 	v := newView(objects, compiled, verdict, facts, step)
 	v.revisions = m.revisions(compiled)
 	v.trust = m.podTrust(compiled, pods)
@@ -166,7 +166,7 @@ func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verd
 		}
 		nv.waiting, nv.old = step.Waiting[n.Name]
 		if step.Delete != nil && step.Delete.Node == n.Name {
-			nv.roll, nv.flight = step.Delete, step.Flight
+			nv.roll, nv.flight, nv.down = step.Delete, step.Flight, downWords(step.Down)
 		}
 		v.nodes[n.Name] = nv
 	}
@@ -279,10 +279,13 @@ func (m *mesh) stop(uid types.UID) {
 }
 
 // roll decides which pod is replaced next.
-func (m *mesh) roll(nodes []v1alpha1.BrokerNode, sets []appsv1.StatefulSet, pods []corev1.Pod, links []evidence.LinkState) rollStep {
+func (m *mesh) roll(o topology.Objects, compiled topology.Result, sets []appsv1.StatefulSet, pods []corev1.Pod, links []evidence.LinkState) rollStep {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := rollState{pods: rollPods(nodes, sets, pods), flights: maps.Clone(m.mu.flights), now: m.now()}
+	s := rollState{
+		pods: rollPods(o.Nodes, sets, pods), flights: maps.Clone(m.mu.flights), now: m.now(),
+		stores: m.rollStores(o, compiled), errands: m.mu.errands,
+	}
 	if len(s.flights) > 0 || slices.ContainsFunc(s.pods, func(p rollPod) bool { return p.Old }) {
 		s.links = rollLinks(links)
 	}
@@ -300,6 +303,7 @@ func (m *mesh) roll(nodes []v1alpha1.BrokerNode, sets []appsv1.StatefulSet, pods
 	for _, pod := range step.Back {
 		delete(m.mu.flights, pod)
 	}
+	m.remember(step)
 	return step
 }
 

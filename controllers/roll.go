@@ -58,6 +58,8 @@ type rollState struct {
 	links []rollLink
 	// flights by pod name; nil if this manager has deleted none yet.
 	flights map[string]flight
+	stores  []rollStore
+	errands map[string]errand // by DataStore
 	// grown is when the last pod became old; zero if none has while this manager looks.
 	grown time.Time
 	now   time.Time
@@ -70,6 +72,10 @@ type rollStep struct {
 	Flight flight
 	// Waiting are the nodes that have old pods, with the cause for which the next one isn't replaced yet (empty for Delete's node).
 	Waiting map[string]string
+	// Down says which masters go down with that pod.
+	Down []string
+	// Errands are the masters to be moved, by DataStore, those that were under way before among them.
+	Errands map[string]errand
 	// Back are the flights that have ended.
 	Back []string
 	// Again is when time alone may change something; 0: never.
@@ -82,7 +88,7 @@ type rollStep struct {
 // mesh hang are never both away on account of the roll.
 func nextRoll(s rollState) rollStep {
 	step := rollStep{Waiting: make(map[string]string)}
-	if !slices.ContainsFunc(s.pods, func(p rollPod) bool { return p.Old && !p.Held }) && len(s.flights) == 0 {
+	if s.idle() {
 		return step
 	}
 	g := newRollGraph(s.links)
@@ -96,6 +102,7 @@ func nextRoll(s rollState) rollStep {
 		blocker = "more changes may be on their way"
 		step.Again = max(step.Again, left)
 	}
+	blocker = cmp.Or(blocker, s.runErrands(&step))
 	for i := range s.pods {
 		p := &s.pods[i]
 		switch {
@@ -111,11 +118,24 @@ func nextRoll(s rollState) rollStep {
 		case s.otherEnd(g, p) != "":
 			step.Waiting[p.Node] = "pod " + s.otherEnd(g, p) + " is not back yet, on whose link with " + p.Name + " a part of the mesh hangs"
 		default:
+			if p.Ready {
+				blocker = s.handOver(p, &step)
+			}
+			if p.Ready && blocker != "" {
+				step.Waiting[p.Node] = blocker
+				continue
+			}
 			step.Delete, step.Flight = p, s.flightOf(p)
 			step.Waiting[p.Node] = ""
 		}
 	}
 	return step
+}
+
+// idle tells whether there is nothing to decide.
+func (s rollState) idle() bool {
+	return !slices.ContainsFunc(s.pods, func(p rollPod) bool { return p.Old && !p.Held }) && len(s.flights) == 0 && len(s.errands) == 0 &&
+		!slices.ContainsFunc(s.stores, func(t rollStore) bool { return t.away })
 }
 
 // flightOf is what to remember of a pod that is about to be deleted.

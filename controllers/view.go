@@ -41,6 +41,7 @@ type nodeView struct {
 	// roll is the pod to be replaced now; waiting is why the node's old pods are not replaced yet. old is true if there are any.
 	roll    *rollPod
 	flight  flight
+	down    string // what goes down with it
 	old     bool
 	waiting string
 }

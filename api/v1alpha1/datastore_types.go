@@ -291,6 +291,10 @@ type MasterStatus struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=40
 	SpecNode string `json:"specNode"`
+
+	// The master is there only while a pod of specNode is replaced by a rolling change; it goes back by itself.
+	// +optional
+	Away bool `json:"away,omitempty"`
 }
 
 // PromoteAnnotation on a DataStore makes the clone of a BrokerNode the master although there is no master to ask: its value is NODE/EPOCH,

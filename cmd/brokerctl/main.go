@@ -76,7 +76,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(newUp(), newSub(), newPub(), newStore(), newData(), newToken(), newBench(), newVersion())
-	root.AddCommand(newLint(), newPlan(), newGraph(), newExplain())
+	root.AddCommand(newLint(), newPlan(), newGraph(), newExplain(), newRestart())
 	root.AddCommand(newPeers(), newTopics(), newTop(), newTap(), newTrace(), newPing())
 	return root
 }

@@ -272,6 +272,11 @@ func TestReasons(t *testing.T) {
 		}, bds, store, "MasterAvailable", "False/BackendFailure", `it can't move: no BrokerNode "wroker-1"`},
 		{seated("manager", "worker-1", func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "worker-1" }), bds, store, "MasterAvailable", "True/FailedOver",
 			"the master on manager-0 serves; it was on worker-1 (spec.master.node), which failed"},
+		{func(m *mesh) {
+			seated("manager", "worker-1", func(o *topology.Objects) {
+				o.Stores[0].Spec.Master.Node, o.Stores[0].Status.Master.Away = "worker-1", true
+			})(m)
+		}, bds, store, "MasterAvailable", "True/MasterMoving", "the master on manager-0 serves while a pod of worker-1 is replaced, and goes back"},
 		{promotion("TakingOver", ""), bds, store, "MasterAvailable", "False/FailingOver", "the clone on worker-1-0 becomes the master"},
 		{promotion("TakingOver", "foreign clones"), bds, store, "MasterAvailable", "False/MoveRefused", "worker-1-0 is to be the master: foreign clones"},
 		{func(m *mesh) {

@@ -34,7 +34,7 @@ func (j *judge) seat(plan topology.StorePlan, object *v1alpha1.DataStore) *v1alp
 	}
 	if successor != "" {
 		if e := j.serving(pod, plan.Object); e != nil && epochOf(e) > before.Epoch && (!plan.Promotion || epochOf(e) >= plan.Epoch) {
-			now.Node, now.Epoch = successor, epochOf(e)
+			now.Node, now.Epoch, now.Away = successor, epochOf(e), plan.Errand && successor != spec
 			if successor == spec {
 				now.SpecNode = spec
 			}
@@ -48,7 +48,7 @@ func (j *judge) seat(plan topology.StorePlan, object *v1alpha1.DataStore) *v1alp
 		}
 	}
 	if spec == now.Node {
-		now.SpecNode = spec
+		now.SpecNode, now.Away = spec, false
 	}
 	return &now
 }
@@ -87,6 +87,8 @@ func (j *judge) moves(plan topology.StorePlan, object *v1alpha1.DataStore, maste
 		return yes(v1alpha1.ReasonMoveRefused, plan.MoveFault.Field+": "+plan.MoveFault.Message)
 	case plan.Notice != nil:
 		return yes(plan.Notice.Reason, fmt.Sprintf("%s; %s: %s", master.message, plan.Notice.Field, plan.Notice.Message))
+	case status.Node != object.Spec.Master.Node && status.Away:
+		return yes(v1alpha1.ReasonMasterMoving, fmt.Sprintf("the master on %s serves while a pod of %s is replaced, and goes back", plan.MasterPod, status.SpecNode))
 	case status.Node != object.Spec.Master.Node:
 		return yes(v1alpha1.ReasonFailedOver, fmt.Sprintf("the master on %s serves; it was on %s (spec.master.node), which failed, and doesn't go back by itself",
 			plan.MasterPod, status.SpecNode))

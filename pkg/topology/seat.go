@@ -20,6 +20,8 @@ type seat struct {
 	target string
 	// promotion: the target doesn't ask the old master.
 	promotion bool
+	// errand: the operator wants it there for a while.
+	errand bool
 }
 
 // holder is the node that is, or is about to be, the only master.
@@ -30,8 +32,9 @@ func (at seat) holder() string {
 	return at.where
 }
 
-// seatOf reads the objects. A failover that the operator decided goes before what a person asked for, and that before the spec.
-func seatOf(s *v1alpha1.DataStore, f Failover) seat {
+// seatOf reads the objects. A failover that the operator decided goes before what a person asked for, that before the spec, and an errand
+// comes last.
+func seatOf(s *v1alpha1.DataStore, f Failover, errand string) seat {
 	spec, status := s.Spec.Master.Node, s.Status.Master
 	if status == nil {
 		return seat{where: spec}
@@ -45,6 +48,8 @@ func seatOf(s *v1alpha1.DataStore, f Failover) seat {
 		at.target, at.epoch, at.promotion = f.Node, f.Epoch, true
 	case spec != status.SpecNode && spec != status.Node:
 		at.target = spec
+	case errand != "" && errand != status.Node:
+		at.target, at.errand = errand, true
 	}
 	return at
 }
@@ -62,12 +67,14 @@ func promoted(s *v1alpha1.DataStore) Failover {
 // seat fills in who holds the store and who shall. A node that can't take it leaves it where it is: the finding says why.
 func (c *compiler) seat(s *v1alpha1.DataStore, plan *StorePlan, at *seat) (fault *Finding) {
 	if words := c.cantTake(s, *at); words != "" {
-		fault = c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.node", Reason: v1alpha1.ReasonMoveRefused, Message: words})
+		if !at.errand {
+			fault = c.find(Finding{Kind: KindDataStore, Name: s.Name, Field: "spec.master.node", Reason: v1alpha1.ReasonMoveRefused, Message: words})
+		}
 		*at = seat{where: s.Status.Master.Node, epoch: s.Status.Master.Epoch}
 	}
 	plan.Master, plan.Epoch, plan.Promotion = at.holder(), at.epoch, at.promotion
 	if !at.promotion {
-		plan.Target = at.target
+		plan.Target, plan.Errand = at.target, at.errand
 	}
 	return fault
 }

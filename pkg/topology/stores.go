@@ -16,7 +16,7 @@ import (
 func (c *compiler) stores(o Objects) {
 	claims := make(map[string]string, len(o.Stores)) // store name -> the object that has it
 	for _, s := range byClaim(o.Stores, func(s *v1alpha1.DataStore) *metav1.ObjectMeta { return &s.ObjectMeta }) {
-		at := seatOf(s, o.Failovers[s.Name])
+		at := seatOf(s, o.Failovers[s.Name], o.Errands[s.Name])
 		plan := StorePlan{Object: s.Name, StoreName: cmp.Or(s.Spec.StoreName, s.Name), Lease: c.lease(s)}
 		plan.MoveFault = c.seat(s, &plan, &at)
 		plan.Fault = c.storeFault(s, plan.StoreName, at, claims)

@@ -39,6 +39,9 @@ type Objects struct {
 	Meshes []v1alpha1.BrokerMesh
 	// Failovers are those under way, decided by the operator, by DataStore.
 	Failovers map[string]Failover
+	// Errands are nodes that hold masters for a while, by DataStore, because pods of the nodes are replaced that the specs want them on; or
+	// those nodes themselves, on the way back. One that can't take the master is of no effect.
+	Errands map[string]string
 }
 
 // Failover makes the clone of a node the master of an epoch, without a master to ask. It is over once status.master has that epoch.
@@ -142,6 +145,8 @@ type StorePlan struct {
 	Promotion bool
 	// Target is the node that takes the store over from the master while that serves; empty unless it is to move.
 	Target, TargetPod string
+	// Errand: the operator moves the master to the target for a rolling change, or back.
+	Errand bool
 	// MoveFault is why the master can't move to where the spec wants it; nil if it can, or needn't.
 	MoveFault *Finding
 	// Lease is for how long the master may write without hearing of the operator; 0 means for ever.
