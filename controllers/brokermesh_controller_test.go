@@ -74,11 +74,7 @@ func TestBrokerMesh(t *testing.T) {
 		return nil
 	})
 
-	w.mustGet("zeek", mesh)
-	mesh.Spec.Loggers = nil
-	if err := w.client.Update(t.Context(), mesh); err != nil {
-		t.Fatal(err)
-	}
+	w.change("zeek", mesh, "user", func() { mesh.Spec.Loggers = nil })
 	w.eventually("no logger", func() error {
 		if err := w.get("logger", &v1alpha1.BrokerNode{}); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("logger: %v", err)
