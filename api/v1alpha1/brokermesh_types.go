@@ -46,6 +46,9 @@ type RoleSpec struct {
 type NodeDefaults struct {
 	// Container image of the nodes' program.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[^\s]+$`
 	// +kubebuilder:example="brokermesh/node:v0.1.0"
 	Image string `json:"image,omitempty"`
 

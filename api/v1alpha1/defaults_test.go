@@ -3,6 +3,7 @@
 package v1alpha1_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func TestNamesAndColumns(t *testing.T) {
 	}{
 		"BrokerNode": {"bn", []string{"Ready", "Replicas", "Peers", "Stores", "(Image)", "(Version)", "(Endpoint ID)", "Age"}},
 		"Peering":    {"bp", []string{"From", "To", "Ready", "Reason", "Links", "Since", "Age"}},
+		"BrokerMesh": {"bm", []string{"Ready", "Reason", "Nodes", "Peerings", "Workers", "Age"}},
 		"DataStore":  {"bds", []string{"Store", "Master", "Backend", "Clones", "Ready", "Reason", "Age"}},
 	}
 	crds, err := crd.All()
@@ -101,6 +103,9 @@ func TestEverythingIsBounded(t *testing.T) {
 		for _, part := range []string{"spec", "status"} {
 			schema := d.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties[part]
 			for _, path := range unbounded(part, &schema) {
+				if part := strings.SplitN(path, ".", 3); d.Spec.Names.Kind == "BrokerMesh" && len(part) == 3 {
+					path = part[0] + "." + part[2] // of a role: it becomes a part of a BrokerNode, which has the rules
+				}
 				if !open[path] {
 					t.Errorf("%s: %s has no maximum", d.Spec.Names.Kind, path)
 				}

@@ -90,7 +90,7 @@ func (c testCase) unstructured(t *testing.T) *unstructured.Unstructured {
 // Every case goes to the API server and through package load. Both must find what the case says, in the same words, and
 // must make the same of what is fine.
 func TestValidation(t *testing.T) {
-	for _, c := range slices.Concat(nodeCases, externalCases, podCases, webSocketCases, queueCases, peeringCases, selectorCases, storeCases) {
+	for _, c := range slices.Concat(nodeCases, externalCases, podCases, webSocketCases, queueCases, peeringCases, selectorCases, storeCases, meshCases) {
 		t.Run(c.kind+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
 			u := c.unstructured(t)

@@ -62,9 +62,9 @@ func applySample(ctx context.Context, t *testing.T, cfg *envconf.Config) context
 }
 
 func refuseBadInput(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
-	out, err := applied(ctx, `{"apiVersion":"brokermesh.dev/v1alpha1","kind":"Peering","metadata":{"name":"self"},"spec":{"from":{"node":"manager"},"to":{"node":"manager"}}}`)
-	if err == nil || !strings.Contains(out, "spec") {
-		t.Errorf("a peering of a node with itself: %v\n%s", err, out)
+	out, err := applied(ctx, `{"apiVersion":"brokermesh.dev/v1alpha1","kind":"Peering","metadata":{"name":"nowhere"},"spec":{"from":{"node":"manager"},"to":{"node":"Manager"}}}`)
+	if err == nil || !strings.Contains(out, "spec.to.node") {
+		t.Errorf("a peering with a node that can't be: %v\n%s", err, out)
 	}
 	return ctx
 }
