@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -27,6 +30,7 @@ type brokerMeshes struct {
 	client  client.Client
 	applier *applier
 	meshes  *meshes
+	trust   *trust
 	status  *reporter
 	written *written
 }
@@ -78,6 +82,9 @@ func (r *brokerMeshes) Reconcile(ctx context.Context, request ctrl.Request) (ctr
 // apply writes what the mesh is made of and removes what it was made of before. One object that can't be written doesn't keep the
 // others from it: words are about the first.
 func (r *brokerMeshes) apply(ctx context.Context, object *v1alpha1.BrokerMesh, v *view) (words string, err error) {
+	if words, err := r.issuer(ctx, object); words != "" || err != nil {
+		return words, err // nodes would get an authority of their own
+	}
 	nodes, peerings := layout.Objects(object)
 	desired := make(map[string]bool)
 	var all []manifest.Object
@@ -103,6 +110,38 @@ func (r *brokerMeshes) apply(ctx context.Context, object *v1alpha1.BrokerMesh, v
 		}
 	}
 	return words, r.remove(ctx, object, v, desired)
+}
+
+// issuer has the issuer that the mesh names stand in the Secret of its authority, where nodes look for who signs. What is there already
+// stays: words say so if it is something else.
+func (r *brokerMeshes) issuer(ctx context.Context, object *v1alpha1.BrokerMesh) (words string, err error) {
+	ref := object.Spec.IssuerRef
+	if ref == nil {
+		return "", nil
+	}
+	_, known, err := r.trust.keyring(ctx, object.Namespace)
+	if apierrors.IsNotFound(err) {
+		secret := &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: object.Namespace, Name: CASecret, Labels: meshLabels()},
+			Data:       map[string][]byte{issuerName: []byte(ref.Name), issuerKind: []byte(ref.Kind), issuerGroup: []byte(ref.Group)},
+		}
+		if err := r.client.Create(ctx, secret, client.FieldOwner(FieldManager)); !apierrors.IsAlreadyExists(err) {
+			return "", err
+		}
+		_, known, err = r.trust.keyring(ctx, object.Namespace)
+	}
+	var unsigned *caMissingError
+	switch {
+	case errors.As(err, &unsigned):
+		return unsigned.message, nil
+	case err != nil:
+		return "", err
+	case known.issuer == nil:
+		return fmt.Sprintf("Secret %s holds an authority, and the mesh shall have an issuer; remove one of the two", CASecret), nil
+	case known.issuer.Name != ref.Name || known.issuer.Kind != ref.Kind || known.issuer.Group != ref.Group:
+		return fmt.Sprintf("Secret %s names %s %q as the issuer, and the mesh %s %q", CASecret, known.issuer.Kind, known.issuer.Name, ref.Kind, ref.Name), nil
+	}
+	return "", nil
 }
 
 // remove deletes the mesh's objects that it isn't made of any more: those of a role that is gone.

@@ -85,6 +85,32 @@ func (w *world) issue(a *pki.Authority, name string) {
 	w.create(secret)
 }
 
+// TestIssuerOfMesh: a BrokerMesh names who signs, and makes nothing where somebody else does.
+func TestIssuerOfMesh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	w.create(brokerMesh("zeek", v1alpha1.BrokerMeshSpec{IssuerRef: &v1alpha1.IssuerRef{Name: "site", Kind: "ClusterIssuer", Group: "cert-manager.io"}}))
+	var secret corev1.Secret
+	w.appears(CASecret, &secret)
+	if string(secret.Data[issuerName]) != "site" || string(secret.Data[issuerKind]) != "ClusterIssuer" || len(secret.Data[caKeyKey]) > 0 {
+		t.Errorf("the authority's Secret has %d keys, issuer %q", len(secret.Data), secret.Data[issuerName])
+	}
+	w.appears("manager", &v1alpha1.BrokerNode{})
+
+	other := newWorld(t)
+	other.start()
+	other.create(brokerNode("first"))
+	other.appears(CASecret, &secret)
+	other.create(brokerMesh("zeek", v1alpha1.BrokerMeshSpec{IssuerRef: &v1alpha1.IssuerRef{Name: "site", Kind: "Issuer", Group: "cert-manager.io"}}))
+	other.eventually("a conflict, and no nodes", func() error {
+		if err := other.get("manager", &v1alpha1.BrokerNode{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("manager: %v", err)
+		}
+		return other.meshIs("0/1", "0/0", metav1.ConditionFalse, v1alpha1.ReasonConflict)
+	})
+}
+
 // TestIssuer has somebody else sign for a mesh.
 func TestIssuer(t *testing.T) {
 	t.Parallel()
@@ -127,6 +153,11 @@ func TestIssuer(t *testing.T) {
 		t.Errorf("addresses of an external node's Certificate: %q", addresses)
 	}
 	w.issue(authority, "zeek-tls")
+	w.eventually("the external node has its certificate", func() error {
+		conditions := w.node("zeek").Status.Conditions
+		return errors.Join(condition(conditions, v1alpha1.ConditionConfigured, metav1.ConditionTrue, string(v1alpha1.ReasonRunsElsewhere)),
+			condition(conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown, string(v1alpha1.ReasonNotSeen)))
+	})
 	o := w.certificate("a-tls")
 	if owners := o.GetOwnerReferences(); len(owners) != 1 || owners[0].UID != w.node("a").UID {
 		t.Errorf("owners of the Certificate: %v", owners)

@@ -168,7 +168,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 		kind: "Peering", woken: all.peerings, views: func(v *view) map[string]reportView { return v.peerings },
 		conditions: func(p *v1alpha1.Peering) []metav1.Condition { return p.Status.Conditions },
 	}
-	layouts := &brokerMeshes{client: mgr.GetClient(), applier: nodes.applier, meshes: all, status: report, written: w}
+	layouts := &brokerMeshes{client: mgr.GetClient(), applier: nodes.applier, meshes: all, trust: t, status: report, written: w}
 	stores := &reports[v1alpha1.DataStore, *v1alpha1.DataStore]{
 		client: mgr.GetClient(), meshes: all, status: report, written: w,
 		kind: "DataStore", woken: all.stores, views: func(v *view) map[string]reportView { return v.stores },

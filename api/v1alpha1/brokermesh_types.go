@@ -8,7 +8,14 @@ import (
 )
 
 // BrokerMeshSpec declares a mesh in the layout of a Zeek cluster: one BrokerNode a role, and the Peerings between the roles.
+// +kubebuilder:validation:XValidation:rule=`has(self.issuerRef) == has(oldSelf.issuerRef) && (!has(self.issuerRef) || self.issuerRef == oldSelf.issuerRef)`,fieldPath=".issuerRef",message="can't change: nodes that trust different authorities don't talk to each other; make a new mesh, in a namespace of its own"
 type BrokerMeshSpec struct {
+	// An issuer of cert-manager that signs the certificates of all nodes of the namespace, in the place of an authority of the operator's
+	// own. It must be there from the start and can't change: nodes that trust different authorities don't talk to each other.
+	// brokerctl up doesn't look at it.
+	// +optional
+	IssuerRef *IssuerRef `json:"issuerRef,omitempty"`
+
 	// What all nodes of the mesh have in common. A field that a role sets itself replaces the one here as a whole.
 	// +optional
 	Defaults NodeDefaults `json:"defaults,omitempty"`
@@ -28,6 +35,28 @@ type BrokerMeshSpec struct {
 	// The node worker. The mesh has none unless this is set; {} is enough for one. kubectl scale and autoscalers change its replicas.
 	// +optional
 	Workers *RoleSpec `json:"workers,omitempty"`
+}
+
+// IssuerRef names an issuer of cert-manager.
+type IssuerRef struct {
+	// Name of the issuer.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:example="site-ca"
+	Name string `json:"name"`
+
+	// Issuer, of this namespace, or ClusterIssuer, or the kind of an external issuer.
+	// +optional
+	// +kubebuilder:default=Issuer
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind,omitempty"`
+
+	// API group of the kind.
+	// +optional
+	// +kubebuilder:default="cert-manager.io"
+	// +kubebuilder:validation:MaxLength=253
+	Group string `json:"group,omitempty"`
 }
 
 // RoleSpec is what the pods of a role should be.

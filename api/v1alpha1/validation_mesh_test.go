@@ -13,5 +13,7 @@ var meshCases = []testCase{
 	{name: "misspelt role", kind: "BrokerMesh", spec: `{worker: {}}`, want: []string{`spec.worker: unknown field`}},
 	{name: "another level", kind: "BrokerMesh", spec: `{defaults: {logLevel: Loud}}`, want: []string{`spec.defaults.logLevel: "Loud": allowed: Debug, Info, Warn, Error`}},
 	{name: "storage without a size", kind: "BrokerMesh", spec: `{proxies: {storage: {}}}`, want: []string{`spec.proxies.storage.size: Required value`}},
+	{name: "issuer", kind: "BrokerMesh", spec: `{issuerRef: {name: site, kind: ClusterIssuer}}`},
+	{name: "issuer without a name", kind: "BrokerMesh", spec: `{issuerRef: {}}`, want: []string{`spec.issuerRef.name: Required value`}},
 	{name: "image with a space", kind: "BrokerMesh", spec: `{defaults: {image: "a b"}}`, want: []string{`spec.defaults.image: "a b": should match '^[^\s]+$'`}},
 }
