@@ -24,7 +24,7 @@ type answer struct {
 func (m *mesh) judge(o topology.Objects, compiled topology.Result, pods []corev1.Pod, facts map[string]evidence.Facts) evidence.Verdict {
 	m.verdict = evidence.Judge(evidence.Input{
 		Objects: o, Compiled: compiled, Namespace: m.namespace,
-		Observations: m.observations(pods), Facts: facts,
+		Observations: m.observations(pods), Facts: m.withHolders(facts),
 		Waiting: m.waiting(), MeshFaults: m.unfits(), Previous: m.verdict, Now: m.now(), Started: m.started,
 	})
 	m.mu.Lock()
@@ -168,4 +168,17 @@ func (m *mesh) refused(pod, words string) {
 		m.mu.refused[pod] = words
 		m.kick()
 	}
+}
+
+// withHolders adds which nodes hold up a rotation.
+func (m *mesh) withHolders(facts map[string]evidence.Facts) map[string]evidence.Facts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := maps.Clone(facts)
+	for node, words := range m.mu.holders {
+		f := out[node]
+		f.HoldsUpRotation = words
+		out[node] = f
+	}
+	return out
 }
