@@ -379,7 +379,7 @@ func (m *Master) onTick() {
 	m.clones.Tick(&m.out.toClones)
 	for id, w := range m.writers {
 		if m.tick-w.lastSeen >= channel.DefaultTimeout {
-			m.dropWriter(id)
+			m.dropWriter(id, true)
 			continue
 		}
 		w.consumer.Tick(&m.out.input)

@@ -120,7 +120,7 @@ func (m *Master) admitWriter(msg command.Message) *writer {
 func (m *Master) consumed(from data.EntityID) {
 	w := m.writers[from]
 	if len(m.out.input.Deliveries) > 0 {
-		m.own.executed[from] = struct{}{}
+		m.own.executed[from] = w
 		m.touch(from)
 	}
 	for _, d := range m.out.input.Deliveries {
@@ -202,7 +202,7 @@ func (m *Master) forgetDropped() {
 			m.foreign.stranded[d.Consumer] = m.tick
 		}
 		m.forgetOwn(d.Consumer)
-		m.dropWriter(d.Consumer)
+		m.dropWriter(d.Consumer, d.Reason != channel.FellBehind)
 		m.log.Info("clone dropped", "clone", d.Consumer.String(), "reason", d.Reason.String())
 	}
 }

@@ -34,9 +34,10 @@ type own struct {
 	transfers map[data.EntityID]*transfer
 	group     sync.WaitGroup
 	// touched are the writers to be told of outcomes after the commit, executed those whose writes are in the transaction.
-	touched, executed map[data.EntityID]struct{}
-	bundle            [][]byte
-	receivers         []data.EndpointID
+	touched   map[data.EntityID]struct{}
+	executed  map[data.EntityID]*writer
+	bundle    [][]byte
+	receivers []data.EndpointID
 	// ask tells that somebody waits for acks.
 	ask bool
 	// writersSince is the epoch from which on the database knows all writers.
@@ -52,7 +53,7 @@ func newOwn(h history) own {
 		position: command.Position{History: command.History(h.id), Epoch: h.epoch, Volatile: h.volatile},
 		clones:   map[data.EntityID]struct{}{}, transfers: map[data.EntityID]*transfer{},
 		writersSince: h.writersSince,
-		touched:      map[data.EntityID]struct{}{}, executed: map[data.EntityID]struct{}{},
+		touched:      map[data.EntityID]struct{}{}, executed: map[data.EntityID]*writer{},
 	}
 }
 

@@ -82,6 +82,10 @@ func parseWriter(b []byte) (s storedWriter, ok bool) {
 
 // openWriter begins to take the writes of a clone, where it was if the database knows it. An error ends the service.
 func (m *Master) openWriter(id data.EntityID, offset uint64, t *command.Trailer) *writer {
+	if err := m.keepWriter(id); err != nil { // it was dropped in this group
+		m.fail(err)
+		return nil
+	}
 	raw, err := m.be.Meta(writerName(id))
 	if err != nil {
 		m.fail(err)
@@ -96,6 +100,9 @@ func (m *Master) openWriter(id data.EntityID, offset uint64, t *command.Trailer)
 		// It wrote to an earlier master: what that one executed of the writes under way is not known here.
 		at = max(offset, t.Number)
 		w.exact = at
+	}
+	if !w.own && !w.kept { // it attaches once: a restart must not make a stranger of it, even if it has not written by then
+		m.own.executed[id] = w
 	}
 	m.writers[id] = w
 	w.consumer.Handshake(&m.out.input, at, channel.DefaultHeartbeat)
@@ -133,20 +140,24 @@ func (w *writer) outcome(n uint64, err error) {
 	}
 }
 
-// keepWriters writes into the transaction how far the writers have come whose writes are in it.
+// keepWriters writes into the transaction how far the writers have come whose writes are in it, also if they were dropped meanwhile.
 func (m *Master) keepWriters() error {
 	for id := range m.own.executed {
-		w := m.writers[id]
-		if w == nil {
-			continue
-		}
-		m.dirty, w.kept = true, true
-		if err := m.be.SetMeta(writerName(id), w.encode()); err != nil {
+		if err := m.keepWriter(id); err != nil {
 			return err
 		}
 	}
-	clear(m.own.executed)
 	return nil
+}
+
+func (m *Master) keepWriter(id data.EntityID) error {
+	w := m.own.executed[id]
+	if w == nil {
+		return nil
+	}
+	delete(m.own.executed, id)
+	m.dirty, w.kept = true, true
+	return m.be.SetMeta(writerName(id), w.encode())
 }
 
 // tellWriters tells the writers of our kind what became of their writes.
@@ -159,11 +170,13 @@ func (m *Master) tellWriters() {
 	clear(m.own.touched)
 }
 
-// dropWriter forgets a writer. One of our kind may come back, so the database keeps it for a while.
-func (m *Master) dropWriter(id data.EntityID) {
+// dropWriter forgets a writer. One that may come back the database keeps for a while: those of our kind, and others that merely fell behind.
+// One of another kind that was silent for so long has given up writing, too.
+func (m *Master) dropWriter(id data.EntityID, silent bool) {
 	w := m.writers[id]
 	delete(m.writers, id)
-	if w != nil && w.kept && !w.own && m.failed == nil {
+	if w != nil && !w.own && silent && m.failed == nil {
+		delete(m.own.executed, id)
 		m.dirty = true
 		if err := m.be.SetMeta(writerName(id), nil); err != nil {
 			m.fail(err)

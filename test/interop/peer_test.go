@@ -43,10 +43,13 @@ type python struct {
 	t     *testing.T
 	id    data.EndpointID
 	stdin io.WriteCloser
-	mu    sync.Mutex
-	lines []event
-	more  chan struct{} // closed at the next line
-	read  int           // events before this one were consumed by wait
+	cmd   *exec.Cmd
+	// killed: it need not end well.
+	killed bool
+	mu     sync.Mutex
+	lines  []event
+	more   chan struct{} // closed at the next line
+	read   int           // events before this one were consumed by wait
 }
 
 // start runs peer.py with arguments; it ends with the test.
@@ -70,7 +73,7 @@ func start(t *testing.T, args ...string) *python {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &python{t: t, stdin: stdin, more: make(chan struct{})}
+	p := &python{t: t, stdin: stdin, cmd: cmd, more: make(chan struct{})}
 	var reading sync.WaitGroup
 	reading.Go(func() { p.follow(stdout) })
 	t.Cleanup(func() {
@@ -78,7 +81,7 @@ func start(t *testing.T, args ...string) *python {
 		timer := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
 		defer timer.Stop()
 		reading.Wait()
-		if err := cmd.Wait(); err != nil {
+		if err := cmd.Wait(); err != nil && !p.killed {
 			t.Errorf("peer.py: %v\n%s", err, errors.String())
 		}
 	})
@@ -87,6 +90,15 @@ func start(t *testing.T, args ...string) *python {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// kill is kill -9.
+func (p *python) kill() {
+	p.t.Helper()
+	p.killed = true
+	if err := p.cmd.Process.Kill(); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func (p *python) follow(r io.Reader) {

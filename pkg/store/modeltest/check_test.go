@@ -26,7 +26,7 @@ func (w *world) check() error {
 	if w.failure != nil {
 		return w.failure
 	}
-	for _, check := range []func() error{r.livesGoOn, r.sightsArePrefixes, r.allAgree, r.staleness, r.writes, r.order, r.unique, r.expiry, r.comparisons, r.batches, r.watched} {
+	for _, check := range []func() error{r.livesGoOn, r.sightsArePrefixes, r.allAgree, r.staleness, r.writes, r.order, r.unique, r.expiry, r.comparisons, r.batches, r.watched, w.outsideWrites} {
 		if err := check(); err != nil {
 			return err
 		}

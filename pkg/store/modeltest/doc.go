@@ -20,6 +20,11 @@
 // are lost and everybody writes: acknowledged writes are there in the end, increments count once, no master executes a write after the
 // next one serves, and there is always a way on.
 //
+// TestForeignMemory, TestForeignPebble and TestForeignSQLite let clones of C++ Broker take part in such histories, played from the specification:
+// they get one snapshot, acknowledge by numbers, ask for what is missing, and know no extension. What they have is a prefix of the history,
+// their writes are executed once, and in the end they have caught up, or the master names them as stranded; which it does only if it was to
+// keep little.
+//
 // A history that fails is made shorter for as long as it still fails, and printed with the line that runs it again. Goroutines are
 // scheduled as they please, so a rare failure may take several runs.
 //

@@ -43,6 +43,7 @@ const (
 var kindNames = [...]string{
 	"wait", "put", "put shared", "erase shared", "push", "increment", "put unique", "compare and set", "batch", "put expiring", "clear", "look", "link", "heal",
 	"crash clone", "crash master", "crash master while it writes", "restart master",
+	"write outside", "look outside", "crash outside",
 }
 
 // action is a step of a history.
@@ -73,7 +74,9 @@ type storage struct {
 	name string
 	// survives a crash; dies in the middle of a write too.
 	survives, diesWriting bool
-	open                  func(seed uint64, dir string) disk
+	// foreign: clones of C++ Broker take part.
+	foreign bool
+	open    func(seed uint64, dir string) disk
 }
 
 // newHistory makes the actions of a history.
@@ -102,6 +105,9 @@ func newHistory(rng *rand.Rand, s storage) []action {
 			a.kind = doHeal
 		}
 		h = append(h, a)
+	}
+	if s.foreign {
+		h = withOutsiders(rng, h)
 	}
 	return h
 }

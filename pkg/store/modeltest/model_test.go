@@ -55,6 +55,11 @@ func run(t *testing.T, seed uint64, s storage, h []action) (err error) {
 		for place := range endpoints {
 			w.start(place)
 		}
+		if s.foreign {
+			for i := range outsiders {
+				w.goOutside(i)
+			}
+		}
 		time.Sleep(time.Second)
 		for _, a := range h {
 			if w.do(a); w.failure != nil {

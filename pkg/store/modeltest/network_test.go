@@ -20,8 +20,8 @@ const maxDelay = 80 * time.Millisecond
 type network struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
-	links [endpoints][endpoints]*link
-	at    [endpoints]*endpoint
+	links [places][places]*link
+	at    [places]*endpoint
 }
 
 // link is one direction between two places.
@@ -84,7 +84,7 @@ func (n *network) both(a, b int, change func(l *link)) {
 
 // heal ends all faults.
 func (n *network) heal() {
-	for i := range endpoints {
+	for i := range places {
 		for j := range i {
 			n.both(i, j, func(l *link) { l.cut, l.loss, l.delay = false, 0, 0 })
 		}
@@ -127,7 +127,7 @@ func (e *endpoint) AttachStore(topic string, handle func([]byte)) (func(), error
 
 // SendCommand puts a command on its way.
 func (e *endpoint) SendCommand(topic string, receiver data.EndpointID, payload []byte) error {
-	for place := range endpoints {
+	for place := range places {
 		to := e.net.endpoint(place)
 		if to != nil && to != e && (receiver.IsZero() || receiver == to.id) {
 			e.net.links[e.place][place].send(e, to, topic, payload)

@@ -56,11 +56,19 @@ type world struct {
 	leftovers []*process
 	backs     [endpoints]time.Time
 	failure   error
+	// history is the HistoryBytes of masters. outside are the outsiders that live, if there are any, everOutside all that ever did.
+	history     int
+	outside     [outsiders]*outsider
+	everOutside []*outsider
 }
 
 func newWorld(seed uint64, s storage, dir string) *world {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	return &world{net: newNetwork(rng), disk: s.open(seed, dir), masterI: data.NewEndpointID(), rec: newRecord()}
+	w := &world{net: newNetwork(rng), disk: s.open(seed, dir), masterI: data.NewEndpointID(), rec: newRecord()}
+	if s.foreign && seed%3 == 0 {
+		w.history = littleHistory
+	}
+	return w
 }
 
 // fail keeps the first thing that is wrong.
@@ -88,7 +96,7 @@ func (w *world) start(place int) {
 			return
 		}
 		p.at = w.net.join(place, w.masterI)
-		m, err := store.NewMaster(p.at, storeName, be, store.MasterOptions{})
+		m, err := store.NewMaster(p.at, storeName, be, store.MasterOptions{HistoryBytes: w.history})
 		if err != nil {
 			w.fail("the master does not start: %w", err)
 			return
@@ -151,8 +159,13 @@ func (w *world) revive(all bool) {
 // do carries out an action.
 func (w *world) do(a action) {
 	w.revive(false)
-	p := w.at(a.place)
+	var p *process
+	if a.place < endpoints {
+		p = w.at(a.place)
+	}
 	switch a.kind {
+	case doWriteOutside, doLookOutside, doCrashOutside:
+		w.doOutside(a)
 	case doWait:
 		w.wait(a.d)
 	case doHeal:
@@ -234,6 +247,7 @@ func (w *world) finish() {
 		}
 		w.settle()
 	}
+	w.endOutside()
 	for place := range endpoints {
 		w.kill(place, 0)
 	}
@@ -273,6 +287,7 @@ func (w *world) settle() {
 	}
 	time.Sleep(3 * time.Second)
 	synctest.Wait()
+	w.judgeOutside()
 	for place := range endpoints {
 		if p := w.at(place); p != nil {
 			w.rec.look(place, p)
