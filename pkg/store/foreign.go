@@ -59,11 +59,27 @@ func (m *Master) loadLog() error {
 		numbers, payloads = append(numbers, n), append(payloads, slices.Clone(meta.Value))
 	}
 	if len(numbers) == 0 {
-		return nil
+		return m.expectForeign()
 	}
 	m.foreign.first, m.foreign.until = numbers[0], logTicks
 	if numbers[len(numbers)-1] == m.clones.Seq() {
 		m.clones.Restore(payloads)
+	}
+	return nil
+}
+
+// expectForeign keeps what comes from now on for foreign clones that attached before the start, if there are any: nothing has happened
+// since they did, and others may write before they say where they are.
+func (m *Master) expectForeign() error {
+	for meta, err := range m.be.Metas(metaWriter) {
+		if err != nil {
+			return err
+		}
+		if s, ok := parseWriter(meta.Value); ok && !s.own {
+			m.foreign.until = logTicks
+			m.clones.Restore(nil)
+			return nil
+		}
 	}
 	return nil
 }
