@@ -4,8 +4,11 @@ package controllers
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/brokermesh/brokermesh/pkg/topology/graph"
 )
 
 // rollLink is a connection that is to be: from the pod that dials to another, which is empty for an endpoint outside.
@@ -47,51 +50,28 @@ func newRollGraph(links []rollLink) *rollGraph {
 	return g
 }
 
-// cut finds bridges and joints by one walk in depth over each part of the graph: a child from which no way leads above its parent hangs on
-// that parent alone, and if not even to the parent, on the one link. The walk keeps a stack of its own, since chains may be long.
+// cut finds bridges and joints: what is a block for itself, and who is in several.
 func (g *rollGraph) cut() {
-	type step struct {
-		pod, parent string
-		next        int
-		children    int
+	pods := slices.Sorted(maps.Keys(g.of))
+	at := make(map[string]int, len(pods))
+	for i, pod := range pods {
+		at[pod] = i
 	}
-	found, low := make(map[string]int), make(map[string]int)
-	for root := range g.of {
-		if found[root] != 0 {
-			continue
+	net := graph.New(len(pods))
+	for i, pod := range pods {
+		for _, other := range g.of[pod] {
+			net.Join(i, at[other])
 		}
-		stack := []step{{pod: root}}
-		found[root], low[root] = len(found)+1, len(found)+1
-		for len(stack) > 0 {
-			s := &stack[len(stack)-1]
-			if s.next < len(g.of[s.pod]) {
-				other := g.of[s.pod][s.next]
-				s.next++
-				switch {
-				case other == s.parent:
-				case found[other] != 0:
-					low[s.pod] = min(low[s.pod], found[other])
-				default:
-					s.children++
-					found[other], low[other] = len(found)+1, len(found)+1
-					stack = append(stack, step{pod: other, parent: s.pod})
-				}
-				continue
-			}
-			done := *s
-			stack = stack[:len(stack)-1]
-			if len(stack) == 0 {
-				g.joints[done.pod] = done.children > 1
-				continue
-			}
-			parent := &stack[len(stack)-1]
-			low[parent.pod] = min(low[parent.pod], low[done.pod])
-			if low[done.pod] > found[parent.pod] {
-				g.bridges[[2]string{parent.pod, done.pod}], g.bridges[[2]string{done.pod, parent.pod}] = true, true
-			}
-			if low[done.pod] >= found[parent.pod] && len(stack) > 1 {
-				g.joints[parent.pod] = true
-			}
+	}
+	in := make([]int, len(pods)) // how many blocks
+	for _, block := range net.Blocks() {
+		for _, v := range block {
+			in[v]++
+			g.joints[pods[v]] = in[v] > 1
+		}
+		if len(block) == 2 {
+			a, b := pods[block[0]], pods[block[1]]
+			g.bridges[[2]string{a, b}], g.bridges[[2]string{b, a}] = true, true
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/topology"
+	"github.com/brokermesh/brokermesh/pkg/topology/graph"
 )
 
 // forwardCycles finds cycles that a node with forward: All belongs to. Such nodes, and endpoints outside, which are taken for C++
@@ -16,16 +17,16 @@ func forwardCycles(m *mesh) []topology.Finding {
 	if !slices.ContainsFunc(m.names, m.forwardsAll) {
 		return nil
 	}
-	g := newGraph(len(names))
+	g := graph.New(len(names))
 	for _, e := range m.edges {
 		a, okA := vertex[e.a]
 		b, okB := vertex[e.b]
 		if okA && okB {
-			g.join(a, b)
+			g.Join(a, b)
 		}
 	}
 	var out []topology.Finding
-	for _, block := range g.blocks() {
+	for _, block := range g.Blocks() {
 		if len(block) < 3 {
 			continue
 		}
@@ -54,14 +55,14 @@ func (m *mesh) contracted() (vertex map[string]int, names []string) {
 	for i, name := range m.names {
 		at[name] = i
 	}
-	g := newGraph(len(m.names))
+	g := graph.New(len(m.names))
 	for _, e := range m.edges {
 		if !e.outside && m.forward(e.a) == v1alpha1.ForwardMesh && m.forward(e.b) == v1alpha1.ForwardMesh {
-			g.join(at[e.a], at[e.b])
+			g.Join(at[e.a], at[e.b])
 		}
 	}
 	vertex = make(map[string]int)
-	for _, part := range g.parts(vertices(len(m.names)), -1) {
+	for _, part := range g.Parts(g.Vertices(), -1) {
 		if m.forward(m.names[part[0]]) == v1alpha1.ForwardNone {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/topology"
+	"github.com/brokermesh/brokermesh/pkg/topology/graph"
 )
 
 // meshHops is how far a node's messages go in a mesh: their TTL between nodes of this project.
@@ -18,12 +19,12 @@ const mostSinglePoints = 50
 // relays is the graph of the nodes, as messages see it: a node that passes nothing on is a vertex of its own for each of its edges,
 // because no path leads through it. owner names the node of every vertex. Endpoints outside aren't in it: nothing of ours passes
 // through them.
-func (m *mesh) relays() (g *graph, owner []string) {
+func (m *mesh) relays() (g *graph.Graph, owner []string) {
 	at := make(map[string]int, len(m.names))
 	for i, name := range m.names {
 		at[name] = i
 	}
-	g, owner = newGraph(len(m.names)), slices.Clone(m.names)
+	g, owner = graph.New(len(m.names)), slices.Clone(m.names)
 	used := make([]bool, len(m.names))
 	vertex := func(name string) int {
 		v := at[name]
@@ -32,11 +33,11 @@ func (m *mesh) relays() (g *graph, owner []string) {
 			return v
 		}
 		owner = append(owner, name)
-		return g.grow()
+		return g.Grow()
 	}
 	for _, e := range m.edges {
 		if !e.outside {
-			g.join(vertex(e.a), vertex(e.b))
+			g.Join(vertex(e.a), vertex(e.b))
 		}
 	}
 	return g, owner
@@ -46,7 +47,7 @@ func (m *mesh) relays() (g *graph, owner []string) {
 func singlePoints(m *mesh) []topology.Finding {
 	g, owner := m.relays()
 	in := make([]int, len(owner)) // how many blocks
-	blocks := g.blocks()
+	blocks := g.Blocks()
 	for _, block := range blocks {
 		for _, v := range block {
 			in[v]++
@@ -57,7 +58,7 @@ func singlePoints(m *mesh) []topology.Finding {
 		if in[v] < 2 || m.pods[name] > 1 || len(out) == mostSinglePoints {
 			continue
 		}
-		parts := named(g.parts(g.near[v], v), owner, name)
+		parts := named(g.Parts(g.Near(v), v), owner, name)
 		if len(parts) < 2 {
 			continue
 		}
@@ -101,8 +102,8 @@ func named(parts [][]int, owner []string, without string) [][]string {
 
 // bridge is the finding about an edge that alone joins two parts of a mesh, each of two nodes or more: of a node with one peering
 // everybody knows what hangs on it.
-func (m *mesh) bridge(g *graph, owner []string, a, b int) []topology.Finding {
-	if len(g.near[a]) < 2 || len(g.near[b]) < 2 {
+func (m *mesh) bridge(g *graph.Graph, owner []string, a, b int) []topology.Finding {
+	if len(g.Near(a)) < 2 || len(g.Near(b)) < 2 {
 		return nil
 	}
 	x, y := min(owner[a], owner[b]), max(owner[a], owner[b])
@@ -118,20 +119,19 @@ func (m *mesh) bridge(g *graph, owner []string, a, b int) []topology.Finding {
 // islands finds nodes that no peering joins with the rest.
 func islands(m *mesh) []topology.Finding {
 	at := make(map[string]int, len(m.names))
-	all := make([]int, len(m.names))
 	for i, name := range m.names {
-		at[name], all[i] = i, i
+		at[name] = i
 	}
-	g := newGraph(len(m.names))
+	g := graph.New(len(m.names))
 	outside := make(map[string]bool) // nodes with a peering to somewhere else
 	for _, e := range m.edges {
 		if e.outside {
 			outside[e.a] = true
 		} else {
-			g.join(at[e.a], at[e.b])
+			g.Join(at[e.a], at[e.b])
 		}
 	}
-	parts := g.parts(all, -1)
+	parts := g.Parts(g.Vertices(), -1)
 	slices.SortStableFunc(parts, func(a, b []int) int { return len(b) - len(a) })
 	var out []topology.Finding
 	for i, part := range parts {
@@ -164,11 +164,11 @@ func (m *mesh) labels(vertices []int) []string {
 func tooFar(m *mesh) []topology.Finding {
 	g, owner := m.relays()
 	var out []topology.Finding
-	for _, part := range g.parts(vertices(len(owner)), -1) {
+	for _, part := range g.Parts(g.Vertices(), -1) {
 		if len(part) <= meshHops+1 {
 			continue
 		}
-		first := g.hops(part[0])
+		first := g.Hops(part[0])
 		if 2*slices.Max(first) <= meshHops {
 			continue // from anywhere over that one vertex to anywhere
 		}
@@ -181,21 +181,13 @@ func tooFar(m *mesh) []topology.Finding {
 }
 
 // farthest are two vertices of a part that are as far from each other as any.
-func farthest(g *graph, part []int) (a, b, far int) {
+func farthest(g *graph.Graph, part []int) (a, b, far int) {
 	for _, v := range part {
-		for w, n := range g.hops(v) {
+		for w, n := range g.Hops(v) {
 			if n > far {
 				a, b, far = v, w, n
 			}
 		}
 	}
 	return a, b, far
-}
-
-func vertices(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
 }

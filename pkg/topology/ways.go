@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
+	"github.com/brokermesh/brokermesh/pkg/topology/graph"
 )
 
 // Relays tells whether a node passes on, over any number of hops, what is meant for others: store commands, for instance.
@@ -46,81 +47,40 @@ type ways struct {
 }
 
 func (c *compiler) ways() *ways {
-	if c.found == nil {
-		c.found = &ways{part: c.parts(func(int, int) bool { return true }), relayed: c.parts(c.bothRelay), only: c.bridges()}
+	if c.found != nil {
+		return c.found
+	}
+	all, relays := graph.New(len(c.members)), graph.New(len(c.members))
+	for m, hops := range c.hops {
+		for _, h := range hops {
+			all.Join(m, h.to)
+			if c.relays(m) && c.relays(h.to) {
+				relays.Join(m, h.to)
+			}
+		}
+	}
+	c.found = &ways{part: numbered(all), relayed: numbered(relays), only: make(map[[2]int]bool)}
+	for _, block := range relays.Blocks() {
+		if len(block) == 2 {
+			c.found.only[[2]int(block)] = true
+		}
 	}
 	return c.found
 }
 
-func (c *compiler) relays(m int) bool { return Relays(c.members[m].node) }
-
-func (c *compiler) bothRelay(a, b int) bool { return c.relays(a) && c.relays(b) }
-
-// parts numbers what is held together by the links that count.
-func (c *compiler) parts(counts func(a, b int) bool) []int {
-	part := make([]int, len(c.members))
-	last := 0
-	for m := range part {
-		if part[m] != 0 {
-			continue
-		}
-		last++
-		part[m] = last
-		for todo := []int{m}; len(todo) > 0; {
-			at := todo[len(todo)-1]
-			todo = todo[:len(todo)-1]
-			for _, h := range c.hops[at] {
-				if part[h.to] == 0 && counts(at, h.to) {
-					part[h.to] = last
-					todo = append(todo, h.to)
-				}
-			}
+// numbered gives each member the number of its part.
+func numbered(g *graph.Graph) []int {
+	vertices := g.Vertices()
+	part := make([]int, len(vertices))
+	for n, members := range g.Parts(vertices, -1) {
+		for _, m := range members {
+			part[m] = n
 		}
 	}
 	return part
 }
 
-// bridges finds the pairs that hold their part of the members that relay together: Tarjan's search in depth, without recursion. A pair
-// with several links counts as one with one.
-func (c *compiler) bridges() map[[2]int]bool {
-	found := make(map[[2]int]bool)
-	order, low := make([]int, len(c.members)), make([]int, len(c.members))
-	type visit struct{ at, parent, next int }
-	count := 0
-	for start := range c.members {
-		if order[start] != 0 || !c.relays(start) {
-			continue
-		}
-		count++
-		order[start], low[start] = count, count
-		for stack := []visit{{start, outside, 0}}; len(stack) > 0; {
-			v := &stack[len(stack)-1]
-			if v.next == len(c.hops[v.at]) {
-				done := *v
-				stack = stack[:len(stack)-1]
-				if p := done.parent; p != outside {
-					low[p] = min(low[p], low[done.at])
-					if low[done.at] > order[p] {
-						found[[2]int{min(p, done.at), max(p, done.at)}] = true
-					}
-				}
-				continue
-			}
-			to := c.hops[v.at][v.next].to
-			v.next++
-			switch {
-			case to == v.parent || !c.relays(to):
-			case order[to] != 0:
-				low[v.at] = min(low[v.at], order[to])
-			default:
-				count++
-				order[to], low[to] = count, count
-				stack = append(stack, visit{to, v.at, 0})
-			}
-		}
-	}
-	return found
-}
+func (c *compiler) relays(m int) bool { return Relays(c.members[m].node) }
 
 // overNodes tells whether a path over members that relay, besides a direct link, joins two members. Nodes that forward nothing are leaves:
 // they begin and end paths. Nodes that forward everything don't take part in the mesh and have their direct peers only.

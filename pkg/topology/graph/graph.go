@@ -1,27 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package lint
+// Package graph answers what hangs on what in a graph: its parts, its distances, and the vertices and edges without which it falls
+// apart. It knows numbers only; what they stand for is the business of who asks.
+package graph
 
 import "slices"
 
-// graph is undirected and simple: between two vertices is one edge, or none.
-type graph struct {
+// Graph is undirected and simple: between two vertices is one edge, or none. Vertices are numbered from 0. One goroutine at a time may
+// use it.
+type Graph struct {
 	near   [][]int
 	joined map[[2]int]bool
 }
 
-func newGraph(vertices int) *graph {
-	return &graph{near: make([][]int, vertices), joined: make(map[[2]int]bool)}
+// New makes a graph of so many vertices and no edges.
+func New(vertices int) *Graph {
+	return &Graph{near: make([][]int, vertices), joined: make(map[[2]int]bool)}
 }
 
-// grow adds a vertex.
-func (g *graph) grow() int {
+// Vertices are all of them, in order.
+func (g *Graph) Vertices() []int {
+	all := make([]int, len(g.near))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// Near are the neighbours of a vertex, in the order in which they were joined with it. They belong to the graph.
+func (g *Graph) Near(v int) []int { return g.near[v] }
+
+// Grow adds a vertex and answers its number.
+func (g *Graph) Grow() int {
 	g.near = append(g.near, nil)
 	return len(g.near) - 1
 }
 
-// join adds an edge unless there is one.
-func (g *graph) join(a, b int) {
+// Join adds an edge, unless there is one or both ends are the same.
+func (g *Graph) Join(a, b int) {
 	pair := [2]int{min(a, b), max(a, b)}
 	if a == b || g.joined[pair] {
 		return
@@ -30,9 +46,9 @@ func (g *graph) join(a, b int) {
 	g.near[a], g.near[b] = append(g.near[a], b), append(g.near[b], a)
 }
 
-// parts are the connected parts of the graph without one vertex (-1: with all), each sorted, in the order of their first vertices.
+// Parts are the connected parts of the graph without one vertex (-1: with all), each sorted, in the order of their first vertices.
 // Only vertices that can be reached from those in from count.
-func (g *graph) parts(from []int, without int) [][]int {
+func (g *Graph) Parts(from []int, without int) [][]int {
 	seen := make([]bool, len(g.near))
 	var out [][]int
 	for _, start := range from {
@@ -55,8 +71,8 @@ func (g *graph) parts(from []int, without int) [][]int {
 	return out
 }
 
-// hops are the distances from a vertex, -1 where no way leads.
-func (g *graph) hops(from int) []int {
+// Hops are the distances from a vertex, -1 where no way leads.
+func (g *Graph) Hops(from int) []int {
 	far := make([]int, len(g.near))
 	for i := range far {
 		far[i] = -1
@@ -77,10 +93,10 @@ func (g *graph) hops(from int) []int {
 // visit is a vertex on the way down of a depth-first search.
 type visit struct{ vertex, parent, next int }
 
-// blocks are the largest parts that stay in one piece whichever of their vertices is taken out: a bridge is a block of two, a
-// cycle is inside of one of three or more. A vertex in several blocks is what alone holds them together. (Tarjan's algorithm,
-// without recursion: meshes can be long.)
-func (g *graph) blocks() [][]int {
+// Blocks are the largest parts that stay in one piece whichever of their vertices is taken out: a bridge is a block of two, a
+// cycle is inside of one of three or more. A vertex in several blocks is what alone holds them together. The vertices of a block are in
+// order. (Tarjan's algorithm, without recursion: meshes can be long.)
+func (g *Graph) Blocks() [][]int {
 	n := len(g.near)
 	order, low := make([]int, n), make([]int, n) // 0: not seen
 	var out [][]int
