@@ -36,7 +36,7 @@ func (p Plan) Empty() bool { return len(p.Objects) == 0 }
 
 // Compare plans the way from one state of a mesh to another. The objects after must know what those before have become: see [Applied].
 func Compare(before, after topology.Objects, opt topology.Options) Plan {
-	c := &comparison{before: newSide(before, opt), after: newSide(after, opt), changes: make(map[string]*NodeChange)}
+	c := &comparison{before: newSide(before, opt), after: newSide(after, opt), rolls: !opt.NoPods, changes: make(map[string]*NodeChange)}
 	p := Plan{Objects: objectChanges(before, after)}
 	p.Nodes, p.Untouched = c.nodes()
 	p.Links = c.links()
@@ -82,6 +82,8 @@ func newSide(o topology.Objects, opt topology.Options) *side {
 type comparison struct {
 	before, after *side
 	changes       map[string]*NodeChange // by node
+	// rolls: pods are replaced by an operator, which hands their masters over.
+	rolls bool
 }
 
 // Applied is what a mesh's objects become when others are applied to them: objects of the same name keep what the cluster knows of

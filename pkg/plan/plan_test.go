@@ -258,3 +258,29 @@ func TestAppliedMesh(t *testing.T) {
 		t.Errorf("without a mesh in the change: %+v", after)
 	}
 }
+
+// TestHeirs: a master is handed over by an operator alone, and by none while its node is paused.
+func TestHeirs(t *testing.T) {
+	o := topology.Objects{
+		Nodes:    []v1alpha1.BrokerNode{{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, {ObjectMeta: metav1.ObjectMeta{Name: "b"}}},
+		Peerings: []v1alpha1.Peering{{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1alpha1.PeeringSpec{From: v1alpha1.PeeringFrom{Node: "a"}, To: v1alpha1.PeeringTo{Node: "b"}}}},
+		Stores: []v1alpha1.DataStore{{ObjectMeta: metav1.ObjectMeta{Name: "s"},
+			Spec: v1alpha1.DataStoreSpec{Master: v1alpha1.MasterSpec{Node: "a"}, Clones: []v1alpha1.CloneSpec{{Node: "b"}}}}},
+	}
+	image := func(paused bool) topology.Objects {
+		return Applied(o, topology.Objects{Nodes: []v1alpha1.BrokerNode{{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: v1alpha1.BrokerNodeSpec{Image: "other", Paused: paused}}}}, false)
+	}
+	for name, c := range map[string]struct {
+		after topology.Objects
+		opt   topology.Options
+		loss  bool
+	}{
+		"cluster": {image(false), options, false},
+		"paused":  {image(true), options, true},
+		"laptop":  {image(false), topology.Options{NoPods: true}, true},
+	} {
+		if p := Compare(o, c.after, c.opt); len(p.Stores) != 1 || p.Stores[0].Loss != c.loss {
+			t.Errorf("%s: %+v", name, p.Stores)
+		}
+	}
+}

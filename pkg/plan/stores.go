@@ -72,6 +72,9 @@ func (c *comparison) master(was, now *topology.StorePlan) []StoreChange {
 	if target != cmp.Or(was.Target, was.Master) {
 		change.Node = target
 		change.Message = fmt.Sprintf("the master moves from %s to %s; writes wait while it is handed over, and none that was acknowledged is lost", was.Master, target)
+		if late := c.restarted(was.Master, target); len(late) > 0 && c.rolls {
+			change.Message += "; then " + strings.Join(late, " and ") + " may restart"
+		}
 		return []StoreChange{change}
 	}
 	switch act := c.act(now.Master); {
@@ -79,6 +82,8 @@ func (c *comparison) master(was, now *topology.StorePlan) []StoreChange {
 		change.Loss, change.Message = true, "the node of the master goes: nobody can write until a clone is promoted; what only the master had is lost"
 	case act != Restarted && act != Reconnected:
 		return nil
+	case act == Restarted && c.heir(now) != "":
+		change.Message = c.handedOver(now)
 	case onDisk(object):
 		change.Message = "no master while " + now.Master + " " + verb(act) + ": writes wait in the clones, " + c.answers(now)
 	default:
@@ -86,6 +91,54 @@ func (c *comparison) master(was, now *topology.StorePlan) []StoreChange {
 		change.Message = "the master is in the memory of " + now.Master + ", which " + verb(act) + ": the store begins anew, empty"
 	}
 	return []StoreChange{change}
+}
+
+// restarted are those of some nodes that get new pods.
+func (c *comparison) restarted(nodes ...string) []string {
+	return slices.DeleteFunc(nodes, func(n string) bool { return c.act(n) != Restarted })
+}
+
+// heir is the node to which a rolling change hands a master, if its clone is in sync then: at best where the spec wants the master, then one
+// that doesn't restart itself. Empty if no clone is fit; then the master goes down with its pod.
+func (c *comparison) heir(p *topology.StorePlan) string {
+	object := c.after.object[p.Object]
+	if n := c.after.node[p.Master]; !c.rolls || n == nil || n.Spec.Paused {
+		return ""
+	}
+	var fit []string
+	for _, clone := range p.Clones {
+		n := c.after.node[clone.Node]
+		if clone.Fault == nil && len(clone.Pods) == 1 && n != nil && !n.Spec.Paused && (!onDisk(object) || n.Spec.Storage != nil) {
+			fit = append(fit, clone.Node)
+		}
+	}
+	if len(fit) == 0 {
+		return ""
+	}
+	rank := func(node string) int {
+		switch {
+		case node == object.Spec.Master.Node:
+			return 0
+		case c.act(node) != Restarted:
+			return 1
+		}
+		return 2
+	}
+	return slices.MinFunc(fit, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
+}
+
+// handedOver says how a master gets out of the way of a rolling change, and where it is after that.
+func (c *comparison) handedOver(p *topology.StorePlan) string {
+	heir, spec := c.heir(p), c.after.object[p.Object].Spec.Master.Node
+	end, times := "goes back when the new one is in sync", "each time"
+	switch {
+	case heir == spec:
+		end, times = "stays there, as spec.master.node has it", "meanwhile"
+	case p.Master != spec:
+		end = "goes to " + spec + " (spec.master.node) when that is in sync"
+	}
+	return fmt.Sprintf("the master is handed over to %s, if its clone is in sync, before the pod of %s is replaced, and %s; writes wait %s, and none that was acknowledged is lost",
+		heir, p.Master, end, times)
 }
 
 func verb(act Act) string {
