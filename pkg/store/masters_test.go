@@ -126,6 +126,32 @@ func TestForeignCloneOverRestart(t *testing.T) {
 	}
 }
 
+// TestForeignCloneThatSawNothing: a clone of C++ Broker that attached, and for which nothing had changed until the master went down, gets
+// what others write before it speaks up again.
+func TestForeignCloneThatSawNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := new(fabric)
+		bus, be := f.join(), memory.New()
+		m := begin(t, bus, be, MasterOptions{})
+		p := play(t, f, topic.Clone("s"), topic.Master("s"))
+		p.send(0, data.EntityID{}, &command.Nack{Seqs: []uint64{0}})
+		p.send(0, m.id, &command.CumulativeAck{Seq: 1})
+		p.send(0, m.id, &command.AttachWriter{Offset: 1, Interval: 5})
+		pass(time.Second)
+		must(t, m.Close())
+		p.take()
+		m = begin(t, bus, be, MasterOptions{})
+		must(t, m.Put(t.Context(), str("early"), integer(1), 0))
+		p.send(0, m.id, &command.CumulativeAck{Seq: 1})
+		p.send(0, m.id, &command.Nack{Seqs: []uint64{2}})
+		synctest.Wait()
+		p.expectWithout("what came before it spoke", []command.Kind{command.KindKeepalive, command.KindCumulativeAck}, "put early=1 #2")
+		if s := m.Status(); s.Clones != 1 || len(s.Stranded) != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // TestForeignCloneFallsBehind: a clone that acknowledges nothing is cut when the history is full, and named.
 func TestForeignCloneFallsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
