@@ -151,7 +151,7 @@ func (m *mesh) rollStores(o topology.Objects, compiled topology.Result) []rollSt
 	for i := range o.Stores {
 		object := &o.Stores[i]
 		plan, status := plans[object.Name], object.Status.Master
-		if plan == nil || plan.Fault != nil || status == nil {
+		if plan == nil || plan.Fault != nil || plan.Removal || status == nil {
 			continue
 		}
 		t := rollStore{

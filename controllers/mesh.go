@@ -173,17 +173,21 @@ func newView(o topology.Objects, compiled topology.Result, verdict evidence.Verd
 	for i := range o.Peerings {
 		p := &o.Peerings[i]
 		status := verdict.Peerings[p.Name]
-		v.peerings[p.Name] = reportView{identity{p.UID, p.Generation}, status, status.Conditions}
+		v.peerings[p.Name] = reportView{identity: identity{p.UID, p.Generation}, status: status, conditions: status.Conditions}
 	}
 	for i := range o.Meshes {
 		layout := &o.Meshes[i]
 		status := verdict.Meshes[layout.Name]
-		v.layouts[layout.Name] = reportView{identity{layout.UID, layout.Generation}, status, status.Conditions}
+		v.layouts[layout.Name] = reportView{identity: identity{layout.UID, layout.Generation}, status: status, conditions: status.Conditions}
 	}
 	for i := range o.Stores {
 		s := &o.Stores[i]
 		status := verdict.Stores[s.Name]
-		v.stores[s.Name] = reportView{identity{s.UID, s.Generation}, status, status.Conditions}
+		awaited, removal := verdict.Removals[s.Name]
+		v.stores[s.Name] = reportView{
+			identity: identity{s.UID, s.Generation}, status: status, conditions: status.Conditions,
+			deleting: s.DeletionTimestamp != nil, removal: removal, awaited: awaited,
+		}
 	}
 	return v
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -129,7 +130,8 @@ func (m *meshes) view(namespace string) *view {
 	return mesh.newest.Load()
 }
 
-// objects are the objects of a namespace, as new as we know them. Those on their way out don't count any more.
+// objects are the objects of a namespace, as new as we know them. Those on their way out don't count any more, unless there is something
+// to be done for that.
 func (m *mesh) objects(ctx context.Context) (topology.Objects, error) {
 	var nodes v1alpha1.BrokerNodeList
 	var peerings v1alpha1.PeeringList
@@ -143,7 +145,7 @@ func (m *mesh) objects(ctx context.Context) (topology.Objects, error) {
 	return topology.Objects{
 		Nodes:    present[v1alpha1.BrokerNode](m.written, nodes.Items),
 		Peerings: present[v1alpha1.Peering](m.written, peerings.Items),
-		Stores:   present[v1alpha1.DataStore](m.written, stores.Items),
+		Stores:   present[v1alpha1.DataStore](m.written, stores.Items, keepsData),
 		Meshes:   present[v1alpha1.BrokerMesh](m.written, layouts.Items),
 	}, nil
 }
@@ -151,10 +153,11 @@ func (m *mesh) objects(ctx context.Context) (topology.Objects, error) {
 func present[T any, P interface {
 	*T
 	client.Object
-}](w *written, items []T) []T {
+}](w *written, items []T, counts ...func(P) bool) []T {
 	var out []T
 	for i := range items {
-		if newest, ok := w.newest(P(&items[i])).(P); ok && newest.GetDeletionTimestamp() == nil {
+		newest, ok := w.newest(P(&items[i])).(P)
+		if ok && (newest.GetDeletionTimestamp() == nil || slices.ContainsFunc(counts, func(c func(P) bool) bool { return c(newest) })) {
 			out = append(out, *newest)
 		}
 	}

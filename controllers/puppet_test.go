@@ -55,6 +55,7 @@ type puppet struct {
 	epoch    uint64        // of its stores; a master takes at least that of its config
 	sequence uint64        // of its clones
 	foreign  bool          // refuses to take over
+	clings   bool          // removes no files
 	grants   []grantTaken
 	state    statusapi.Status
 }
@@ -276,6 +277,10 @@ func (q *puppet) store(c nodeconfig.Store) statusapi.Store {
 		t.History = "a history"
 	}
 	switch {
+	case c.Remove && q.clings:
+		t.State = statusapi.StoreFailed
+	case c.Remove:
+		t.State = statusapi.StoreRemoved
 	case c.Role == nodeconfig.RoleClone:
 		t.State, t.Sequence = statusapi.StoreSynced, q.sequence
 	case c.Epoch > q.epoch && q.foreign:

@@ -31,6 +31,9 @@ type reports[T any, P interface {
 	woken      chan event.GenericEvent
 	views      func(*view) map[string]reportView
 	conditions func(P) []metav1.Condition
+	// tend does what else there is to do for an object before its status is written; done means that there is no status to write. Nil
+	// does nothing.
+	tend func(context.Context, P, reportView) (result ctrl.Result, done bool, err error)
 }
 
 func (r *reports[T, P]) setup(mgr ctrl.Manager) error {
@@ -52,13 +55,24 @@ func (r *reports[T, P]) Reconcile(ctx context.Context, request ctrl.Request) (ct
 	if newest, ok := r.written.newest(object).(P); ok {
 		object = newest
 	}
+	var rv reportView
 	v := r.meshes.view(request.Namespace)
-	if v == nil || object.GetDeletionTimestamp() != nil {
-		return ctrl.Result{}, nil
+	if v != nil {
+		rv = r.views(v)[request.Name]
 	}
-	rv, ok := r.views(v)[request.Name]
-	if !ok || rv.uid != object.GetUID() || rv.generation < object.GetGeneration() {
-		return ctrl.Result{}, nil
+	if rv.uid != object.GetUID() || rv.generation < object.GetGeneration() {
+		rv = reportView{} // about something else
+	}
+	var result ctrl.Result
+	if r.tend != nil {
+		var done bool
+		var err error
+		if result, done, err = r.tend(ctx, object, rv); done || err != nil {
+			return result, err
+		}
+	}
+	if rv.uid == "" || object.GetDeletionTimestamp() != nil && !rv.removal {
+		return result, nil
 	}
 	err := r.status.write(ctx, statusChange{
 		object: object, kind: r.kind, status: rv.status, before: r.conditions(object), after: rv.conditions,
@@ -67,5 +81,5 @@ func (r *reports[T, P]) Reconcile(ctx context.Context, request ctrl.Request) (ct
 	if err != nil {
 		return quiet(err)
 	}
-	return ctrl.Result{}, nil
+	return result, nil
 }

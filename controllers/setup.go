@@ -173,6 +173,7 @@ func Add(mgr ctrl.Manager, o Options) error {
 		client: mgr.GetClient(), meshes: all, status: report, written: w,
 		kind: "DataStore", woken: all.stores, views: func(v *view) map[string]reportView { return v.stores },
 		conditions: func(s *v1alpha1.DataStore) []metav1.Condition { return s.Status.Conditions },
+		tend:       (&removals{client: mgr.GetClient(), events: events, written: w, now: o.Now}).tend,
 	}
 	for kind, setup := range map[string]func(ctrl.Manager) error{
 		"BrokerNodes":  nodes.setup,

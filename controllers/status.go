@@ -107,7 +107,7 @@ func (r *reporter) tell(c statusChange) {
 // underWay are reasons that every healthy object passes through.
 var underWay = []v1alpha1.Reason{
 	v1alpha1.ReasonPodPending, v1alpha1.ReasonCertificatePending, v1alpha1.ReasonApplying, v1alpha1.ReasonConnecting, v1alpha1.ReasonLoading, v1alpha1.ReasonSyncing,
-	v1alpha1.ReasonRestartNeeded, v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonDraining, v1alpha1.ReasonNotListening,
+	v1alpha1.ReasonRestartNeeded, v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonDraining, v1alpha1.ReasonNotListening, v1alpha1.ReasonDeleting,
 }
 
 func eventType(c metav1.Condition) string {

@@ -51,10 +51,13 @@ type reportView struct {
 	identity
 	status     any                // of the kind's status type
 	conditions []metav1.Condition // those of the status
+	// deleting: the object waits to be deleted; removal: for files to be removed. awaited are the pods that have not yet, with words.
+	deleting, removal bool
+	awaited           []string
 }
 
 func sameReport(a, b reportView) bool {
-	return a.identity == b.identity && equality.Semantic.DeepEqual(a.status, b.status)
+	return a.identity == b.identity && a.deleting == b.deleting && a.removal == b.removal && slices.Equal(a.awaited, b.awaited) && equality.Semantic.DeepEqual(a.status, b.status)
 }
 
 func (v *view) empty() bool {

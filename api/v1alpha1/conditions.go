@@ -151,6 +151,8 @@ const (
 	ReasonNodeNotReady Reason = "NodeNotReady"
 	// ReasonStorageMissing: the backend is persistent, but the master's node has no storage.
 	ReasonStorageMissing Reason = "StorageMissing"
+	// ReasonDeleting: the DataStore is being deleted, and nodes remove its files (spec.deletionPolicy); the message says which have not yet.
+	ReasonDeleting Reason = "Deleting"
 	// ReasonLoading: the master opens its backend.
 	ReasonLoading Reason = "Loading"
 	// ReasonAllSynced: every clone is attached and within its staleAfter.

@@ -57,7 +57,29 @@ type DataStoreSpec struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,6}([.][0-9]{1,6})?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('87600h')`,message="allowed: a duration from 1s to 87600h, such as 30m or 24h"
 	// +kubebuilder:example="24h"
 	Expiry *metav1.Duration `json:"expiry,omitempty"`
+
+	// What becomes of the store's files when the DataStore is deleted. Retain leaves them on their volumes. Delete removes them from the nodes
+	// that have the master and clones: the DataStore goes when they have, after a minute even if one can't be reached, which an Event tells.
+	// +optional
+	// +kubebuilder:default=Retain
+	// +kubebuilder:example=Delete
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
+
+// DeletionPolicy is what becomes of a store's files when its DataStore is deleted.
+// +kubebuilder:validation:Enum=Retain;Delete
+type DeletionPolicy string
+
+// The values of spec.deletionPolicy.
+const (
+	// DeletionRetain leaves the files where they are.
+	DeletionRetain DeletionPolicy = "Retain"
+	// DeletionDelete removes them.
+	DeletionDelete DeletionPolicy = "Delete"
+)
+
+// DataFinalizer is on a DataStore with deletionPolicy Delete, until its files are removed. No other object has a finalizer of ours.
+const DataFinalizer = "brokermesh.dev/data"
 
 // FailoverPolicy is who decides that a clone becomes the master because the master is gone.
 // +kubebuilder:validation:Enum=Manual;Automatic

@@ -99,6 +99,8 @@ type Verdict struct {
 	Peerings map[string]v1alpha1.PeeringStatus
 	Stores   map[string]v1alpha1.DataStoreStatus
 	Meshes   map[string]v1alpha1.BrokerMeshStatus
+	// Removals are, for each DataStore whose files are removed, the pods that have not said that they have none, with what they say.
+	Removals map[string][]string
 	// Links are all links that there should be, in the order of the compiled topology.
 	Links []LinkState
 	// NextCheck is when time alone may change something, counted from Input.Now; 0: never.
@@ -175,6 +177,7 @@ func newJudge(in Input) *judge {
 			Peerings: make(map[string]v1alpha1.PeeringStatus),
 			Stores:   make(map[string]v1alpha1.DataStoreStatus),
 			Meshes:   make(map[string]v1alpha1.BrokerMeshStatus),
+			Removals: make(map[string][]string),
 			Memo: Memo{
 				awaited: make(map[string]time.Time), mismatches: make(map[string]mismatch), drops: make(map[string]drop),
 				crowds: make(map[string]crowd),

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/statusapi"
 	"github.com/brokermesh/brokermesh/pkg/topology"
@@ -72,6 +74,23 @@ func clone(state string) func(*mesh) {
 
 func objects(change func(*topology.Objects)) func(*mesh) {
 	return func(m *mesh) { change(&m.Objects); m.compile() }
+}
+
+// deleted has the store of the mesh deleted with its files.
+func deleted(backend v1alpha1.Backend) func(*mesh) {
+	return objects(func(o *topology.Objects) {
+		o.Nodes[1].Spec.Storage = &v1alpha1.StorageSpec{}
+		o.Stores[0].Spec.Master.Backend, o.Stores[0].DeletionTimestamp = backend, &metav1.Time{Time: noon}
+	})
+}
+
+// all makes several changes.
+func all(changes ...func(*mesh)) func(*mesh) {
+	return func(m *mesh) {
+		for _, change := range changes {
+			change(m)
+		}
+	}
 }
 
 // scaled gives a node another number of pods; new ones don't run yet.
@@ -312,6 +331,11 @@ func TestReasons(t *testing.T) {
 		}, bds, store, "ClonesSynced", "False/Unreachable", "(1 of its 2 pods are cut off)"},
 		{scaled("worker-1", 0), bds, store, "ClonesSynced", "True/AllSynced", "no clones: their nodes have no pods"},
 		{scaled("worker-1", 2), bds, store, "ClonesSynced", "False/NodeNotReady", "worker-1-1 doesn't run"},
+		{deleted(v1alpha1.BackendMemory), bds, store, "MasterAvailable", "False/Deleting", "its files are removed"},
+		{deleted(v1alpha1.BackendSQLite), bds, store, "MasterAvailable", "False/Deleting", "not removed everywhere: manager-0 has not begun, worker-1-0 has not begun"},
+		{all(deleted(v1alpha1.BackendSQLite), masterStore(func(s *statusapi.Store) { s.State = "Removed" })), bds, store, "MasterAvailable", "False/Deleting", "everywhere: worker-1-0 has not begun"},
+		{all(deleted(v1alpha1.BackendSQLite), masterStore(func(s *statusapi.Store) { s.State = "Failed" })), bds, store, "MasterAvailable", "False/Deleting", "manager-0 can't remove them, its log says why"},
+		{all(deleted(v1alpha1.BackendSQLite), gone("manager-0", PodMissing)), bds, store, "MasterAvailable", "False/Deleting", "manager-0 doesn't answer"},
 		{nil, bds, store, "ClonesSynced", "True/AllSynced", "1 of 1 clones are in sync"},
 		{objects(func(o *topology.Objects) { o.Stores[0].Spec.Clones = nil }), bds, store, "ClonesSynced", "True/AllSynced", "no clones declared"},
 		{clone("Attaching"), bds, store, "ClonesSynced", "False/Syncing", "worker-1-0 is on its way"},

@@ -24,7 +24,7 @@ func Reasons() []ConditionReasons {
 		v1alpha1.ReasonMasterNeedsOnePod, v1alpha1.ReasonRunsElsewhere,
 		v1alpha1.ReasonFailingOver, v1alpha1.ReasonLeaseMissing, v1alpha1.ReasonTwoMasters, v1alpha1.ReasonNodeMissing,
 		v1alpha1.ReasonStorageMissing, v1alpha1.ReasonBackendFailure, v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonLoading,
-		v1alpha1.ReasonEvidenceTooOld}
+		v1alpha1.ReasonEvidenceTooOld, v1alpha1.ReasonDeleting}
 	clones := append([]v1alpha1.Reason{v1alpha1.ReasonAllSynced, v1alpha1.ReasonNotCompiled}, cloneReasons...)
 	store := append([]v1alpha1.Reason{v1alpha1.ReasonAllSynced}, without(master, v1alpha1.ReasonServing)...)
 	store = append(store, without(cloneReasons, store...)...)

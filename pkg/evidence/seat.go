@@ -25,7 +25,7 @@ func (j *judge) seat(plan topology.StorePlan, object *v1alpha1.DataStore) *v1alp
 		return nil
 	}
 	now := *before
-	if plan.Fault != nil {
+	if plan.Fault != nil || plan.Removal {
 		return &now
 	}
 	successor, pod := plan.Target, plan.TargetPod
@@ -72,7 +72,7 @@ func epochOf(e *statusapi.Store) int64 { return int64(min(e.Epoch, 1<<62)) }
 func (j *judge) moves(plan topology.StorePlan, object *v1alpha1.DataStore, master ruling) ruling {
 	status := object.Status.Master
 	switch {
-	case plan.Fault != nil || status == nil || plan.Promotion:
+	case plan.Fault != nil || plan.Removal || status == nil || plan.Promotion:
 		return master
 	case j.in.Waiting[plan.Object] != "" && master.status != metav1.ConditionTrue:
 		return no(v1alpha1.ReasonFailingOver, master.message+"; "+j.in.Waiting[plan.Object])

@@ -31,6 +31,9 @@ func (j *judge) store(plan topology.StorePlan) v1alpha1.DataStoreStatus {
 		status.ClonesSynced, status.Clones = j.cloneColumns(views, previous.Clones)
 	}
 	status.Master = j.seat(plan, object)
+	if plan.Removal {
+		j.out.Removals[plan.Object] = j.awaited(plan)
+	}
 	master := j.condition(v1alpha1.ConditionMasterAvailable, previous.Conditions, object.Generation, j.moves(plan, object, j.master(plan)))
 	synced := j.condition(v1alpha1.ConditionClonesSynced, previous.Conditions, object.Generation, clones)
 	ready := j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, both(master, synced))
@@ -57,6 +60,9 @@ func both(master, clones metav1.Condition) ruling {
 func (j *judge) master(plan topology.StorePlan) ruling {
 	if plan.Fault != nil {
 		return no(plan.Fault.Reason, plan.Fault.Field+": "+plan.Fault.Message)
+	}
+	if plan.Removal {
+		return no(v1alpha1.ReasonDeleting, removing(j.awaited(plan)))
 	}
 	pod := plan.MasterPod
 	s := j.sights[pod]

@@ -37,7 +37,7 @@ type identity struct {
 // it.
 func mastersPersistent(c nodeconfig.Config) bool {
 	for _, s := range c.Stores {
-		if s.Role == nodeconfig.RoleMaster && (s.Backend == nodeconfig.BackendSQLite || s.Backend == nodeconfig.BackendPebble) {
+		if s.Role == nodeconfig.RoleMaster && !s.Remove && (s.Backend == nodeconfig.BackendSQLite || s.Backend == nodeconfig.BackendPebble) {
 			return true
 		}
 	}

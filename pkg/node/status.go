@@ -257,6 +257,8 @@ func (r *runningStore) status() statusapi.Store {
 		}
 	case err != nil:
 		t.State, t.Error = statusapi.StoreFailed, err.Error()
+	case h != nil && c.Remove:
+		t.State = statusapi.StoreRemoved
 	case h != nil:
 		s := h.Status()
 		fillStore(&t, s)

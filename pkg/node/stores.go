@@ -226,6 +226,9 @@ func (e *engine) openStore(ctx context.Context, r *runningStore, c nodeconfig.St
 		}
 		return r.copy.Clone, nil
 	}
+	if c.Remove {
+		return e.removeFiles(r, c)
+	}
 	be, err := e.openBackend(c, r.log)
 	if err != nil {
 		return nil, fmt.Errorf("open the backend: %w", err)

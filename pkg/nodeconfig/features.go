@@ -26,13 +26,15 @@ const (
 	FeatureStoreExpiry = "StoreExpiry"
 	// FeatureStoreOptions are the fields of Store besides the backend, SQLite's synchronous and journal mode, and the stale limit.
 	FeatureStoreOptions = "StoreOptions"
+	// FeatureStoreRemoval is Store.Remove.
+	FeatureStoreRemoval = "StoreRemoval"
 	// FeatureStoreSuccession are Store.Epoch, Promote, StrandForeignClones and LeaseSeconds: masters that move and that write under leases.
 	FeatureStoreSuccession = "StoreSuccession"
 )
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreExpiry, FeatureStoreOptions, FeatureStoreSuccession, FeatureWebSocket}
+	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreExpiry, FeatureStoreOptions, FeatureStoreRemoval, FeatureStoreSuccession, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -73,6 +75,9 @@ func (c Config) Features() []string {
 	}
 	if slices.ContainsFunc(c.Stores, Store.hasOptions) {
 		need = append(need, FeatureStoreOptions)
+	}
+	if slices.ContainsFunc(c.Stores, func(s Store) bool { return s.Remove }) {
+		need = append(need, FeatureStoreRemoval)
 	}
 	if slices.ContainsFunc(c.Stores, Store.hasSuccession) {
 		need = append(need, FeatureStoreSuccession)

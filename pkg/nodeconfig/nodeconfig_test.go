@@ -232,8 +232,9 @@ func TestValidateRefuses(t *testing.T) {
 		"strand at once": {func(c *Config) {
 			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, StrandForeignClones: true}
 		}, "stores[0].strandForeignClones: true: allowed: only with epoch"},
-		"clone's epoch":  {func(c *Config) { c.Stores[0].Epoch = 2 }, "stores[0].epoch: 2: allowed: only with the role Master"},
-		"clone's expiry": {func(c *Config) { c.Stores[0].ExpirySeconds = 2 }, "stores[0].expirySeconds: 2: allowed: only with the role Master"},
+		"clone's epoch":   {func(c *Config) { c.Stores[0].Epoch = 2 }, "stores[0].epoch: 2: allowed: only with the role Master"},
+		"clone's removal": {func(c *Config) { c.Stores[0].Remove = true }, "stores[0].remove: true: allowed: only with the role Master"},
+		"clone's expiry":  {func(c *Config) { c.Stores[0].ExpirySeconds = 2 }, "stores[0].expirySeconds: 2: allowed: only with the role Master"},
 		"long expiry": {func(c *Config) {
 			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, ExpirySeconds: 1e9}
 		}, "stores[0].expirySeconds: 1e+09: allowed: 0 to 3.1536e+08"},

@@ -91,6 +91,8 @@ type Store struct {
 	StaleReads        string  `json:"staleReads,omitempty"`
 	// WriteQueueBytes bounds the writes of a clone that its master has not got yet; 0 means 16 MiB.
 	WriteQueueBytes int64 `json:"writeQueueBytes,omitempty"`
+	// Remove: there shall be no master, and none of the files that one of this name and backend has left.
+	Remove bool `json:"remove,omitempty"`
 }
 
 func (s *Store) setDefaults() {
@@ -190,6 +192,7 @@ func (v *validation) store(at string, s Store) {
 		unset(v, at+"strandForeignClones", s.StrandForeignClones, onlyMaster)
 		unset(v, at+"leaseSeconds", s.LeaseSeconds, onlyMaster)
 		unset(v, at+"expirySeconds", s.ExpirySeconds, onlyMaster)
+		unset(v, at+"remove", s.Remove, onlyMaster)
 		v.seconds(at+"staleAfterSeconds", s.StaleAfterSeconds, MaxStaleAfterSeconds)
 		v.oneOf(at+"staleReads", s.StaleReads, "", StaleRefuse, StaleServe)
 		v.between(at+"writeQueueBytes", s.WriteQueueBytes, leastStoreBytes, MaxStoreBytes)

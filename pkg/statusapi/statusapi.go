@@ -124,6 +124,8 @@ const (
 	StoreBroken    = "Broken"
 	// StoreTakingOver: the node has a clone's content and takes the store over, to be its master.
 	StoreTakingOver = "TakingOver"
+	// StoreRemoved: the node has no files of the store, as its config wants.
+	StoreRemoved = "Removed"
 )
 
 // Store is a master or clone that the node holds.

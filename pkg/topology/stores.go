@@ -18,6 +18,14 @@ func (c *compiler) stores(o Objects) {
 	for _, s := range byClaim(o.Stores, func(s *v1alpha1.DataStore) *metav1.ObjectMeta { return &s.ObjectMeta }) {
 		at := seatOf(s, o.Failovers[s.Name], o.Errands[s.Name])
 		plan := StorePlan{Object: s.Name, StoreName: cmp.Or(s.Spec.StoreName, s.Name), Lease: c.lease(s)}
+		if s.DeletionTimestamp != nil {
+			plan.Lease = 0
+			if plan.Fault = c.storeFault(s, plan.StoreName, at, claims); plan.Fault == nil {
+				c.removal(s, &plan, at)
+			}
+			c.out.Stores = append(c.out.Stores, plan)
+			continue
+		}
 		plan.MoveFault = c.seat(s, &plan, &at)
 		plan.Fault = c.storeFault(s, plan.StoreName, at, claims)
 		plan.Notice = c.notice(s, &plan)

@@ -34,7 +34,8 @@ const MaxConfigBytes = 900 << 10
 type Objects struct {
 	Nodes    []v1alpha1.BrokerNode
 	Peerings []v1alpha1.Peering
-	Stores   []v1alpha1.DataStore
+	// Stores with a deletion timestamp are compiled to the removal of their files.
+	Stores []v1alpha1.DataStore
 	// Meshes are not compiled: the nodes and peerings that they are made of are among the others.
 	Meshes []v1alpha1.BrokerMesh
 	// Failovers are those under way, decided by the operator, by DataStore.
@@ -156,6 +157,10 @@ type StorePlan struct {
 	Notice *Finding
 	// Fault is why the whole store is left out; nil if it isn't.
 	Fault *Finding
+	// Removal: the store is being deleted with its files. RemoveFrom are the pods that may have some; Master and MasterPod are where the
+	// master was.
+	Removal    bool
+	RemoveFrom []string
 }
 
 // CanMaster tells whether the pod of a clone may become the master: only where it is its node's only pod.

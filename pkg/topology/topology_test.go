@@ -228,6 +228,9 @@ func render(r Result) string {
 		} else if s.MoveFault != nil {
 			fmt.Fprintf(&b, "  move%s\n", fault(s.MoveFault))
 		}
+		if s.Removal {
+			fmt.Fprintf(&b, "  removed from %v\n", s.RemoveFrom)
+		}
 		for _, c := range s.Clones {
 			fmt.Fprintf(&b, "  clone %s %v by %v%s%s\n", c.Node, c.Pods, c.Peerings, map[bool]string{true: " over nodes"}[c.OverNodes], fault(c.Fault))
 		}
