@@ -3,6 +3,7 @@
 # make run        builds, then runs the sample topology on this machine
 # make test       everything that can be checked on one machine without a cluster
 # make check      formatting, vet, staticcheck, generated files, import arrows
+# make python     the Python bindings: a wheel, and their tests with every Python found
 # make faults     endpoints on machines of their own, between which everything goes wrong; needs root
 # make soak       the same with random seeds for DURATION
 # make e2e        the end-to-end tests on kind, or on the cluster that KUBECONFIG names
@@ -72,6 +73,12 @@ allocs: ## Hold the message path to how often it may allocate memory for each me
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each.
 	FUZZTIME=$(FUZZTIME) hack/fuzz
+
+.PHONY: python wheel
+python: ## Build the wheel of the Python bindings and test it with every Python from 3.9 on that is found.
+	hack/python
+wheel: ## Build the wheel of the Python bindings into bin/.
+	cd bindings/python/build_backend && python3 -m brokermesh_build wheel $(CURDIR)/bin
 
 .PHONY: faults
 faults: ## Faults of networks, processes and peers, with fixed seeds; needs root, iproute2 and nftables.
