@@ -51,11 +51,15 @@ func (r *brokerNodes) applyExternal(ctx context.Context, node *v1alpha1.BrokerNo
 	return out, nil
 }
 
-// leafRequest is the certificate that a node should have.
+// leafRequest is the certificate that a node should have. Who reaches a node by its Service finds the Service's names in it.
 func leafRequest(node *v1alpha1.BrokerNode) pki.Request {
 	e := node.Spec.External
 	if e == nil {
-		return pki.NodeRequest(node.Namespace, node.Name)
+		r := pki.NodeRequest(node.Namespace, node.Name)
+		if node.Spec.Service != nil {
+			r.DNSNames = append(r.DNSNames, pki.ServiceNames(node.Namespace, node.Name)...)
+		}
+		return r
 	}
 	host, _, _ := net.SplitHostPort(e.Address) // empty without an address
 	return pki.ExternalRequest(node.Namespace, node.Name, host)

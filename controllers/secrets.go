@@ -26,6 +26,7 @@ type kept struct {
 	version   string
 	authority *pki.Authority // under which it was found to be good
 	renewal   time.Time      // zero: not before the authority changes
+	names     string         // for which its certificate was issued
 	// What the pods of its node report once they have it.
 	trustHash, serial string
 }
@@ -65,7 +66,7 @@ func (t *trust) good(ctx context.Context, key client.ObjectKey, a *pki.Authority
 func (t *trust) keep(s *corev1.Secret, a *pki.Authority) {
 	c := certificatesOf(s)
 	leaf := pki.Leaf{Cert: c.Cert, Key: c.Key}
-	k := kept{version: versionOf(s), authority: a, trustHash: meshtls.Hash(c.CA), serial: leaf.Serial()}
+	k := kept{version: versionOf(s), authority: a, trustHash: meshtls.Hash(c.CA), serial: leaf.Serial(), names: leaf.Names()}
 	if a != nil {
 		k.renewal = a.RenewAt(leaf)
 	}
@@ -113,7 +114,8 @@ type nodeSecret struct {
 // stay, whatever they are.
 func (t *trust) node(ctx context.Context, a *pki.Authority, node *v1alpha1.BrokerNode) (nodeSecret, error) {
 	key := client.ObjectKey{Namespace: node.Namespace, Name: manifest.SecretName(node.Name)}
-	if k, ok, err := t.good(ctx, key, a); err != nil || ok && node.Spec.External == nil { // what is external may have got another address
+	request := leafRequest(node)
+	if k, ok, err := t.good(ctx, key, a); err != nil || ok && (a == nil || k.names == request.Names()) {
 		return nodeSecret{settled: ok, renewal: k.renewal}, err
 	}
 	live, err := t.read(ctx, key)
@@ -127,7 +129,7 @@ func (t *trust) node(ctx context.Context, a *pki.Authority, node *v1alpha1.Broke
 	if live != nil && !ownedBy(live, node) {
 		mine = nil
 	}
-	leaf, err := t.leaf(a, mine, leafRequest(node))
+	leaf, err := t.leaf(a, mine, request)
 	return nodeSecret{
 		live: live, renewal: a.RenewAt(leaf), want: manifest.Certificates{CA: a.CertPEM(), Cert: leaf.Cert, Key: leaf.Key},
 	}, err

@@ -14,7 +14,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +40,13 @@ func NodeRequest(namespace, node string) Request {
 		CommonName: node, URI: meshtls.NodeURI(namespace, node),
 		DNSNames: []string{"*." + node + "-pods." + namespace + ".svc"},
 	}
+}
+
+// ServiceNames are the names by which the Service of a node is found from within a cluster, the full one if the cluster's domain is the
+// usual one: clients of the WebSocket port compare them with the certificate.
+func ServiceNames(namespace, service string) []string {
+	in := service + "." + namespace
+	return []string{service, in, in + ".svc", in + ".svc.cluster.local"}
 }
 
 // ExternalRequest is the leaf of a BrokerNode that runs elsewhere. host is a name or an IP address of it; empty if none is known.
@@ -120,6 +126,30 @@ func (a *Authority) Issue(random io.Reader, now time.Time, r Request) (Leaf, err
 	return Leaf{Cert: encode(certType, der), Key: keyPEM}, nil
 }
 
+// Names is the request's URI, DNS names and addresses in one line, to compare it with Leaf.Names.
+func (r Request) Names() string { return allNames([]string{r.URI}, r.DNSNames, r.IPs) }
+
+// Names are those that the leaf was issued for, as Request.Names gives them; empty if it can't be read.
+func (l Leaf) Names() string {
+	cert, err := parseCert(l.Cert)
+	if err != nil {
+		return ""
+	}
+	var uris []string
+	for _, u := range cert.URIs {
+		uris = append(uris, u.String())
+	}
+	return allNames(uris, cert.DNSNames, cert.IPAddresses)
+}
+
+func allNames(uris, names []string, ips []net.IP) string {
+	var addresses []string
+	for _, ip := range ips {
+		addresses = append(addresses, ip.String())
+	}
+	return strings.Join(uris, " ") + "; " + strings.Join(names, " ") + "; " + strings.Join(addresses, " ")
+}
+
 // Check says why a leaf should be replaced by a new one: unreadable, not signed by this authority (the rest of the bundle doesn't
 // count), other names than requested, or less than a third of its lifetime left and a new one would last longer. It returns nil for a
 // leaf that is good.
@@ -142,8 +172,7 @@ func (a *Authority) Check(l Leaf, now time.Time, r Request) error {
 	}); err != nil {
 		return err
 	}
-	if len(cert.URIs) != 1 || cert.URIs[0].String() != r.URI || !slices.Equal(cert.DNSNames, r.DNSNames) ||
-		!slices.EqualFunc(cert.IPAddresses, r.IPs, net.IP.Equal) {
+	if l.Names() != r.Names() {
 		return errors.New("issued for other names")
 	}
 	if cert.NotAfter.Before(a.cert.NotAfter) && !now.Before(renewAt(cert)) {

@@ -120,6 +120,7 @@ func TestCheck(t *testing.T) {
 		"expired":           {good, start.Add(LeafLifetime + time.Second), want, "expired"},
 		"other node":        {good, start, NodeRequest("demo", "m"), "other names"},
 		"other addresses":   {good, start, Request{URI: want.URI, DNSNames: want.DNSNames, IPs: []net.IP{net.IPv4zero}}, "other names"},
+		"more names":        {good, start, Request{URI: want.URI, DNSNames: append(ServiceNames("demo", "n"), want.DNSNames...)}, "other names"},
 		"other authority":   {issue(t, other, want), start, want, "unknown authority"},
 		"mixed pair":        {Leaf{good.Cert, second.Key}, start, want, "no pair"},
 		"nothing":           {Leaf{}, start, want, "no PEM"},
