@@ -11,8 +11,8 @@ var externalCases = []testCase{
 	{name: "external with an image", kind: "BrokerNode", spec: `{external: {}, image: a}`,
 		want: []string{`spec.external: set together with image; allowed: external alone, since there are no pods`}},
 	{name: "external with pods", kind: "BrokerNode", spec: `{external: {}, replicas: 0, imagePullSecrets: [{name: a}], resources: {}, webSocket: {}, subscriptions: [a],
-		storage: {size: 1Gi}, queues: {}, podTemplate: {}, service: {}, paused: true, listen: {port: 1}, forward: None, tls: {mode: Anonymous}, logLevel: Debug}`,
-		want: []string{`spec.external: set together with replicas imagePullSecrets resources webSocket subscriptions storage queues podTemplate service paused listen forward tls logLevel; ` +
+		storage: {size: 1Gi}, queues: {}, podTemplate: {}, service: {}, networkPolicy: None, paused: true, listen: {port: 1}, forward: None, tls: {mode: Anonymous}, logLevel: Debug}`,
+		want: []string{`spec.external: set together with replicas imagePullSecrets resources webSocket subscriptions storage queues podTemplate service networkPolicy paused listen forward tls logLevel; ` +
 			`allowed: external alone, since there are no pods`}},
 	{name: "external without a port", kind: "BrokerNode", spec: `{external: {address: zeek}}`, want: []string{`spec.external.address: "zeek": ` + badAddress}},
 	{name: "external address in capitals", kind: "BrokerNode", spec: `{external: {address: "Zeek:65535"}}`},

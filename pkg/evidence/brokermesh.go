@@ -35,7 +35,10 @@ func (j *judge) mesh(m *v1alpha1.BrokerMesh) v1alpha1.BrokerMeshStatus {
 		if r.status == metav1.ConditionTrue {
 			r = firstNotTrue(v1alpha1.ReasonNodesNotReady, topology.KindBrokerNode, name, j.out.Nodes[name].Conditions, v1alpha1.ConditionReady, v1alpha1.ConditionConfigured)
 			if name == layout.Worker {
-				status.Workers, status.WorkerSelector = j.out.Nodes[name].Replicas, j.out.Nodes[name].Selector
+				status.WorkerSelector = j.out.Nodes[name].Selector
+				if pods := j.out.Nodes[name].Replicas; pods != nil {
+					status.Workers = *pods
+				}
 			}
 		}
 		if r.status == metav1.ConditionTrue {

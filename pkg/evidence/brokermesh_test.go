@@ -22,7 +22,7 @@ func meshOf() (*judge, *v1alpha1.BrokerMesh) {
 	j := newJudge(Input{Objects: topology.Objects{Nodes: nodes, Peerings: peerings, Meshes: []v1alpha1.BrokerMesh{*m}}, Now: noon})
 	good := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}, {Type: v1alpha1.ConditionConfigured, Status: metav1.ConditionTrue}}
 	for _, n := range nodes {
-		j.out.Nodes[n.Name] = v1alpha1.BrokerNodeStatus{Conditions: slices.Clone(good), Replicas: *n.Spec.Replicas, Selector: "brokermesh.dev/node=" + n.Name}
+		j.out.Nodes[n.Name] = v1alpha1.BrokerNodeStatus{Conditions: slices.Clone(good), Replicas: n.Spec.Replicas, Selector: "brokermesh.dev/node=" + n.Name}
 	}
 	for _, p := range peerings {
 		j.out.Peerings[p.Name] = v1alpha1.PeeringStatus{Conditions: slices.Clone(good)}

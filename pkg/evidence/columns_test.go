@@ -24,7 +24,7 @@ func TestHealthyStatuses(t *testing.T) {
 			ObservedGeneration: 3, LastTransitionTime: since}
 	}
 	worker := v1alpha1.BrokerNodeStatus{
-		ObservedGeneration: 3, Replicas: 1, Selector: "brokermesh.dev/node=worker-1", Peers: "2/2", Stores: 0, Image: "node:v1", Version: "v0.1.0",
+		ObservedGeneration: 3, Replicas: new(int32(1)), Selector: "brokermesh.dev/node=worker-1", Peers: "2/2", Stores: 0, Image: "node:v1", Version: "v0.1.0",
 		Pods: []v1alpha1.PodStatus{{Name: "worker-1-0", Address: "worker-1-0.worker-1-pods.default.svc:9999",
 			WebSocket: "worker-1-0.worker-1-pods.default.svc:9997", EndpointID: "id-of-worker-1-0", Since: &since}},
 		Conditions: []metav1.Condition{

@@ -78,7 +78,7 @@ func TestExternalStatus(t *testing.T) {
 	zeeked(nil)(m)
 	v := m.step(0)
 	z := v.Nodes["zeek"]
-	if z.Peers != "2/2" || z.EndpointID != "id-of-zeek" || len(z.Pods) != 0 || z.Replicas != 0 || z.Selector != "" || z.UndeclaredPeers != 0 {
+	if z.Peers != "2/2" || z.EndpointID != "id-of-zeek" || len(z.Pods) != 0 || z.Replicas != nil || z.Selector != "" || z.UndeclaredPeers != 0 {
 		t.Errorf("status %+v", z)
 	}
 	if got := [2]string{v.Nodes["manager"].Peers, v.Nodes["worker-1"].Peers}; got != [2]string{"2/2", "2/2"} {

@@ -45,7 +45,7 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 	status := v1alpha1.BrokerNodeStatus{
 		ObservedGeneration: object.Generation,
 		UndeclaredPeers:    j.undeclared(plan, previous.UndeclaredPeers),
-		Replicas:           j.replicas[plan.Node],
+		Replicas:           new(j.replicas[plan.Node]),
 		Selector:           v1alpha1.NodeLabel + "=" + plan.Node,
 		Peers:              j.peersColumn(plan, previous.Peers),
 		Stores:             j.masters[plan.Node],

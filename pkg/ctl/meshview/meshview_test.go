@@ -76,7 +76,7 @@ func TestTable(t *testing.T) {
 func TestTableOfReplicas(t *testing.T) {
 	s := state()
 	s.Verdict.Nodes["w"] = v1alpha1.BrokerNodeStatus{
-		Peers: "2/2", Replicas: 2, Selector: "x=w", Pods: []v1alpha1.PodStatus{{Name: "w-0"}, {Name: "w-1"}},
+		Peers: "2/2", Replicas: new(int32(2)), Selector: "x=w", Pods: []v1alpha1.PodStatus{{Name: "w-0"}, {Name: "w-1"}},
 		Conditions: s.Verdict.Nodes["w"].Conditions,
 	}
 	s.Verdict.Nodes["z"] = v1alpha1.BrokerNodeStatus{Peers: "0/0", Selector: "x=z", Conditions: s.Verdict.Nodes["w"].Conditions}

@@ -73,7 +73,7 @@ func (s State) anyWebSocket() bool {
 func (s State) rows(name string, o TableOptions) [][]string {
 	status := s.Verdict.Nodes[name]
 	word, _ := ready(status.Conditions)
-	if len(status.Pods) == 1 || len(status.Pods) == 0 && status.Replicas > 0 || status.Selector == "" {
+	if len(status.Pods) == 1 || len(status.Pods) == 0 && status.Replicas != nil && *status.Replicas > 0 || status.Selector == "" {
 		pod, _ := s.pod(name)
 		return [][]string{s.row(name, word, status.Peers, pod, o)}
 	}
