@@ -12,7 +12,7 @@ import (
 type BrokerMeshSpec struct {
 	// An issuer of cert-manager that signs the certificates of all nodes of the namespace, in the place of an authority of the operator's
 	// own. It must be there from the start and can't change: nodes that trust different authorities don't talk to each other.
-	// brokerctl up doesn't look at it.
+	// Without a cluster there is none: brokerctl up says so, and signs with an authority of its own.
 	// +optional
 	IssuerRef *IssuerRef `json:"issuerRef,omitempty"`
 

@@ -109,7 +109,8 @@ const (
 	ReasonTLSMismatch Reason = "TLSMismatch"
 	// ReasonNodeMissing: the object names a BrokerNode that doesn't exist.
 	ReasonNodeMissing Reason = "NodeMissing"
-	// ReasonDuplicate: an older Peering joins the same pair.
+	// ReasonDuplicate: an older Peering joins the same pair, or the peering leads to an external node whose address is that of another one.
+	// Remove one of the two.
 	ReasonDuplicate Reason = "Duplicate"
 	// ReasonNoLinks: the peering joins no pods at present, because a node has none; nothing is wrong with that.
 	ReasonNoLinks Reason = "NoLinks"

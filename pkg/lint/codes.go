@@ -27,6 +27,7 @@ const (
 	TokenInClear        v1alpha1.Reason = "TokenInClear"
 	NameClash           v1alpha1.Reason = "NameClash"
 	NodePortClash       v1alpha1.Reason = "NodePortClash"
+	HostPortClash       v1alpha1.Reason = "HostPortClash"
 )
 
 // Code is a row of the table of all findings.
@@ -53,7 +54,10 @@ func Lookup(code v1alpha1.Reason) (row Code, ok bool) {
 
 var codes = [...]Code{
 	{v1alpha1.ReasonNodeMissing, topology.Error, "An object names a BrokerNode that isn't there. The Peering or the clone is left out; without the master's node, the whole store.", "Correct the name (the message may know which was meant), or add the node."},
-	{v1alpha1.ReasonDuplicate, topology.Error, "An older Peering joins the same two ends. The younger one is left out.", "Remove one of the two; for other settings change the one that is there."},
+	{v1alpha1.ReasonDuplicate, topology.Error, "An older Peering joins the same two ends; the younger one is left out. Or an external node has the address of another one, or of a pod: nobody connects to it under its second name.", "Remove one of the two; for other settings change the one that is there. An external node needs an address of its own."},
+	{v1alpha1.ReasonNoAddress, topology.Error, "A Peering leads to an external node, and nothing says at what address. It is left out.", "`spec.external.address` on the node; or a Peering from it, if it connects by itself."},
+	{v1alpha1.ReasonBothOutside, topology.Error, "Both ends of a Peering run elsewhere: nobody could connect them from here.", "A node with pods at one end; or no Peering, if the two are joined by whoever runs them."},
+	{v1alpha1.ReasonRunsElsewhere, topology.Error, "A store's master or clone is to be on an external node, which has no pods. It is left out.", "A node with pods. Who runs the external endpoint can attach a clone there."},
 	{v1alpha1.ReasonTLSMismatch, topology.Error, "One end would dial with another protection than the other listens with, and no handshake would ever succeed.", "Give both nodes the same `spec.tls.mode`, or the Peering the mode of the end that listens."},
 	{v1alpha1.ReasonTwoMasters, topology.Error, "Two DataStores are the store of one name. The older one is compiled, the other left out.", "Remove one, or give it another `spec.storeName`."},
 	{v1alpha1.ReasonStorageMissing, topology.Error, "The master's backend needs files, but its node has no volume.", "Set `spec.storage` on the node, or use the backend Memory."},
@@ -64,7 +68,8 @@ var codes = [...]Code{
 	{v1alpha1.ReasonUnreachable, topology.Error, "No path that carries stores joins a clone's node with the master's. The clone never gets an entry.", "Add a Peering, or let the nodes on the way have `forward: Mesh`."},
 	{v1alpha1.ReasonConfigTooLarge, topology.Error, "What the node would be told doesn't fit into one ConfigMap, or is more than a node takes.", "Fewer peerings, stores or subscriptions on this node; spread them over several."},
 	{v1alpha1.ReasonPodTemplateRefused, topology.Error, "`spec.podTemplate` has a field that a PodSpec hasn't, or one that is the operator's. The node's pods stay as they are, or aren't made.", "What the message says of the field."},
-	{topology.NoEffect, topology.Warning, "A field that is about pods or Services is set, and the mesh runs without a cluster (`brokerctl up`).", "Nothing, if the manifests are for clusters as well."},
+	{topology.NoEffect, topology.Warning, "A field that is about pods, Services or a cluster's issuer is set, and the mesh runs without a cluster (`brokerctl up`). An authority of the mesh's own signs its certificates there.", "Nothing, if the manifests are for clusters as well."},
+	{HostPortClash, topology.Warning, "Pods want the same port of the machine that they run on (`hostPort` in `spec.podTemplate`). Two of them can't be on one machine, and who finds no other stays Pending.", "Another number, or none; or as many machines as there are such pods."},
 
 	{topology.CodeSelectsNothing, topology.Warning, "A selector chooses no BrokerNode. The Peering or the clones do nothing until a node has the labels.", "Compare the labels of the nodes (`kubectl get bn --show-labels`) with the selector; or leave it, if nodes come later."},
 	{v1alpha1.ReasonNoLinks, topology.Warning, "A Peering joins a node with itself, but the node has one pod only.", "`spec.replicas: 2` or more on the node, or another node on one side."},

@@ -35,7 +35,7 @@ func Check(o topology.Objects, opt topology.Options) []topology.Finding {
 var checks = []func(*mesh) []topology.Finding{
 	singlePoints, islands, forwardCycles, tooFar,
 	copies, staleness, durability,
-	memory, topics, protection, names, nodePorts,
+	memory, topics, protection, names, nodePorts, hostPorts,
 }
 
 // mesh is a compiled mesh as the checks see it.

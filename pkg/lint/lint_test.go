@@ -38,7 +38,7 @@ type fix struct {
 // TestGolden checks testdata/*.yaml; what is found is in *.golden beside it. Every fix names an object with a finding of its code,
 // and takes that finding away.
 func TestGolden(t *testing.T) {
-	found := make(map[v1alpha1.Reason]bool)
+	found, mended := make(map[v1alpha1.Reason]bool), make(map[v1alpha1.Reason]bool)
 	for _, file := range cases(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			o, fixes := readCase(t, file)
@@ -52,6 +52,7 @@ func TestGolden(t *testing.T) {
 				if !has(findings, x) {
 					t.Errorf("%s has no finding %s that could be fixed", x.Object, x.Code)
 				}
+				mended[v1alpha1.Reason(x.Code)] = mended[v1alpha1.Reason(x.Code)] || len(x.With) > 0
 				if after := Check(fixed(t, o, x), options); has(after, x) {
 					t.Errorf("%s: %s is still there:\n%s", x.Object, x.Code, render(after))
 				}
@@ -62,6 +63,9 @@ func TestGolden(t *testing.T) {
 		rare := []v1alpha1.Reason{TooFar, v1alpha1.ReasonConfigTooLarge, v1alpha1.ReasonMoveRefused, topology.NoEffect} // have tests of their own
 		if !found[c.Code] && !slices.Contains(rare, c.Code) {
 			t.Errorf("no golden case has a finding %s", c.Code)
+		}
+		if !mended[c.Code] && !slices.Contains(rare, c.Code) {
+			t.Errorf("no golden case mends the object that a finding %s names", c.Code)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
 )
@@ -16,13 +18,42 @@ func External(n *v1alpha1.BrokerNode) bool { return n != nil && n.Spec.External 
 // addOutsider makes a member of a node that runs elsewhere.
 func (c *compiler) addOutsider(n *v1alpha1.BrokerNode) {
 	m := member{node: n, pod: n.Name, address: n.Spec.External.Address, weight: weightOf(n.Name)}
-	if at := normalize(m.address); m.address != "" {
-		if _, taken := c.podAt[at]; !taken {
-			c.podAt[at] = len(c.members)
-		}
-	}
 	c.outsiders[n.Name] = len(c.members)
 	c.members = append(c.members, m)
+}
+
+// settleAddresses gives each address of a node that runs elsewhere to one member. It is a pod of the mesh, if it has that address, else the
+// oldest that claims it: two names for one endpoint would be two connections to it, of which it takes one.
+func (c *compiler) settleAddresses(nodes []v1alpha1.BrokerNode) {
+	for _, n := range byClaim(nodes, func(n *v1alpha1.BrokerNode) *metav1.ObjectMeta { return &n.ObjectMeta }) {
+		if !External(n) || n.Spec.External.Address == "" || c.nodes[n.Name] != n {
+			continue
+		}
+		at := normalize(n.Spec.External.Address)
+		owner, taken := c.podAt[at]
+		if !taken {
+			c.podAt[at] = c.outsiders[n.Name]
+			continue
+		}
+		c.shadowed[n.Name] = c.members[owner].node.Name
+		c.find(Finding{Kind: KindBrokerNode, Name: n.Name, Field: "spec.external.address", Reason: v1alpha1.ReasonDuplicate,
+			Message: fmt.Sprintf("%q is where BrokerNode %q is already; allowed: another address, or that node alone", n.Spec.External.Address, c.members[owner].node.Name)})
+	}
+}
+
+// addressTaken is the fault of a link to a node that runs elsewhere at the address of another. The node has the finding.
+func (c *compiler) addressTaken(f Finding, at pair) *Finding {
+	if at.to == outside || !c.isOutside(at.to) {
+		return nil
+	}
+	node := c.members[at.to].node
+	owner := c.shadowed[node.Name]
+	if owner == "" {
+		return nil
+	}
+	f.Reason, f.Severity = v1alpha1.ReasonDuplicate, Error
+	f.Message = fmt.Sprintf("BrokerNode %q has the spec.external.address of BrokerNode %q; allowed: an address of its own, or a peering with that node instead", node.Name, owner)
+	return &f
 }
 
 // isOutside tells whether what a pair leads to, or comes from, runs elsewhere.

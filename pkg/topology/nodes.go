@@ -27,7 +27,7 @@ func newCompiler(o Objects, opt Options) *compiler {
 		opt:   opt,
 		nodes: make(map[string]*v1alpha1.BrokerNode, len(o.Nodes)),
 		spans: make(map[string]span, len(o.Nodes)),
-		podAt: make(map[string]int, len(o.Nodes)), outsiders: make(map[string]int),
+		podAt: make(map[string]int, len(o.Nodes)), outsiders: make(map[string]int), shadowed: make(map[string]string),
 	}
 	for i := range o.Nodes {
 		c.nodes[o.Nodes[i].Name] = &o.Nodes[i]
@@ -49,6 +49,7 @@ func newCompiler(o Objects, opt Options) *compiler {
 		}
 		c.spans[name] = span{first, len(c.members)}
 	}
+	c.settleAddresses(o.Nodes)
 	c.hops = make([][]hop, len(c.members))
 	return c
 }

@@ -199,7 +199,7 @@ func (c *compiler) link(p *v1alpha1.Peering, pairs []pair, f Finding) ([]Link, *
 	bad := 0
 	for _, at := range pairs {
 		l := c.plannedLink(p, at)
-		if l.Fault = cmp.Or(c.noAddress(f, at, faults), c.tlsMismatch(p, f, at, faults)); l.Fault != nil {
+		if l.Fault = cmp.Or(c.noAddress(f, at, faults), c.addressTaken(f, at), c.tlsMismatch(p, f, at, faults)); l.Fault != nil {
 			bad++
 		}
 		links = append(links, l)

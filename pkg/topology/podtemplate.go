@@ -4,6 +4,7 @@ package topology
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -79,22 +80,9 @@ func PodOverrides(n *v1alpha1.BrokerNode) (map[string]any, *Finding) {
 	return doc, nil
 }
 
-// NoEffect is the code of findings about fields that do nothing where the mesh runs.
-const NoEffect v1alpha1.Reason = "NoEffect"
-
 // podFault records what is wrong with the node's template, and without a cluster what of the spec does nothing.
 func (c *compiler) podFault(n *v1alpha1.BrokerNode) *Finding {
-	if c.opt.NoPods {
-		for _, field := range []struct {
-			name string
-			set  bool
-		}{{"paused", n.Spec.Paused}, {"podTemplate", n.Spec.PodTemplate != nil}, {"service", n.Spec.Service != nil}} {
-			if field.set {
-				c.find(Finding{Kind: KindBrokerNode, Name: n.Name, Field: "spec." + field.name, Reason: NoEffect, Severity: Warning,
-					Message: "is for clusters, and of no effect here"})
-			}
-		}
-	}
+	c.nodeNoEffect(n)
 	if _, f := PodOverrides(n); f != nil {
 		return c.find(*f)
 	}
@@ -188,6 +176,7 @@ func refusedContainers(n *v1alpha1.BrokerNode, spec *corev1.PodSpec, doc map[str
 	if port := webSocketPort(n); port != 0 {
 		numbers = append(numbers, int32(port))
 	}
+	hostPorts := make(hostPorts)
 	for _, list := range []struct {
 		name       string
 		containers []corev1.Container
@@ -197,6 +186,9 @@ func refusedContainers(n *v1alpha1.BrokerNode, spec *corev1.PodSpec, doc map[str
 		for i := range list.containers {
 			c := &list.containers[i]
 			at := fmt.Sprintf("%s[%d]", list.name, i)
+			if field, words := hostPorts.take(list.name == "containers", c); words != "" {
+				return at + field, words
+			}
 			switch item, _ := items[i].(map[string]any); {
 			case c.Name == "":
 				return at + ".name", "is missing: it says which container is meant"
@@ -214,6 +206,23 @@ func refusedContainers(n *v1alpha1.BrokerNode, spec *corev1.PodSpec, doc map[str
 			}
 			seen[c.Name] = true
 		}
+	}
+	return "", ""
+}
+
+// hostPorts are the ports of the machine that the containers of a pod take, each once.
+type hostPorts map[string]bool
+
+func (h hostPorts) take(runs bool, c *corev1.Container) (field, words string) {
+	if !runs && (c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways) {
+		return "", "" // has ended before the others run
+	}
+	for i, p := range c.Ports {
+		key := fmt.Sprintf("%s %s %d", cmp.Or(p.Protocol, corev1.ProtocolTCP), p.HostIP, p.HostPort)
+		if p.HostPort != 0 && h[key] {
+			return fmt.Sprintf(".ports[%d].hostPort", i), fmt.Sprintf("%d is there twice; allowed: any other", p.HostPort)
+		}
+		h[key] = true
 	}
 	return "", ""
 }

@@ -3,6 +3,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -69,6 +70,9 @@ func (d draw) objects() Objects {
 		n.Spec.Replicas = pickOf(d, nil, nil, new(int32(d.IntN(4))))
 		n.Spec.Forward = pickOf(d, "", "", v1alpha1.ForwardNone, v1alpha1.ForwardAll)
 		n.Spec.TLS = &v1alpha1.TLSSpec{Mode: pickOf(d, "", "", "", v1alpha1.TLSDisabled)}
+		if d.IntN(5) == 0 {
+			n.Spec = v1alpha1.BrokerNodeSpec{External: &v1alpha1.ExternalSpec{Address: pickOf(d, "", "x.example.org:1", "X.example.org:1", "y.example.org:1", "n2-0.n2-pods.default.svc:9999")}}
+		}
 		o.Nodes = append(o.Nodes, n)
 	}
 	for i := range 1 + d.IntN(6) {
@@ -109,6 +113,54 @@ func TestRandomMeshes(t *testing.T) {
 	}
 }
 
+// TestAddedAndRemoved adds objects to random meshes and removes them again, in another order: the result is the old one, and no step changes
+// the objects that it is given.
+func TestAddedAndRemoved(t *testing.T) {
+	for _, s := range seed.Several(t, 100) {
+		d := draw{rand.New(rand.NewPCG(s, 4))}
+		o := d.objects()
+		want := Compile(o, Options{})
+		o = deepCopy(o)
+		more := d.objects()
+		var added []func()
+		for i := range more.Nodes {
+			n := more.Nodes[i]
+			n.Name = fmt.Sprint("extra", i)
+			o.Nodes = append(o.Nodes, n)
+			added = append(added, func() {
+				o.Nodes = slices.DeleteFunc(o.Nodes, func(x v1alpha1.BrokerNode) bool { return x.Name == n.Name })
+			})
+		}
+		for i := range more.Peerings {
+			p := more.Peerings[i]
+			p.Name = fmt.Sprint("extra", i)
+			o.Peerings = append(o.Peerings, p)
+			added = append(added, func() {
+				o.Peerings = slices.DeleteFunc(o.Peerings, func(x v1alpha1.Peering) bool { return x.Name == p.Name })
+			})
+		}
+		for i := range more.Stores {
+			x := more.Stores[i]
+			x.Name = fmt.Sprint("extra", i)
+			o.Stores = append(o.Stores, x)
+			added = append(added, func() {
+				o.Stores = slices.DeleteFunc(o.Stores, func(y v1alpha1.DataStore) bool { return y.Name == x.Name })
+			})
+		}
+		for _, i := range d.Perm(len(added)) {
+			before := deepCopy(o)
+			Compile(o, Options{})
+			if !reflect.DeepEqual(o, before) {
+				t.Fatalf("seed %d: the objects have changed", s)
+			}
+			added[i]()
+		}
+		if got := Compile(o, Options{}); !reflect.DeepEqual(got, want) {
+			t.Fatalf("seed %d: without what was added the result is\n%s\nnot\n%s", s, render(got), render(want))
+		}
+	}
+}
+
 // checkPairs wants no pod joined with itself, no pair twice, and in the configs what the links say.
 func checkPairs(t *testing.T, s uint64, r Result) {
 	t.Helper()
@@ -123,18 +175,18 @@ func checkPairs(t *testing.T, s uint64, r Result) {
 	joined := make(map[[2]string]string)
 	for _, p := range r.Peerings {
 		for _, l := range p.Links {
-			to := l.To + l.BehindPod
-			if to == "" {
-				to = l.Address
+			if l.Fault != nil {
+				continue // what stays in dialed then is of none
 			}
-			pair := [2]string{min(l.From, to), max(l.From, to)}
-			if l.From == to || joined[pair] != "" {
+			from, to := l.Source(), cmp.Or(l.To+l.BehindPod, l.Outside, l.Address)
+			pair := [2]string{min(from, to), max(from, to)}
+			if from == to || joined[pair] != "" {
 				t.Errorf("seed %d: %s joins %v, joined by %q", s, p.Name, pair, joined[pair])
 			}
 			joined[pair] = p.Name
 			key := p.Name + " " + l.From + " " + l.Address
-			if dialed[key] == (l.Fault != nil) {
-				t.Errorf("seed %d: link %s: in the config: %v, fault %v", s, key, dialed[key], l.Fault)
+			if dialed[key] != (l.From != "") {
+				t.Errorf("seed %d: link %s: in the config: %v", s, key, dialed[key])
 			}
 			delete(dialed, key)
 		}

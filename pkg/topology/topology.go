@@ -201,6 +201,7 @@ func Compile(o Objects, opt Options) Result {
 	c := newCompiler(o, opt)
 	c.peerings(o.Peerings)
 	c.stores(o)
+	c.meshNoEffect(o.Meshes)
 	c.plans()
 	return c.result()
 }
@@ -211,12 +212,13 @@ type compiler struct {
 	nodes     map[string]*v1alpha1.BrokerNode
 	names     []string // of nodes, sorted
 	selectors *selectors
-	members   []member        // by node, then by number
-	spans     map[string]span // the members of each node
-	outsiders map[string]int  // the member that a node is which runs elsewhere
-	podAt     map[string]int  // member by its normalised address
-	hops      [][]hop         // the links of each member
-	found     *ways           // nil until it is asked for
+	members   []member          // by node, then by number
+	spans     map[string]span   // the members of each node
+	outsiders map[string]int    // the member that a node is which runs elsewhere
+	podAt     map[string]int    // member by its normalised address
+	shadowed  map[string]string // nodes that run elsewhere at an address which another has, and that other
+	hops      [][]hop           // the links of each member
+	found     *ways             // nil until it is asked for
 	out       Result
 }
 

@@ -124,6 +124,33 @@ func TestOthersCanRead(t *testing.T) {
 	}
 }
 
+// TestOnlyInClusters: what only a cluster can give is said before the mesh starts without it.
+func TestOnlyInClusters(t *testing.T) {
+	var out, notes bytes.Buffer
+	o := options(t, "", &out)
+	o.Files, o.Notes, o.UntilReady, o.Timeout = []string{"-"}, &notes, true, patience
+	o.Stdin = strings.NewReader(`apiVersion: brokermesh.dev/v1alpha1
+kind: BrokerMesh
+metadata: {name: zeek}
+spec: {issuerRef: {name: site-ca, kind: ClusterIssuer}}
+---
+apiVersion: brokermesh.dev/v1alpha1
+kind: BrokerNode
+metadata: {name: a}
+spec: {service: {}, networkPolicy: Declared}
+`)
+	if err := Run(t.Context(), o); err != nil {
+		t.Fatalf("%v\n%s", err, &notes)
+	}
+	want := `stdin:4: brokermesh/zeek: spec.issuerRef: warning: issuer "site-ca" is for clusters, and of no effect here: an authority of the mesh's own signs its certificates
+stdin:9: brokernode/a: spec.networkPolicy: warning: is for clusters, and of no effect here
+stdin:9: brokernode/a: spec.service: warning: is for clusters, and of no effect here
+`
+	if notes.String() != want {
+		t.Errorf("got\n%swant\n%s", &notes, want)
+	}
+}
+
 func TestNothingIsStarted(t *testing.T) {
 	for name, manifest := range map[string]string{
 		"empty":       "",
