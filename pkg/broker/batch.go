@@ -32,6 +32,15 @@ func batchError(i, n int, err error) error { return fmt.Errorf("message %d of %d
 // PublishBytes is Publish for a value in its binary form (data.Value.AppendBinary). The bytes must be exactly one well-formed value, or
 // the error is ErrValue; nothing is decoded. They may be changed once PublishBytes has returned.
 func (e *Endpoint) PublishBytes(name string, encoded []byte) error {
+	return e.publishBytes(context.Background(), &unasked, name, encoded)
+}
+
+// PublishBytes is Publish for a value in its binary form, as [Endpoint.PublishBytes] takes it.
+func (p *Publisher) PublishBytes(ctx context.Context, encoded []byte) error {
+	return p.e.publishBytes(ctx, &p.how, p.topic, encoded)
+}
+
+func (e *Endpoint) publishBytes(ctx context.Context, how *sending, name string, encoded []byte) error {
 	s := e.routes.Load()
 	if s.closed {
 		return ErrClosed
@@ -40,12 +49,12 @@ func (e *Endpoint) PublishBytes(name string, encoded []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(o.hubs) > 0 || anyPeer(o.peers, true) || anyPeer(o.stamped, true) {
+	if len(how.local(o)) > 0 || anyPeer(o.peers, true) || anyPeer(o.stamped, true) {
 		encoded = bytes.Clone(encoded) // they keep it
 	}
 	v, err := data.View(encoded)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrValue, err)
 	}
-	return e.send(context.Background(), &unasked, o, v)
+	return e.send(ctx, how, o, v)
 }

@@ -5,6 +5,7 @@ package broker
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
@@ -40,11 +41,12 @@ type Subscriber struct {
 	hub   bool // sees what the endpoint itself publishes
 	// internal: it receives an internal topic; others never do.
 	internal bool
-	sink     func([]Message) // if not nil, it takes what comes instead of the queue
-	flow     *inflow         // nil without flow control
-	ready    chan struct{}   // one slot: there are messages and somebody waits
-	end      chan struct{}   // closed with the subscriber
-	account  *Account        // in the endpoint's memory
+	sink     func([]Message)        // if not nil, it takes what comes instead of the queue
+	notice   atomic.Pointer[func()] // of Notify
+	flow     *inflow                // nil without flow control
+	ready    chan struct{}          // one slot: there are messages and somebody waits
+	end      chan struct{}          // closed with the subscriber
+	account  *Account               // in the endpoint's memory
 
 	// Guarded by the endpoint's mutex: what was asked for, and the shortest filter that says the same.
 	prefixes []string
@@ -60,6 +62,7 @@ type Subscriber struct {
 		taken   uint64 // messages that have been queued
 		dropped uint64
 		closed  bool
+		fresh   bool          // a first message came that Notify has not been told of
 		room    chan struct{} // OverflowWait: closed when there is room
 	}
 }
@@ -157,11 +160,15 @@ func (s *Subscriber) Close() {
 // finish marks the end of the queue.
 func (s *Subscriber) finish() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.mu.closed {
+	first := !s.mu.closed
+	if first {
 		s.mu.closed = true
 		close(s.end)
 		s.account.Leave()
+	}
+	s.mu.Unlock()
+	if first {
+		s.notify()
 	}
 }
 
@@ -219,9 +226,14 @@ func (s *Subscriber) push(msgs []Message, stop <-chan struct{}) (dropped int) {
 	s.mu.counted = s.account.Set(s.mu.counted, s.mu.bytes)
 	s.mu.dropped += uint64(dropped)
 	wake := s.mu.waiting > 0 && s.mu.n > 0
+	fresh := s.mu.fresh
+	s.mu.fresh = false
 	s.mu.Unlock()
 	if wake {
 		s.signal()
+	}
+	if fresh {
+		s.notify()
 	}
 	return dropped
 }
@@ -243,6 +255,7 @@ func (s *Subscriber) makeRoomLocked(size int, stop <-chan struct{}, dropped *int
 			room := s.mu.room
 			s.mu.Unlock()
 			s.signal()
+			s.notify()
 			select {
 			case <-room:
 			case <-s.end:
@@ -274,6 +287,7 @@ func (s *Subscriber) addLocked(m *Message, size int) {
 		at -= len(s.mu.ring)
 	}
 	s.mu.ring[at] = *m
+	s.mu.fresh = s.mu.fresh || s.mu.n == 0
 	s.mu.n++
 	s.mu.taken++
 	s.mu.bytes += size
