@@ -17,14 +17,21 @@ type call struct {
 	mu     struct {
 		sync.Mutex
 		bell
-		over  bool
-		value data.Value
-		err   error
+		over    bool
+		gone    bool // nobody wants to know any more
+		outcome answer
+		err     error
 	}
 }
 
+// answer is what an operation answers: a value, or an object that it has made.
+type answer struct {
+	value data.Value
+	made  Handle
+}
+
 // operation is what a call does: it ends soon after its context.
-type operation func(ctx context.Context) (data.Value, error)
+type operation func(ctx context.Context) (answer, error)
 
 // target is an object that calls are begun at.
 type target interface {
@@ -76,14 +83,18 @@ func Start(h Handle, op string, args []byte, withDescriptor bool) (Handle, error
 // run carries the operation out. What goes wrong beyond errors is an error too.
 func (c *call) run(ctx context.Context, f operation) {
 	defer c.cancel()
-	v, err := guarded(ctx, f)
+	out, err := guarded(ctx, f)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mu.over, c.mu.value, c.mu.err = true, v, err
+	gone := c.mu.gone
+	c.mu.over, c.mu.outcome, c.mu.err = true, out, err
 	c.mu.bell.ring(true)
+	c.mu.Unlock()
+	if gone {
+		Close(out.made)
+	}
 }
 
-func guarded(ctx context.Context, f operation) (v data.Value, err error) {
+func guarded(ctx context.Context, f operation) (out answer, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("internal error: %v\n%s", r, debug.Stack())
@@ -99,17 +110,19 @@ func Outcome(h Handle) (v data.Value, result int, err error) {
 		return v, Result(err), err
 	}
 	c.mu.Lock()
-	over := c.mu.over
-	v, err = c.mu.value, c.mu.err
+	over, out, err := c.mu.over, c.mu.outcome, c.mu.err
 	c.mu.Unlock()
 	switch {
 	case !over:
-		return data.None(), Again, errAgain
+		return v, Again, errAgain
 	case objects.remove(h) == nil:
-		return data.None(), Closed, errClosed // somebody else was faster
+		return v, Closed, errClosed // somebody else was faster
 	}
-	c.close()
-	return v, outcome(err), err
+	c.release()
+	if out.made != 0 {
+		out.value = data.Count(uint64(out.made))
+	}
+	return out.value, outcome(err), err
 }
 
 // Cancel gives a call up.
@@ -119,8 +132,18 @@ func Cancel(h Handle) {
 	}
 }
 
-// close ends the call; what it has answered meanwhile, if that is a handle, is closed too.
+// close gives the call up. What it has made, or will make, is closed.
 func (c *call) close() {
+	c.release()
+	c.mu.Lock()
+	c.mu.gone = true
+	made := c.mu.outcome.made
+	c.mu.Unlock()
+	Close(made)
+}
+
+// release ends what a call has beside its outcome.
+func (c *call) release() {
 	c.cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()

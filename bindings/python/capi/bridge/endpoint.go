@@ -25,6 +25,8 @@ type endpoint struct {
 	cancel  context.CancelFunc
 	senders senders
 
+	attaching sync.Mutex // held while a store is attached or detached, before mu
+
 	down    chan struct{} // closed when the shutdown is over
 	downErr error         // why something was lost, once down is closed
 

@@ -49,7 +49,7 @@ func (e *endpoint) operation(op string, a *arguments) (operation, error) {
 
 // nothing is an operation without an answer.
 func nothing(f func(context.Context) error) operation {
-	return func(ctx context.Context) (data.Value, error) { return data.None(), f(ctx) }
+	return func(ctx context.Context) (answer, error) { return answer{}, f(ctx) }
 }
 
 // address is HOST:PORT of two arguments.
@@ -67,9 +67,9 @@ func (a *arguments) retry() time.Duration {
 }
 
 func (e *endpoint) peer(address string, retry time.Duration) operation {
-	return func(ctx context.Context) (data.Value, error) {
+	return func(ctx context.Context) (answer, error) {
 		id, err := e.Peer(ctx, address, broker.PeerOptions{Retry: retry})
-		return formatID(id), err
+		return answer{value: formatID(id)}, err
 	}
 }
 
@@ -137,7 +137,7 @@ func (e *endpoint) reaches(id data.EndpointID) bool {
 	return ok && node != e.ID() && view.Reaches(node)
 }
 
-func (e *endpoint) awaitAny(ctx context.Context) (data.Value, error) {
+func (e *endpoint) awaitAny(ctx context.Context) (answer, error) {
 	var id data.EndpointID
 	err := e.until(ctx, func() bool {
 		for _, p := range e.standing() {
@@ -145,7 +145,7 @@ func (e *endpoint) awaitAny(ctx context.Context) (data.Value, error) {
 		}
 		return !id.IsZero()
 	})
-	return formatID(id), err
+	return answer{value: formatID(id)}, err
 }
 
 // sync waits until all direct peers know what is subscribed to: their answers to a ping come after they have read it.
@@ -157,10 +157,10 @@ func (e *endpoint) sync(ctx context.Context) error {
 	return err
 }
 
-func (e *endpoint) awaitShutdown(context.Context) (data.Value, error) {
+func (e *endpoint) awaitShutdown(context.Context) (answer, error) {
 	e.beginShutdown()
 	<-e.down
-	return data.None(), e.downErr
+	return answer{}, e.downErr
 }
 
 // standing are the peers whose peering stands.
