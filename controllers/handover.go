@@ -30,13 +30,22 @@ type errand struct {
 	failed bool
 }
 
+// move is a master under way by somebody else's will: a user's, or a failover's.
+type move struct {
+	// to is the node it goes to; empty: none is under way.
+	to    string
+	since time.Time
+}
+
 // rollStore is a store as a roll sees it.
 type rollStore struct {
 	name string
 	// node and pod hold the master; spec is where the user wants it.
 	node, pod, spec string
-	// away: it was moved by a roll. busy: somebody else moves it.
+	// away: it was moved by a roll. busy: somebody else moves it, or wants to.
 	away, busy bool
+	// move is what somebody else does with it.
+	move move
 	// fit are the pods that could take it at once.
 	fit []string
 }
@@ -100,7 +109,6 @@ func (s *rollState) mayTake(p *rollPod) bool {
 // handOver begins the errands of the masters on a pod that is to be replaced, and says what that waits for; empty if nothing. A master that
 // nobody can take, or that could not be moved, goes down with its pod: step.Down says so.
 func (s *rollState) handOver(p *rollPod, step *rollStep) (words string) {
-	step.Down = nil
 	for i := range s.stores {
 		t := &s.stores[i]
 		if t.pod != p.Name || t.busy {
@@ -118,6 +126,24 @@ func (s *rollState) handOver(p *rollPod, step *rollStep) (words string) {
 			step.Errands[t.name] = errand{node: heir.Node, since: s.now}
 			step.Again = max(step.Again, errandTime)
 			words = cmp.Or(words, moves(t.name, heir.Node))
+		}
+	}
+	return words
+}
+
+// awaitMoves says which master's move a pod that is one of its ends has to wait for; empty if none. A move that takes too long is not waited
+// for: step.Down says so if the master goes down with the pod.
+func (s *rollState) awaitMoves(p *rollPod, step *rollStep) (words string) {
+	for i := range s.stores {
+		t := &s.stores[i]
+		if t.move.to == "" || p.Name != t.pod && p.Name != topology.PodName(t.move.to, 0) {
+			continue
+		}
+		if left := errandTime - s.now.Sub(t.move.since); left > 0 {
+			step.Again = max(step.Again, left)
+			words = cmp.Or(words, moves(t.name, t.move.to))
+		} else if p.Name == t.pod {
+			step.Down = append(step.Down, fmt.Sprintf("the master of DataStore %s has not moved to %s yet and goes down with it", t.name, t.move.to))
 		}
 	}
 	return words
@@ -148,6 +174,7 @@ func (m *mesh) rollStores(o topology.Objects, compiled topology.Result) []rollSt
 		nodes[o.Nodes[i].Name] = &o.Nodes[i]
 	}
 	var out []rollStore
+	under := make(map[string]move)
 	for i := range o.Stores {
 		object := &o.Stores[i]
 		plan, status := plans[object.Name], object.Status.Master
@@ -157,6 +184,13 @@ func (m *mesh) rollStores(o topology.Objects, compiled topology.Result) []rollSt
 		t := rollStore{
 			name: object.Name, node: status.Node, pod: topology.PodName(status.Node, 0), spec: object.Spec.Master.Node,
 			away: status.Away, busy: plan.Promotion || plan.Target != "" && !plan.Errand || plan.MoveFault != nil,
+		}
+		if t.busy && plan.MoveFault == nil {
+			t.move = m.mu.moves[object.Name]
+			if to := cmp.Or(plan.Target, plan.Master); t.move.to != to {
+				t.move = move{to, m.now()}
+			}
+			under[object.Name] = t.move
 		}
 		for _, c := range plan.Clones {
 			n := nodes[c.Node]
@@ -169,6 +203,7 @@ func (m *mesh) rollStores(o topology.Objects, compiled topology.Result) []rollSt
 		}
 		out = append(out, t)
 	}
+	m.mu.moves = under
 	return out
 }
 

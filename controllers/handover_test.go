@@ -10,6 +10,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -30,6 +31,11 @@ func TestHandOver(t *testing.T) {
 		return []rollStore{s}
 	}
 	away := func(s *rollStore) { s.node, s.pod, s.away, s.fit = "b", "b-0", true, []string{"a-0", "c-0"} }
+	moved := func(from, to string, ago time.Duration) func(*rollStore) {
+		return func(s *rollStore) {
+			s.node, s.pod, s.busy, s.move = from, from+"-0", true, move{to, now.Add(-ago)}
+		}
+	}
 	under := func(node string, ago time.Duration) map[string]errand {
 		return map[string]errand{"s": {node: node, since: now.Add(-ago)}}
 	}
@@ -52,6 +58,11 @@ func TestHandOver(t *testing.T) {
 		"nobody is fit":             {pods: []rollPod{pod("a", true), pod("b", false)}, stores: store(func(s *rollStore) { s.fit = nil }), next: "a-0", down: "no clone of DataStore s is fit"},
 		"nobody who is fit is well": {pods: []rollPod{pod("a", true)}, stores: store(), next: "a-0", down: "no clone of DataStore s is fit"},
 		"somebody else moves it":    {pods: []rollPod{pod("a", true), pod("b", false)}, stores: store(func(s *rollStore) { s.busy = true }), next: "a-0"},
+		"a user moves it":           {pods: []rollPod{pod("a", true), pod("b", false)}, stores: store(moved("a", "b", time.Second)), waiting: "the master of DataStore s moves to b first"},
+		"a user moves it here":      {pods: []rollPod{pod("a", true), pod("b", false)}, stores: store(moved("b", "a", time.Second)), waiting: "the master of DataStore s moves to a first"},
+		"others don't wait for it":  {pods: []rollPod{pod("a", true), pod("b", false), pod("d", true)}, stores: store(moved("a", "b", time.Second)), next: "d-0", waiting: "moves to b first"},
+		"a user moves it for long":  {pods: []rollPod{pod("a", true), pod("b", false)}, stores: store(moved("a", "b", time.Hour)), next: "a-0", down: "has not moved to b yet and goes down with it"},
+		"here, for long":            {pods: []rollPod{pod("a", true), pod("b", false)}, stores: store(moved("b", "a", time.Hour)), next: "a-0"},
 		"it has arrived":            {pods: []rollPod{pod("a", true), pod("b", false)}, stores: store(away), errands: under("b", time.Second), next: "a-0"},
 		"back":                      {pods: []rollPod{pod("a", false), pod("b", true)}, stores: store(away), errand: "a"},
 		"back, though all is done":  {pods: []rollPod{pod("a", false), pod("b", false)}, stores: store(away), errand: "a"},
@@ -110,6 +121,55 @@ func TestRollOfAMaster(t *testing.T) {
 	w.eventually("all is well again", func() error {
 		return errors.Join(w.nodeReady("a"), w.storeIs("s", metav1.ConditionTrue, v1alpha1.ReasonAllSynced))
 	})
+}
+
+// TestRollDuringMove: while a user's move is under way, the pods at its two ends stay, and others are replaced.
+func TestRollDuringMove(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	w.create(brokerNode("a"), brokerNode("b"), brokerNode("c"), peering("a", "b"), peering("b", "c"), peering("c", "a"), dataStore("s", "a", "b", "c"))
+	pods := make(map[string]*puppet)
+	for _, name := range []string{"a", "b", "c"} {
+		w.appears(name, &appsv1.StatefulSet{})
+		w.revise(name, "r1")
+		pods[name] = w.puppets.runAt(name, "r1")
+		pods[name].script(func(q *puppet) { q.epoch, q.foreign = 1, name == "b" })
+	}
+	w.eventually("the master is seen", func() error { return w.masterAt("s", "a", 1, "a") })
+	var s v1alpha1.DataStore
+	w.change("s", &s, "user", func() {
+		s.Spec.Master.Node, s.Spec.Clones = "b", []v1alpha1.CloneSpec{{Node: "a"}, {Node: "c"}}
+	})
+	w.eventually("the move is under way", func() error { return w.storeIs("s", metav1.ConditionTrue, v1alpha1.ReasonMoveRefused) })
+	for _, name := range []string{"a", "b", "c"} {
+		node := w.node(name)
+		w.change(name, node, "user", func() { node.Spec.Image = "other:1" })
+		w.imageIs(name, "other:1")
+		w.revise(name, "r2")
+	}
+	w.eventually("pod c-0 is deleted", func() error { return w.gone("c-0") })
+	pods["c"].script(func(q *puppet) { q.instance = "c-second" })
+	pods["c"].makePod(w, "r2", true)
+	for _, name := range []string{"a", "b"} {
+		w.eventually(name+" waits for the move", func() error { return w.nodeWaits(name, "the master of DataStore s moves to b first") })
+	}
+	if w.gone("a-0") == nil || w.gone("b-0") == nil || w.masterAt("s", "a", 1, "a") != nil {
+		t.Error("a pod went before the move was over")
+	}
+	pods["b"].script(func(q *puppet) { q.foreign = false })
+	w.eventually("the master has moved", func() error { return w.masterAt("s", "b", 2, "b") })
+	pods["a"].script(func(q *puppet) { q.epoch = 2 })
+	w.eventually("pod a-0 is deleted", func() error { return w.gone("a-0") })
+}
+
+// nodeWaits wants a node to say that its pods are old, and what they wait for.
+func (w *world) nodeWaits(name, words string) error {
+	c := apimeta.FindStatusCondition(w.node(name).Status.Conditions, v1alpha1.ConditionConfigured)
+	if c == nil || c.Reason != string(v1alpha1.ReasonRestartNeeded) || !strings.Contains(c.Message, words) {
+		return fmt.Errorf("%+v", c)
+	}
+	return nil
 }
 
 func (w *world) masterIs(name string, want v1alpha1.MasterStatus) error {

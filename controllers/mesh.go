@@ -50,6 +50,7 @@ type mesh struct {
 		flights   map[string]flight  // pods that were replaced and are not back, by name; nil before the first
 		old       map[types.UID]bool // the pods that were old at the last look
 		grown     time.Time          // when one became so
+		moves     map[string]move    // masters that somebody else moves, by DataStore, as the last look saw them
 		errands   map[string]errand  // masters that are moved for a roll, or back, by DataStore
 	}
 }

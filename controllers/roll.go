@@ -118,7 +118,11 @@ func nextRoll(s rollState) rollStep {
 		case s.otherEnd(g, p) != "":
 			step.Waiting[p.Node] = "pod " + s.otherEnd(g, p) + " is not back yet, on whose link with " + p.Name + " a part of the mesh hangs"
 		default:
+			step.Down = nil
 			if p.Ready {
+				if step.Waiting[p.Node] = s.awaitMoves(p, &step); step.Waiting[p.Node] != "" {
+					continue
+				}
 				blocker = s.handOver(p, &step)
 			}
 			if p.Ready && blocker != "" {
