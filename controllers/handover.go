@@ -5,7 +5,6 @@ package controllers
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +47,8 @@ type rollStore struct {
 	move move
 	// fit are the pods that could take it at once.
 	fit []string
+	// taken is the node that serves it already as a later master than is written down; empty if none does.
+	taken string
 }
 
 // runErrands ends the errands that are over, begins those that lead back, and says what the roll has to wait for; empty if nothing.
@@ -64,7 +65,7 @@ func (s *rollState) runErrands(step *rollStep) (blocker string) {
 			continue
 		case on && !e.failed && t.node != e.node && s.wanted(t, e):
 			if left := errandTime - s.now.Sub(e.since); left > 0 {
-				step.Again = max(step.Again, left)
+				step.lookIn(left)
 			} else {
 				e.failed = true
 			}
@@ -88,7 +89,7 @@ func moves(store, node string) string {
 // wanted tells whether an errand under way still has a purpose.
 func (s *rollState) wanted(t *rollStore, e errand) bool {
 	p := s.pod(t.pod)
-	return e.node == t.spec && t.away || p != nil && p.Old && !p.Held
+	return e.node == t.taken || e.node == t.spec && t.away || p != nil && (p.Unsettled || p.Old && !p.Held)
 }
 
 // back is the errand of a master that can return to where the spec wants it.
@@ -124,7 +125,7 @@ func (s *rollState) handOver(p *rollPod, step *rollStep) (words string) {
 			step.Down = append(step.Down, fmt.Sprintf("no clone of DataStore %s is fit to take its master, which goes down with it", t.name))
 		default:
 			step.Errands[t.name] = errand{node: heir.Node, since: s.now}
-			step.Again = max(step.Again, errandTime)
+			step.lookIn(errandTime)
 			words = cmp.Or(words, moves(t.name, heir.Node))
 		}
 	}
@@ -140,7 +141,7 @@ func (s *rollState) awaitMoves(p *rollPod, step *rollStep) (words string) {
 			continue
 		}
 		if left := errandTime - s.now.Sub(t.move.since); left > 0 {
-			step.Again = max(step.Again, left)
+			step.lookIn(left)
 			words = cmp.Or(words, moves(t.name, t.move.to))
 		} else if p.Name == t.pod {
 			step.Down = append(step.Down, fmt.Sprintf("the master of DataStore %s has not moved to %s yet and goes down with it", t.name, t.move.to))
@@ -201,6 +202,9 @@ func (m *mesh) rollStores(o topology.Objects, compiled topology.Result) []rollSt
 				t.fit = append(t.fit, c.Pods[0])
 			}
 		}
+		if e := m.mu.errands[object.Name]; m.servesLater(topology.PodName(e.node, 0), object.Name, status.Epoch) {
+			t.taken = e.node
+		}
 		out = append(out, t)
 	}
 	m.mu.moves = under
@@ -213,28 +217,6 @@ func (m *mesh) inSync(pod, store string) bool {
 	return ok && m.now().Sub(a.received) < evidence.MaxAge && slices.ContainsFunc(a.status.Stores, func(s statusapi.Store) bool {
 		return s.Object == store && s.Role == statusapi.RoleClone && s.State == statusapi.StoreSynced
 	})
-}
-
-// errands are those under way, as the compiler takes them.
-func (m *mesh) errands() map[string]string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := make(map[string]string, len(m.mu.errands))
-	for store, e := range m.mu.errands {
-		if !e.failed {
-			out[store] = e.node
-		}
-	}
-	return out
-}
-
-// remember keeps the errands of a step, and asks for another view if the topology changes by them. The mutex is held.
-func (m *mesh) remember(step rollStep) {
-	same := maps.EqualFunc(m.mu.errands, step.Errands, func(a, b errand) bool { return a.node == b.node && a.failed == b.failed })
-	m.mu.errands = step.Errands
-	if !same {
-		m.kick()
-	}
 }
 
 // downWords says, for an Event, what goes down with a pod.

@@ -70,6 +70,8 @@ func TestHandOver(t *testing.T) {
 		"not before it is in sync":  {pods: []rollPod{pod("a", false), pod("b", false)}, stores: store(away, func(s *rollStore) { s.fit = nil })},
 		"home again":                {pods: []rollPod{pod("a", false), pod("b", false)}, stores: store(), errands: under("a", time.Second)},
 		"the change was taken back": {pods: []rollPod{pod("a", false), pod("b", false)}, stores: store(), errands: under("b", time.Second)},
+		"it serves elsewhere now":   {pods: []rollPod{pod("a", false), pod("b", false)}, stores: store(func(s *rollStore) { s.taken = "b" }), errands: under("b", time.Second), errand: "b"},
+		"the template isn't known":  {pods: []rollPod{{Name: "a-0", Node: "a", Ready: true, Unsettled: true}}, stores: store(), errands: under("b", time.Second), errand: "b"},
 		"the store is gone":         {pods: []rollPod{pod("a", false)}, errands: under("b", time.Second)},
 	} {
 		t.Run(name, func(t *testing.T) {

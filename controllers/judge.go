@@ -21,11 +21,11 @@ type answer struct {
 }
 
 // judge hands everything that is known of the mesh to the evidence, and asks the pods again of which it wants to hear more.
-func (m *mesh) judge(o topology.Objects, compiled topology.Result, pods []corev1.Pod, facts map[string]evidence.Facts) evidence.Verdict {
+func (m *mesh) judge(o topology.Objects, compiled topology.Result, pods []corev1.Pod, facts map[string]evidence.Facts, errands map[string]string) evidence.Verdict {
 	m.verdict = evidence.Judge(evidence.Input{
 		Objects: o, Compiled: compiled, Namespace: m.namespace,
 		Observations: m.observations(pods), Facts: m.withHolders(facts),
-		Waiting: m.waiting(), MeshFaults: m.unfits(), Previous: m.verdict, Now: m.now(), Started: m.started,
+		Waiting: m.waiting(), MeshFaults: m.unfits(), Errands: errands, Previous: m.verdict, Now: m.now(), Started: m.started,
 	})
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -47,11 +47,12 @@ type mesh struct {
 		waiting   map[string]string  // what failovers wait for, by DataStore
 		unfit     map[string]string  // why objects of a BrokerMesh couldn't be written, by BrokerMesh
 		holders   map[string]string  // why a node holds up the rotation of the authority
-		flights   map[string]flight  // pods that were replaced and are not back, by name; nil before the first
+		flights   map[string]flight  // pods that were replaced and are not back, by name; nil before the first look
 		old       map[types.UID]bool // the pods that were old at the last look
 		grown     time.Time          // when one became so
 		moves     map[string]move    // masters that somebody else moves, by DataStore, as the last look saw them
 		errands   map[string]errand  // masters that are moved for a roll, or back, by DataStore
+		seen      map[types.UID]bool // the DataStores of the last look
 	}
 }
 
@@ -125,13 +126,15 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	objects.Failovers, objects.Errands = m.failovers(), m.errands()
+	m.adopt(objects)
+	errands, written := m.errands(objects)
+	objects.Failovers, objects.Errands = m.failovers(), written
 	compiled := topology.Compile(objects, topology.Options{Namespace: m.namespace, RequireStorage: true})
 	m.withdraw(objects.Nodes)
 	m.poll(ctx, compiled, pods)
 	m.oversee(ctx, compiled, objects)
 	facts := m.facts()
-	verdict := m.judge(objects, compiled, pods, facts)
+	verdict := m.judge(objects, compiled, pods, facts, errands)
 	step := m.roll(objects, compiled, sets, pods, verdict.Links)
 	v := newView(objects, compiled, verdict, facts, step)
 	v.revisions = m.revisions(compiled)
@@ -287,16 +290,23 @@ func (m *mesh) stop(uid types.UID) {
 func (m *mesh) roll(o topology.Objects, compiled topology.Result, sets []appsv1.StatefulSet, pods []corev1.Pod, links []evidence.LinkState) rollStep {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	first := m.mu.flights == nil
 	s := rollState{
-		pods: rollPods(o.Nodes, sets, pods), flights: maps.Clone(m.mu.flights), now: m.now(),
+		pods: rollPods(o.Nodes, sets, pods), flights: maps.Clone(m.mu.flights), started: m.started, now: m.now(),
 		stores: m.rollStores(o, compiled), errands: m.mu.errands,
 	}
-	if len(s.flights) > 0 || slices.ContainsFunc(s.pods, func(p rollPod) bool { return p.Old }) {
+	if first || len(s.flights) > 0 || slices.ContainsFunc(s.pods, func(p rollPod) bool { return p.Old }) {
 		s.links = rollLinks(links)
+	}
+	if first {
+		m.mu.flights = s.resume(podsOf(compiled, sets))
+		s.flights = maps.Clone(m.mu.flights)
 	}
 	old := make(map[types.UID]bool)
 	for i := range s.pods {
-		if p := &s.pods[i]; p.Old {
+		p := &s.pods[i]
+		_, p.Heard = m.mu.answers[p.Name]
+		if p.Old {
 			old[p.UID] = true
 			if !m.mu.old[p.UID] {
 				m.mu.grown = s.now
@@ -312,6 +322,23 @@ func (m *mesh) roll(o topology.Objects, compiled topology.Result, sets []appsv1.
 	return step
 }
 
+// podsOf are the pods that the StatefulSets of a mesh are to have.
+func podsOf(compiled topology.Result, sets []appsv1.StatefulSet) []string {
+	there := make(map[string]bool, len(sets))
+	for i := range sets {
+		there[sets[i].Name] = true
+	}
+	var out []string
+	for _, n := range compiled.Nodes {
+		for _, p := range n.Pods {
+			if there[n.Node] {
+				out = append(out, p.Pod)
+			}
+		}
+	}
+	return out
+}
+
 // claimRoll says whether the pod is still to be deleted, and that the caller is the one to do it.
 func (m *mesh) claimRoll(p *rollPod, f flight) bool {
 	m.mu.Lock()
@@ -319,10 +346,7 @@ func (m *mesh) claimRoll(p *rollPod, f flight) bool {
 	if was, ok := m.mu.flights[p.Name]; ok && was.uid == p.UID {
 		return false
 	}
-	if m.mu.flights == nil {
-		m.mu.flights = make(map[string]flight)
-	}
-	m.mu.flights[p.Name] = f
+	m.mu.flights[p.Name] = f // not nil: the step is one of a look
 	return true
 }
 

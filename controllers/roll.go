@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// rollMemory is the age up to which a new pod that isn't ready counts as part of a roll that an earlier manager began.
+	// rollMemory is the age up to which a new pod that isn't ready counts as part of a roll that an earlier manager began, and for how long
+	// such a one is waited for.
 	rollMemory = 10 * time.Minute
 	// settleTime is what a pod that was not ready before it was replaced gets to become so, and what an endpoint outside, of which nothing
 	// else is known, gets to be connected again. After that the roll goes on without.
@@ -41,6 +42,10 @@ type rollPod struct {
 	Held    bool // its node is paused: it isn't replaced
 	Leaving bool
 	Created time.Time
+	// Unsettled: what its StatefulSet's template is now isn't known yet, so that it may be old.
+	Unsettled bool
+	// Heard: it has answered this manager.
+	Heard bool
 }
 
 // flight is a pod that was deleted by this roll and is not known to be back.
@@ -50,19 +55,26 @@ type flight struct {
 	at   time.Time
 	// links that stood before, by name.
 	links map[string]bool
+	// guessed: an earlier manager may have begun it; see resume.
+	guessed bool
 }
 
 // rollState is everything that the next step of a roll rests on.
 type rollState struct {
 	pods  []rollPod
 	links []rollLink
-	// flights by pod name; nil if this manager has deleted none yet.
+	// flights by pod name.
 	flights map[string]flight
 	stores  []rollStore
 	errands map[string]errand // by DataStore
 	// grown is when the last pod became old; zero if none has while this manager looks.
 	grown time.Time
-	now   time.Time
+	// started is when this manager began to look.
+	started time.Time
+	now     time.Time
+
+	at   map[string]*rollPod // of index
+	link map[string]rollLink
 }
 
 // rollStep is what to do next in a mesh.
@@ -82,6 +94,13 @@ type rollStep struct {
 	Again time.Duration
 }
 
+// lookIn asks for another look at the latest in d.
+func (s *rollStep) lookIn(d time.Duration) {
+	if s.Again == 0 || d < s.Again {
+		s.Again = d
+	}
+}
+
 // nextRoll decides which pod of a mesh is replaced next. Pods that aren't ready go first, without waiting: there is nothing to lose. A pod
 // that is ready goes when all that this roll replaced is back: ready, and with every connection that it had before, as far as the other
 // ends are there. So one pod that doesn't come back stops the roll, unless it was not ready before. The ends of a link on which parts of the
@@ -93,15 +112,13 @@ func nextRoll(s rollState) rollStep {
 	}
 	g := newRollGraph(s.links)
 	s.pods = slices.SortedFunc(slices.Values(s.pods), func(a, b rollPod) int { return g.before(&a, &b) })
-	first := s.flights == nil
-	blocker := s.land(&step)
-	if blocker == "" {
-		blocker = s.leaving(first)
-	}
+	s.index()
+	blocker := cmp.Or(s.land(&step), s.leaving())
 	if left := gatherTime - s.now.Sub(s.grown); left > 0 && blocker == "" {
 		blocker = "more changes may be on their way"
-		step.Again = max(step.Again, left)
+		step.lookIn(left)
 	}
+	blocker = cmp.Or(blocker, s.unheard(&step))
 	blocker = cmp.Or(blocker, s.runErrands(&step))
 	for i := range s.pods {
 		p := &s.pods[i]
@@ -170,12 +187,15 @@ func (s *rollState) land(step *rollStep) (blocker string) {
 		f := s.flights[name]
 		missing := s.missing(name, f)
 		left := settleTime - s.now.Sub(f.at)
-		if missing == "" || !f.well && left <= 0 {
+		if missing == "" || !f.well && left <= 0 || f.guessed && s.now.Sub(f.at) >= rollMemory {
 			step.Back = append(step.Back, name)
 			continue
 		}
-		if left > 0 {
-			step.Again = max(step.Again, left)
+		switch {
+		case left > 0:
+			step.lookIn(left)
+		case f.guessed:
+			step.lookIn(rollMemory - s.now.Sub(f.at))
 		}
 		still[name] = f
 		if blocker == "" {
@@ -195,8 +215,9 @@ func (s rollState) missing(name string, f flight) string {
 	case !p.Ready:
 		return "pod " + name + " is not ready yet"
 	}
-	for _, l := range s.links {
-		if l.up || !f.links[l.name] {
+	for _, link := range slices.Sorted(maps.Keys(f.links)) {
+		l, ok := s.link[link]
+		if !ok || l.up || f.guessed && s.now.Sub(f.at) >= settleTime {
 			continue
 		}
 		other := l.to
@@ -210,19 +231,24 @@ func (s rollState) missing(name string, f flight) string {
 	return ""
 }
 
-func (s rollState) pod(name string) *rollPod {
-	if i := slices.IndexFunc(s.pods, func(p rollPod) bool { return p.Name == name }); i >= 0 {
-		return &s.pods[i]
+// index finds pods and links by their names from now on.
+func (s *rollState) index() {
+	s.at, s.link = make(map[string]*rollPod, len(s.pods)), make(map[string]rollLink, len(s.links))
+	for i := range s.pods {
+		s.at[s.pods[i].Name] = &s.pods[i]
 	}
-	return nil
+	for _, l := range s.links {
+		s.link[l.name] = l
+	}
 }
 
-// leaving names a pod that somebody else has deleted, or that a roll of an earlier manager replaced and that isn't ready:
-// this one has replaced none itself if it is its first look.
-func (s rollState) leaving(first bool) string {
+// pod finds one by its name; nil if there is none.
+func (s rollState) pod(name string) *rollPod { return s.at[name] }
+
+// leaving names a pod that somebody else has deleted; empty if none.
+func (s rollState) leaving() string {
 	for _, p := range s.pods {
-		switch {
-		case p.Leaving, first && !p.Old && !p.Ready && s.now.Sub(p.Created) < rollMemory:
+		if p.Leaving {
 			return "pod " + p.Name + " is not ready yet"
 		}
 	}
@@ -251,7 +277,7 @@ func rollPods(nodes []v1alpha1.BrokerNode, sets []appsv1.StatefulSet, pods []cor
 			Ready:   podReady(p),
 			Old:     known && p.Labels[appsv1.StatefulSetRevisionLabel] != revision,
 			Leaving: p.DeletionTimestamp != nil,
-			Created: p.CreationTimestamp.Time,
+			Created: p.CreationTimestamp.Time, Unsettled: !known,
 		}
 		if n := byName[node]; n != nil {
 			r.Role, r.Held = n.Labels[v1alpha1.RoleLabel], n.Spec.Paused

@@ -21,7 +21,7 @@ import (
 func TestNextRoll(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	pod := func(name string, mods ...func(*rollPod)) rollPod {
-		p := rollPod{Name: name + "-0", UID: types.UID(name + " now"), Node: name, Ready: true, Created: now.Add(-time.Hour)}
+		p := rollPod{Name: name + "-0", UID: types.UID(name + " now"), Node: name, Ready: true, Heard: true, Created: now.Add(-time.Hour)}
 		for _, mod := range mods {
 			mod(&p)
 		}
@@ -43,11 +43,19 @@ func TestNextRoll(t *testing.T) {
 		}
 		return map[string]flight{name + "-0": f}
 	}
+	guess := func(name string, ago time.Duration, links ...string) map[string]flight {
+		flights := away(name, ago, true, links...)
+		f := flights[name+"-0"]
+		f.uid, f.guessed = "", true
+		return map[string]flight{name + "-0": f}
+	}
+	unheard := func(p *rollPod) { p.Heard = false }
 	outside := rollLink{name: "a zeek", from: "a-0"}
 	for name, c := range map[string]struct {
 		pods    []rollPod
 		links   []rollLink
 		flights map[string]flight
+		started time.Duration // since the manager began; 0: for ever
 		grown   time.Duration // since the last pod became old; 0: for ever
 		next    string        // pod to be deleted
 		waiting map[string]string
@@ -76,8 +84,14 @@ func TestNextRoll(t *testing.T) {
 		"was sick, gets a minute":    {pods: []rollPod{pod("a", sick), pod("b", old)}, flights: away("a", time.Second, false), waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
 		"was sick, stays so":         {pods: []rollPod{pod("a", sick), pod("b", old)}, flights: away("a", time.Hour, false), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
 		"others that are sick":       {pods: []rollPod{pod("a", sick), pod("b", old), pod("c")}, flights: away("c", 0, true), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"c-0"}},
-		"a new manager, a young pod": {pods: []rollPod{pod("a", sick, young), pod("b", old)}, waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
-		"a new manager, long sick":   {pods: []rollPod{pod("a", sick), pod("b", old)}, next: "b-0", waiting: map[string]string{"b": ""}},
+		"a new manager, a young pod": {pods: []rollPod{pod("a", sick, young), pod("b", old)}, flights: guess("a", time.Second), waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
+		"a new manager, none":        {pods: []rollPod{pod("b", old)}, flights: guess("a", time.Second), waiting: map[string]string{"b": "pod a-0 is not there again yet"}},
+		"a new manager, for long":    {pods: []rollPod{pod("a", sick, young), pod("b", old)}, flights: guess("a", rollMemory), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
+		"a new manager, a link":      {pods: []rollPod{pod("a"), pod("b", old)}, links: []rollLink{link("a", "b", false)}, flights: guess("a", time.Second, "a b"), waiting: map[string]string{"b": "pod a-0 has not got its connection back that a b has"}},
+		"that never stood":           {pods: []rollPod{pod("a"), pod("b", old)}, links: []rollLink{link("a", "b", false)}, flights: guess("a", settleTime, "a b"), next: "b-0", waiting: map[string]string{"b": ""}, back: []string{"a-0"}},
+		"nothing heard":              {pods: []rollPod{pod("a", unheard), pod("b", old)}, started: time.Second, waiting: map[string]string{"b": "nothing has been heard yet of pod a-0"}},
+		"sick, nothing heard yet":    {pods: []rollPod{pod("a", unheard), pod("b", old), pod("c", old, sick)}, started: time.Second, next: "c-0", waiting: map[string]string{"b": "pod c-0 goes first", "c": ""}},
+		"nothing heard for long":     {pods: []rollPod{pod("a", unheard), pod("b", old)}, started: time.Minute, next: "b-0", waiting: map[string]string{"b": ""}},
 		"one is on its way out":      {pods: []rollPod{pod("a", old, leaving), pod("b", old)}, waiting: map[string]string{"a": "pod a-0 is on its way out", "b": "pod a-0 is not ready yet"}},
 		"somebody deleted another":   {pods: []rollPod{pod("a", leaving), pod("b", old)}, waiting: map[string]string{"b": "pod a-0 is not ready yet"}},
 		"a chain, from its ends":     {pods: []rollPod{pod("a", old), pod("b", old), pod("c", old)}, links: []rollLink{link("b", "a", true), link("a", "c", true)}, next: "b-0", waiting: map[string]string{"b": "", "a": "pod b-0 goes first", "c": "pod b-0 goes first"}},
@@ -85,6 +99,9 @@ func TestNextRoll(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := rollState{pods: c.pods, links: c.links, flights: c.flights, now: now}
+			if c.started > 0 {
+				s.started = now.Add(-c.started)
+			}
 			if c.grown > 0 {
 				s.grown = now.Add(-c.grown)
 			}

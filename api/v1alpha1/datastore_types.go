@@ -317,6 +317,11 @@ type MasterStatus struct {
 	// The master is there only while a pod of specNode is replaced by a rolling change; it goes back by itself.
 	// +optional
 	Away bool `json:"away,omitempty"`
+
+	// BrokerNode that a rolling change is moving the master to, or back to. It is written down before any node is told.
+	// +optional
+	// +kubebuilder:validation:MaxLength=40
+	MovingTo string `json:"movingTo,omitempty"`
 }
 
 // PromoteAnnotation on a DataStore makes the clone of a BrokerNode the master although there is no master to ask: its value is NODE/EPOCH,

@@ -86,6 +86,8 @@ type Input struct {
 	MeshFaults map[string]string
 	// Waiting says, by DataStore, what a failover waits for that is due.
 	Waiting map[string]string
+	// Errands are the nodes that masters are to be moved to for a rolling change, by DataStore. Those of Objects are what of it is compiled.
+	Errands map[string]string
 	// Previous is the last verdict; zero for a judge that has just started.
 	Previous Verdict
 	Now      time.Time

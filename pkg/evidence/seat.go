@@ -17,6 +17,18 @@ import (
 // old one has the store. The object's own status counts as what was before, never the last verdict: the topology is compiled from it, and
 // what nobody has written down isn't acted on.
 func (j *judge) seat(plan topology.StorePlan, object *v1alpha1.DataStore) *v1alpha1.MasterStatus {
+	now := j.place(plan, object)
+	if now == nil {
+		return nil
+	}
+	if now.MovingTo = j.in.Errands[plan.Object]; now.MovingTo == now.Node {
+		now.MovingTo = ""
+	}
+	return now
+}
+
+// place is where the master is by the evidence.
+func (j *judge) place(plan topology.StorePlan, object *v1alpha1.DataStore) *v1alpha1.MasterStatus {
 	before, spec := object.Status.Master, object.Spec.Master.Node
 	if before == nil {
 		if e := j.serving(plan.MasterPod, plan.Object); plan.Fault == nil && e != nil && e.Epoch > 0 {

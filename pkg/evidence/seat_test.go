@@ -44,6 +44,9 @@ func TestSeat(t *testing.T) {
 		"the spec doesn't": {[]func(*mesh){seated("manager", "worker-1", func(o *topology.Objects) {
 			o.Stores[0].Spec.Master.Node = "worker-1"
 		})}, at("manager", 1, "worker-1")},
+		"to be moved":    {[]func(*mesh){seated("manager", "manager", nil), errand("worker-1")}, &v1alpha1.MasterStatus{Node: "manager", Epoch: 1, SpecNode: "manager", MovingTo: "worker-1"}},
+		"moved already":  {[]func(*mesh){seated("manager", "manager", nil), errand("manager")}, at("manager", 1, "manager")},
+		"never seen yet": {[]func(*mesh){errand("worker-1")}, nil},
 		"at fault": {[]func(*mesh){seated("manager", "manager", func(o *topology.Objects) {
 			o.Stores = append(o.Stores, v1alpha1.DataStore{ObjectMeta: meta("another"), Spec: o.Stores[0].Spec})
 		})}, at("manager", 1, "manager")},
@@ -57,4 +60,8 @@ func TestSeat(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
+}
+
+func errand(node string) func(*mesh) {
+	return func(m *mesh) { m.Errands = map[string]string{store: node} }
 }
