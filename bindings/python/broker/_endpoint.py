@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endpoints."""
 
+import atexit
+import os
+import sys
 import uuid
+import weakref
 
 from . import _native
 from ._aio import finish
@@ -16,6 +20,21 @@ __all__ = ["Endpoint"]
 
 # How long await_peer waits unless told otherwise, in seconds.
 AWAIT = 10.0
+
+
+# Endpoints that were not shut down: the end of the interpreter does it, so that what they published arrives.
+_living = weakref.WeakSet()
+
+
+@atexit.register
+def _end():
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        told = threading.excepthook
+        # Daemon threads that wait for messages learn that none will come; nobody needs to read that now.
+        threading.excepthook = lambda args: isinstance(args.exc_value, RuntimeError) or told(args)
+    for endpoint in list(_living):
+        endpoint._let_go()
 
 
 def _place(address, port, retry=None):
@@ -48,14 +67,19 @@ class Endpoint(_native.Endpoint):
             ep.peer("127.0.0.1", 9999)
             ep.publish("/topic/test", ["hello", 5])
 
-    Leaving `with` shuts it down. All methods may be called from any thread; those that wait let other threads run, and Ctrl-C ends them.
-    What an endpoint publishes doesn't come to its own subscribers.
+    Leaving `with` shuts it down, and so do the end of the program and of the last reference to it. All methods may be called from any
+    thread; those that wait let other threads run, and Ctrl-C ends them. What an endpoint publishes doesn't come to its own subscribers.
     """
+
+    _lives = False
 
     def __init__(self, config=None):
         if config is not None and not isinstance(config, Configuration):
             raise TypeError("Endpoint takes a Configuration, not %s" % type(config).__name__)
         super().__init__((config or Configuration())._table())
+        self._process = os.getpid()
+        self._lives = True
+        _living.add(self)
 
     # ---- peerings
 
@@ -127,7 +151,21 @@ class Endpoint(_native.Endpoint):
             self.call("shutdown")
         except BrokerError:
             pass
+        self._closed()
+
+    def _closed(self):
+        self._lives = False
+        _living.discard(self)
         self.close()
+
+    def _let_go(self):
+        # In the child of a fork there is nothing to let go.
+        if os.getpid() == self._process:
+            self.shutdown()
+
+    def __del__(self):
+        if self._lives:
+            self._let_go()
 
     # ---- messages
 
@@ -231,7 +269,7 @@ class Endpoint(_native.Endpoint):
             await finish(self.start("shutdown"))
         except BrokerError:
             pass
-        self.close()
+        self._closed()
 
     def __enter__(self):
         return self

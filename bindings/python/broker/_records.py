@@ -17,8 +17,8 @@ __all__ = ["from_broker", "to_broker"]
 def to_broker(value):
     """The value with its dataclasses replaced by tuples of their fields, ready to publish or store.
 
-    Where a field is declared as Count (or as Optional[Count], List[Count], ...), an int becomes one, and members of an enum.Enum become
-    Enum by their names.
+    An int becomes a Count or a float where a field is declared so (or as Optional[Count], List[Count], ...). Members of an enum.Enum
+    become Enum: by their values if these are text, else by their names.
     """
     return _out(value, type(value), "value")
 
@@ -47,11 +47,8 @@ def _out(value, hint, path):
         return tuple(_out(getattr(value, f.name), hints[f.name], "%s.%s" % (path, f.name)) for f in dataclasses.fields(value))
     if isinstance(value, enum.Enum) and not isinstance(value, (str, int)):
         return Enum(value.value if isinstance(value.value, str) else value.name)
-    if type(value) is int and _wants_count(hint):
-        try:
-            return Count(value)
-        except (OverflowError, SystemError):
-            raise OverflowError("%s: %d is no count" % (path, value)) from None
+    if type(value) is int:
+        return _number(value, hint, path)
     args = _arguments(hint, value)
     if isinstance(value, (list, tuple)):
         return tuple(_out(x, _element(args, i), "%s[%d]" % (path, i)) for i, x in enumerate(value))
@@ -63,8 +60,14 @@ def _out(value, hint, path):
     return value
 
 
-def _wants_count(hint):
-    return hint is Count or typing.get_origin(hint) is typing.Union and Count in typing.get_args(hint) and int not in typing.get_args(hint)
+def _number(value, hint, path):
+    wanted = typing.get_args(hint) if _is_union(hint) else (hint,)
+    if int in wanted:
+        return value
+    try:
+        return Count(value) if Count in wanted else float(value) if float in wanted else value
+    except (OverflowError, SystemError):
+        raise OverflowError("%s: %d is out of range" % (path, value)) from None
 
 
 def _arguments(hint, value):
