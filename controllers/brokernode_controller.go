@@ -191,7 +191,7 @@ func (r *brokerNodes) apply(ctx context.Context, node *v1alpha1.BrokerNode, v *v
 	configMap, _ := live[names.ConfigMap].(*corev1.ConfigMap)
 
 	out := outcome{facts: evidence.Facts{Image: nodeImage(node, set, r.image)}}
-	in := manifest.Input{Node: node, Image: out.facts.Image}
+	in := manifest.Input{Node: node, Image: out.facts.Image, BackupClaims: nv.plan.BackupClaims}
 	secret, err := r.certificates(ctx, node, v)
 	var missing *caMissingError
 	var conflict *conflictError

@@ -48,14 +48,15 @@ type puppet struct {
 	config   nodeconfig.Config
 	applied  []nodeconfig.Config
 	instance string
-	changed  chan struct{} // closed at every change
-	asked    int           // questions answered so far
-	refuse   string        // words to refuse configs with
-	deaf     bool          // reports no peers
-	epoch    uint64        // of its stores; a master takes at least that of its config
-	sequence uint64        // of its clones
-	foreign  bool          // refuses to take over
-	clings   bool          // removes no files
+	changed  chan struct{}    // closed at every change
+	asked    int              // questions answered so far
+	refuse   string           // words to refuse configs with
+	deaf     bool             // reports no peers
+	epoch    uint64           // of its stores; a master takes at least that of its config
+	sequence uint64           // of its clones
+	foreign  bool             // refuses to take over
+	clings   bool             // removes no files
+	backup   statusapi.Backup // of its masters that are to make some
 	grants   []grantTaken
 	state    statusapi.Status
 }
@@ -288,6 +289,10 @@ func (q *puppet) store(c nodeconfig.Store) statusapi.Store {
 	default:
 		q.epoch = max(q.epoch, c.Epoch) // it keeps what it has taken over, whatever it is told afterwards
 		t.Epoch, t.Leased = q.epoch, c.LeaseSeconds > 0
+	}
+	if c.BackupSchedule != "" {
+		backup := q.backup
+		t.Backup = &backup
 	}
 	return t
 }

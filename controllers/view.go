@@ -73,7 +73,7 @@ func (v *view) changes(old *view) changes {
 		old = &view{}
 	}
 	nodes := changed(v.nodes, old.nodes, func(a, b nodeView) bool {
-		return a.identity == b.identity && a.plan.Hash == b.plan.Hash && (a.plan.Fault == nil) == (b.plan.Fault == nil) &&
+		return a.identity == b.identity && a.plan.Hash == b.plan.Hash && slices.Equal(a.plan.BackupClaims, b.plan.BackupClaims) && (a.plan.Fault == nil) == (b.plan.Fault == nil) &&
 			a.facts == b.facts && a.old == b.old && a.waiting == b.waiting && uidOf(a.roll) == uidOf(b.roll) && sameCallers(a.callers, b.callers) && equality.Semantic.DeepEqual(a.status, b.status)
 	})
 	return changes{

@@ -24,6 +24,8 @@ const (
 	ConditionMasterAvailable = "MasterAvailable"
 	// ConditionClonesSynced says of a DataStore that every clone is within its staleAfter.
 	ConditionClonesSynced = "ClonesSynced"
+	// ConditionBackedUp says of a DataStore that its last backup was made; it is absent without spec.backup.
+	ConditionBackedUp = "BackedUp"
 )
 
 // Reasons.
@@ -154,6 +156,12 @@ const (
 	ReasonStorageMissing Reason = "StorageMissing"
 	// ReasonDeleting: the DataStore is being deleted, and nodes remove its files (spec.deletionPolicy); the message says which have not yet.
 	ReasonDeleting Reason = "Deleting"
+	// ReasonBackupTaken: the last backup was made, and nothing has failed since.
+	ReasonBackupTaken Reason = "BackupTaken"
+	// ReasonBackupFailed: the last backup failed; the message says why. It is tried again within five minutes; older backups are kept.
+	ReasonBackupFailed Reason = "BackupFailed"
+	// ReasonBackupPending: no backup was made yet. If it lasts although one is due, look at the condition MasterAvailable.
+	ReasonBackupPending Reason = "BackupPending"
 	// ReasonLoading: the master opens its backend.
 	ReasonLoading Reason = "Loading"
 	// ReasonAllSynced: every clone is attached and within its staleAfter.

@@ -58,12 +58,45 @@ type DataStoreSpec struct {
 	// +kubebuilder:example="24h"
 	Expiry *metav1.Duration `json:"expiry,omitempty"`
 
+	// Copies of the store in files on a volume, made by the node that holds the master. Unset makes none.
+	// +optional
+	Backup *BackupSpec `json:"backup,omitempty"`
+
 	// What becomes of the store's files when the DataStore is deleted. Retain leaves them on their volumes. Delete removes them from the nodes
 	// that have the master and clones: the DataStore goes when they have, after a minute even if one can't be reached, which an Event tells.
 	// +optional
 	// +kubebuilder:default=Retain
 	// +kubebuilder:example=Delete
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+}
+
+// BackupSpec says when a store is copied to files, and where those are. A change of the volume needs new pods of the node that holds the
+// master, which a rolling change makes.
+type BackupSpec struct {
+	// When, in UTC: minute, hour, day of the month, month and day of the week as in crontab(5), or @hourly, @daily, @weekly, @monthly, @yearly.
+	// A backup that is missed is made when the node is back.
+	// +required
+	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[-0-9A-Za-z*/,?]+( [-0-9A-Za-z*/,?]+){4})$')`,message="allowed: five fields as in crontab, such as 0 3 * * *, or @hourly, @daily, @weekly, @monthly, @yearly"
+	// +kubebuilder:example="0 3 * * *"
+	Schedule string `json:"schedule"`
+
+	// How many backups are kept, 1 to 1000. Older ones are removed.
+	// +optional
+	// +kubebuilder:default=7
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	// +kubebuilder:example=7
+	Keep int32 `json:"keep,omitempty"`
+
+	// Name of the PersistentVolumeClaim, in this namespace, that is mounted at /backup/NAME. The backups are in a folder of it that is named
+	// after the store.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	// +kubebuilder:example="backups"
+	VolumeClaim string `json:"volumeClaim"`
 }
 
 // DeletionPolicy is what becomes of a store's files when its DataStore is deleted.

@@ -41,9 +41,11 @@ type options struct {
 	accepted string
 	tlsDir   string
 	dataDir  string
-	control  string
-	http     string
-	pprof    string
+	// backupDir has the volumes of backups.
+	backupDir string
+	control   string
+	http      string
+	pprof     string
 }
 
 func main() {
@@ -80,6 +82,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.accepted, "accepted", "", "`FILE` that keeps the last config pushed and accepted; used at the start if it is newer")
 	f.StringVar(&o.tlsDir, "tls-dir", "", "`DIR` with ca.crt, tls.crt and tls.key; read anew at each handshake")
 	f.StringVar(&o.dataDir, "data-dir", "", "`DIR` for persistent stores and the endpoint ID")
+	f.StringVar(&o.backupDir, "backup-dir", "", "`DIR` with a folder for each volume of backups")
 	f.StringVar(&o.control, "control", "", "`ADDR` of the control port (mutual TLS, the manager only); needs --tls-dir")
 	f.StringVar(&o.http, "http", "", "`ADDR` of /healthz, /readyz and /metrics")
 	f.StringVar(&o.pprof, "pprof", profiling.DefaultAddress, "loopback `ADDR` of /debug/pprof/, unless that is taken; empty for none")

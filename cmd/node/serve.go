@@ -24,7 +24,7 @@ const retryEvery = 3 * time.Second
 
 // serve runs the node until the context ends, then drains it.
 func serve(ctx context.Context, o options, log *slog.Logger) error {
-	n := node.New(node.Options{TLSDir: o.tlsDir, DataDir: o.dataDir, Version: version, Logger: log})
+	n := node.New(node.Options{TLSDir: o.tlsDir, DataDir: o.dataDir, BackupDir: o.backupDir, Version: version, Logger: log})
 	s := servers{failed: make(chan error, 2)}
 	profiles := serveProfiles(ctx, o, log)
 	err := s.open(o, n, log)

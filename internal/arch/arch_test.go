@@ -60,6 +60,8 @@ var rules = map[string]rule{
 		why: "a store knows an endpoint only by the Bus that it declares"},
 	"pkg/store/backend/backendtest": {deny: kubernetes, allow: []string{"internal/seed", "pkg/broker/data", "pkg/broker/code", "pkg/store/backend"},
 		why: "backendtest knows backends by their interface alone"},
+	"pkg/store/export": {stdOnly: true, allow: []string{"pkg/broker/data", "pkg/broker/code", "pkg/broker/jsonwire", "pkg/store/backend"},
+		why: "export is a file format: it knows entries and nothing of who has them"},
 	"pkg/store/channel":  {stdOnly: true, allow: []string{"pkg/broker/data", "pkg/broker/code"}, why: "the channel is a pure state machine"},
 	"pkg/store/command":  {stdOnly: true, allow: []string{"pkg/broker/data", "pkg/broker/code"}, why: "command is a codec"},
 	"pkg/meshtls":        {stdOnly: true, why: "meshtls is shared by operator and engine: it depends on neither"},

@@ -84,6 +84,17 @@ func deleted(backend v1alpha1.Backend) func(*mesh) {
 	})
 }
 
+// kept has backups made of the store.
+func kept(m *mesh) {
+	objects(func(o *topology.Objects) {
+		o.Stores[0].Spec.Backup = &v1alpha1.BackupSpec{Schedule: "@daily", VolumeClaim: "c"}
+	})(m)
+}
+
+func backup(b statusapi.Backup) func(*mesh) {
+	return masterStore(func(s *statusapi.Store) { s.Backup = &b })
+}
+
 // all makes several changes.
 func all(changes ...func(*mesh)) func(*mesh) {
 	return func(m *mesh) {
@@ -331,6 +342,14 @@ func TestReasons(t *testing.T) {
 		}, bds, store, "ClonesSynced", "False/Unreachable", "(1 of its 2 pods are cut off)"},
 		{scaled("worker-1", 0), bds, store, "ClonesSynced", "True/AllSynced", "no clones: their nodes have no pods"},
 		{scaled("worker-1", 2), bds, store, "ClonesSynced", "False/NodeNotReady", "worker-1-1 doesn't run"},
+		{all(kept, backup(statusapi.Backup{Last: &noon, File: "20260301T120000Z.jsonl.gz"})), bds, store, "BackedUp", "True/BackupTaken", "manager-0 wrote 20260301T120000Z.jsonl.gz"},
+		{all(kept, backup(statusapi.Backup{Last: &noon, Failed: &noon, Error: "no space left"})), bds, store, "BackedUp", "False/BackupFailed", "manager-0: no space left"},
+		{all(kept, backup(statusapi.Backup{Next: &noon})), bds, store, "BackedUp", "Unknown/BackupPending", "the first backup is due at 2"},
+		{all(kept, backup(statusapi.Backup{})), bds, store, "BackedUp", "Unknown/BackupPending", "no backup was made yet"},
+		{kept, bds, store, "BackedUp", "Unknown/BackupPending", "doesn't report backups yet"},
+		{all(kept, gone("manager-0", PodPending)), bds, store, "BackedUp", "False/NodeNotReady", "manager-0 doesn't run"},
+		{all(kept, silent("manager-0")), bds, store, "BackedUp", "Unknown/EvidenceTooOld", "manager-0"},
+		{all(kept, objects(func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "x" })), bds, store, "BackedUp", "False/NotCompiled", "left out"},
 		{deleted(v1alpha1.BackendMemory), bds, store, "MasterAvailable", "False/Deleting", "its files are removed"},
 		{deleted(v1alpha1.BackendSQLite), bds, store, "MasterAvailable", "False/Deleting", "not removed everywhere: manager-0 has not begun, worker-1-0 has not begun"},
 		{all(deleted(v1alpha1.BackendSQLite), masterStore(func(s *statusapi.Store) { s.State = "Removed" })), bds, store, "MasterAvailable", "False/Deleting", "everywhere: worker-1-0 has not begun"},

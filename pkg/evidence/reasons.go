@@ -40,6 +40,8 @@ func Reasons() []ConditionReasons {
 		{topology.KindDataStore, v1alpha1.ConditionReady, store},
 		{topology.KindDataStore, v1alpha1.ConditionMasterAvailable, master},
 		{topology.KindDataStore, v1alpha1.ConditionClonesSynced, clones},
+		{topology.KindDataStore, v1alpha1.ConditionBackedUp, []v1alpha1.Reason{v1alpha1.ReasonBackupTaken, v1alpha1.ReasonNotCompiled, v1alpha1.ReasonBackupFailed,
+			v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonBackupPending, v1alpha1.ReasonEvidenceTooOld}},
 		{topology.KindBrokerMesh, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonAllReady}, meshReasons...)},
 	}
 }

@@ -38,6 +38,9 @@ func (j *judge) store(plan topology.StorePlan) v1alpha1.DataStoreStatus {
 	synced := j.condition(v1alpha1.ConditionClonesSynced, previous.Conditions, object.Generation, clones)
 	ready := j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, both(master, synced))
 	status.Conditions = []metav1.Condition{ready, master, synced}
+	if object.Spec.Backup != nil && !plan.Removal {
+		status.Conditions = append(status.Conditions, j.condition(v1alpha1.ConditionBackedUp, previous.Conditions, object.Generation, j.backup(plan)))
+	}
 	return status
 }
 

@@ -164,6 +164,7 @@ func (m *Mesh) newNode(c nodeconfig.Config) *node.Node {
 	return node.New(node.Options{
 		TLSDir:         CertificateDir(m.o.DataDir, c.Node),
 		DataDir:        filepath.Join(m.o.DataDir, "nodes", c.Pod),
+		BackupDir:      filepath.Join(m.o.DataDir, "backup"),
 		ListenHost:     "127.0.0.1",
 		EphemeralPorts: true,
 		Version:        m.o.Version,

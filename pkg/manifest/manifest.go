@@ -25,6 +25,8 @@ type Input struct {
 	Revision int64
 	// Configs holds a document for each pod, by pod name. The bytes are taken as they are.
 	Configs map[string][]byte
+	// BackupClaims are the PersistentVolumeClaims to be mounted in BackupDir, each under its name.
+	BackupClaims []string
 	// Certificates of the node. They end up in the Secret and nowhere else.
 	Certificates Certificates
 }
@@ -63,7 +65,7 @@ func Build(in Input) Objects {
 		Secret:         secret(in.Node, in.Certificates),
 		ConfigMap:      configMap(in),
 		Service:        service(in.Node),
-		StatefulSet:    statefulSet(in.Node, in.Image),
+		StatefulSet:    statefulSet(in),
 		Public:         publicService(in.Node),
 		Disruption:     disruption(in.Node),
 	}

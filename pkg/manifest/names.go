@@ -50,6 +50,7 @@ const (
 	TLSDir        = "/etc/brokermesh/tls"
 	AcceptedDir   = "/var/run/brokermesh"
 	DataDir       = "/var/lib/brokermesh"
+	BackupDir     = "/backup"
 
 	// DataVolume is the volume of DataDir and the volume claim template; the claim of a pod is DataVolume-POD.
 	DataVolume = "data"

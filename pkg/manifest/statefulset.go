@@ -25,7 +25,8 @@ const (
 
 // statefulSet starts pods all at once, because no node waits for another, and leaves replacing them to the manager, because only the
 // manager knows the mesh that they belong to.
-func statefulSet(node *v1alpha1.BrokerNode, image string) *appsv1.StatefulSet {
+func statefulSet(in Input) *appsv1.StatefulSet {
+	node := in.Node
 	labels := Labels(node.Name)
 	return &appsv1.StatefulSet{
 		TypeMeta: typeMeta("apps/v1", "StatefulSet"), ObjectMeta: objectMeta(node, node.Name),
@@ -42,7 +43,7 @@ func statefulSet(node *v1alpha1.BrokerNode, image string) *appsv1.StatefulSet {
 			},
 			Template: overlaid(node, corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: podAnnotations(node)},
-				Spec:       podSpec(node, image),
+				Spec:       withBackups(podSpec(node, in.Image), in.BackupClaims),
 			}),
 			VolumeClaimTemplates: claims(node),
 		},

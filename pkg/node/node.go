@@ -29,6 +29,9 @@ type Options struct {
 	// DataDir is where persistent stores and the endpoint ID live; a config
 	// with a persistent store needs it.
 	DataDir string
+	// BackupDir has a folder for each volume that masters write backups to, by
+	// its name; a config with backups needs it.
+	BackupDir string
 	// ListenHost is the host to listen on; empty means all interfaces.
 	ListenHost string
 	// EphemeralPorts takes free ports instead of the config's.
@@ -37,6 +40,15 @@ type Options struct {
 	Version string
 	// Logger gets the log, from the config's level up; nil discards it.
 	Logger *slog.Logger
+
+	now func() time.Time // of backups; nil means the real one
+}
+
+func (o Options) clock() func() time.Time {
+	if o.now == nil {
+		return time.Now
+	}
+	return o.now
 }
 
 // Node is one node: at most one endpoint, its stores and its gateway.

@@ -242,6 +242,7 @@ func (r *runningStore) status() statusapi.Store {
 	h, err, since, c, takingOver := r.mu.handle, r.mu.err, r.mu.since, r.mu.config, r.mu.takingOver
 	r.mu.Unlock()
 	t := statusapi.Store{
+		Backup:  r.backups.status(),
 		Object:  c.Object,
 		Name:    c.StoreName,
 		Role:    c.Role,

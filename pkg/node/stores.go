@@ -42,6 +42,8 @@ type runningStore struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 
+	backups *backups // of a master; nil for a clone
+
 	// copy is the clone that the store has, or is to take over from; of the
 	// goroutine, and of who has waited for it.
 	copy *replica
@@ -140,6 +142,10 @@ func (e *engine) runStore(c nodeconfig.Store, left *replica) *runningStore {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &runningStore{wake: e.wake, log: e.log.With("object", c.Object, "store", c.StoreName), stop: stop, copy: left}
 	r.mu.config, r.mu.since = c, time.Now()
+	if c.Role == nodeconfig.RoleMaster && !c.Remove {
+		r.backups = newBackups(r, e.o.BackupDir, e.o.clock())
+		r.done.Go(func() { r.backups.run(ctx) })
+	}
 	r.done.Go(func() {
 		defer r.end()
 		if r.open(ctx, func() (handle, error) { return e.openStore(ctx, r, c) }) {

@@ -32,6 +32,7 @@ func (r *runningStore) turnTo(c nodeconfig.Store) bool {
 	}
 	m.SetExpiry(expiryOf(c))
 	r.mu.config = c
+	r.backups.turned()
 	return true
 }
 

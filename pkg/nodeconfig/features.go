@@ -22,6 +22,8 @@ const (
 	FeatureFlowControl = "FlowControl"
 	// FeatureConnectionsPerAddress is Limits.ConnectionsPerAddress.
 	FeatureConnectionsPerAddress = "ConnectionsPerAddress"
+	// FeatureStoreBackup is Store.BackupSchedule.
+	FeatureStoreBackup = "StoreBackup"
 	// FeatureStoreExpiry is Store.ExpirySeconds.
 	FeatureStoreExpiry = "StoreExpiry"
 	// FeatureStoreOptions are the fields of Store besides the backend, SQLite's synchronous and journal mode, and the stale limit.
@@ -34,7 +36,7 @@ const (
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreExpiry, FeatureStoreOptions, FeatureStoreRemoval, FeatureStoreSuccession, FeatureWebSocket}
+	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreBackup, FeatureStoreExpiry, FeatureStoreOptions, FeatureStoreRemoval, FeatureStoreSuccession, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -69,6 +71,9 @@ func (c Config) Features() []string {
 	}
 	if q != nil {
 		need = append(need, FeatureQueues)
+	}
+	if slices.ContainsFunc(c.Stores, func(s Store) bool { return s.BackupSchedule != "" }) {
+		need = append(need, FeatureStoreBackup)
 	}
 	if slices.ContainsFunc(c.Stores, func(s Store) bool { return s.ExpirySeconds != 0 }) {
 		need = append(need, FeatureStoreExpiry)

@@ -232,7 +232,17 @@ func TestValidateRefuses(t *testing.T) {
 		"strand at once": {func(c *Config) {
 			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, StrandForeignClones: true}
 		}, "stores[0].strandForeignClones: true: allowed: only with epoch"},
-		"clone's epoch":   {func(c *Config) { c.Stores[0].Epoch = 2 }, "stores[0].epoch: 2: allowed: only with the role Master"},
+		"clone's epoch":  {func(c *Config) { c.Stores[0].Epoch = 2 }, "stores[0].epoch: 2: allowed: only with the role Master"},
+		"clone's backup": {func(c *Config) { c.Stores[0].BackupSchedule = "@daily" }, "stores[0].backupSchedule: \"@daily\": allowed: only with the role Master"},
+		"backup, no schedule": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, BackupKeep: 1}
+		}, "stores[0].backupKeep: 1: allowed: only with backupSchedule"},
+		"backup, none kept": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, BackupSchedule: "@daily", BackupClaim: "c"}
+		}, "stores[0].backupKeep: 0: allowed: 1 to 1000"},
+		"backup, no name": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, BackupSchedule: "@daily", BackupClaim: "../c", BackupKeep: 1}
+		}, "stores[0].backupClaim: \"../c\": allowed: "},
 		"clone's removal": {func(c *Config) { c.Stores[0].Remove = true }, "stores[0].remove: true: allowed: only with the role Master"},
 		"clone's expiry":  {func(c *Config) { c.Stores[0].ExpirySeconds = 2 }, "stores[0].expirySeconds: 2: allowed: only with the role Master"},
 		"long expiry": {func(c *Config) {

@@ -47,6 +47,8 @@ const (
 	MaxLeaseSeconds = 3600
 	// MaxExpirySeconds is ten years.
 	MaxExpirySeconds = 10 * 365 * 24 * 3600
+	// MaxBackupKeep is how many backups of a store are kept at most.
+	MaxBackupKeep = 1000
 )
 
 // Store is a master or a clone that the node holds.
@@ -91,6 +93,11 @@ type Store struct {
 	StaleReads        string  `json:"staleReads,omitempty"`
 	// WriteQueueBytes bounds the writes of a clone that its master has not got yet; 0 means 16 MiB.
 	WriteQueueBytes int64 `json:"writeQueueBytes,omitempty"`
+	// BackupSchedule is when a master writes its content to the folder BackupClaim of the node's backups, as a cron expression in UTC;
+	// empty means never. The newest BackupKeep files are kept.
+	BackupSchedule string `json:"backupSchedule,omitempty"`
+	BackupKeep     int    `json:"backupKeep,omitempty"`
+	BackupClaim    string `json:"backupClaim,omitempty"`
 	// Remove: there shall be no master, and none of the files that one of this name and backend has left.
 	Remove bool `json:"remove,omitempty"`
 }
@@ -144,6 +151,7 @@ func (s Store) hasSuccession() bool {
 // must have alike for it to go from one to the other without a new beginning.
 func (s Store) Succession() (rest Store) {
 	s.Epoch, s.Promote, s.StrandForeignClones, s.LeaseSeconds, s.ExpirySeconds = 0, false, false, 0, 0
+	s.BackupSchedule, s.BackupKeep, s.BackupClaim = "", 0, ""
 	return s
 }
 
@@ -193,6 +201,7 @@ func (v *validation) store(at string, s Store) {
 		unset(v, at+"leaseSeconds", s.LeaseSeconds, onlyMaster)
 		unset(v, at+"expirySeconds", s.ExpirySeconds, onlyMaster)
 		unset(v, at+"remove", s.Remove, onlyMaster)
+		unset(v, at+"backupSchedule", s.BackupSchedule, onlyMaster)
 		v.seconds(at+"staleAfterSeconds", s.StaleAfterSeconds, MaxStaleAfterSeconds)
 		v.oneOf(at+"staleReads", s.StaleReads, "", StaleRefuse, StaleServe)
 		v.between(at+"writeQueueBytes", s.WriteQueueBytes, leastStoreBytes, MaxStoreBytes)
@@ -200,7 +209,22 @@ func (v *validation) store(at string, s Store) {
 		v.oneOf(at+"role", s.Role, RoleMaster, RoleClone)
 		return
 	}
+	v.backup(at, s)
 	v.backend(at, s)
+}
+
+// backup checks what a master is told of backups. Whether the schedule means anything is known to who keeps it.
+func (v *validation) backup(at string, s Store) {
+	if s.BackupSchedule == "" {
+		unset(v, at+"backupKeep", s.BackupKeep, "only with backupSchedule")
+		unset(v, at+"backupClaim", s.BackupClaim, "only with backupSchedule")
+		return
+	}
+	v.text(at+"backupSchedule", s.BackupSchedule, 1, MaxText)
+	v.match(at+"backupClaim", s.BackupClaim, objectPattern, 253)
+	if s.BackupKeep < 1 || s.BackupKeep > MaxBackupKeep {
+		v.add(at+"backupKeep", s.BackupKeep, fmt.Sprintf("1 to %d", MaxBackupKeep))
+	}
 }
 
 // succession checks what a master has to do with others of its name.

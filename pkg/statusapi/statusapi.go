@@ -151,6 +151,8 @@ type Store struct {
 	// Leased tells that the master writes under leases only, LeaseMissing that it has none now and refuses writes.
 	Leased       bool `json:"leased,omitempty"`
 	LeaseMissing bool `json:"leaseMissing,omitempty"`
+	// Backup is of the backups that a master makes; nil if it makes none.
+	Backup *Backup `json:"backup,omitempty"`
 	// Stranded are clones of other implementations that can't go on with this master and must be attached anew, at most 20.
 	Stranded []string `json:"stranded,omitempty"`
 	// Figures; they never advance the generation.
@@ -165,6 +167,18 @@ type Store struct {
 	AgeSeconds    float64 `json:"ageSeconds,omitempty"`
 	WritesWaiting int     `json:"writesWaiting,omitempty"`
 	WritesUnknown uint64  `json:"writesUnknown,omitempty"`
+}
+
+// Backup is what is known of a store's backups.
+type Backup struct {
+	// Last is when the newest backup that is there was taken, File its name; nil and empty if there is none.
+	Last *time.Time `json:"last,omitempty"`
+	File string     `json:"file,omitempty"`
+	// Failed is when the last try failed, Error why; nil and empty if it didn't.
+	Failed *time.Time `json:"failed,omitempty"`
+	Error  string     `json:"error,omitempty"`
+	// Next is when the next is due.
+	Next *time.Time `json:"next,omitempty"`
 }
 
 // MaxFlows is how many flows a status lists.

@@ -162,7 +162,7 @@ func (c *compiler) dns(n *v1alpha1.BrokerNode, pod string, port int) string {
 func (c *compiler) plans() {
 	for _, name := range c.names {
 		n := c.nodes[name]
-		plan := NodePlan{Node: name, External: External(n), PodFault: c.podFault(n)}
+		plan := NodePlan{Node: name, External: External(n), PodFault: c.podFault(n), BackupClaims: c.vaults[name]}
 		size, all := 0, sha256.New()
 		for at := c.spans[name].first; at < c.spans[name].end; at++ {
 			m := &c.members[at]

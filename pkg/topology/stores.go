@@ -5,6 +5,7 @@ package topology
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -29,6 +30,9 @@ func (c *compiler) stores(o Objects) {
 		plan.MoveFault = c.seat(s, &plan, &at)
 		plan.Fault = c.storeFault(s, plan.StoreName, at, claims)
 		plan.Notice = c.notice(s, &plan)
+		if plan.Fault == nil {
+			c.vault(s)
+		}
 		if plan.Fault == nil {
 			c.masters(s, &plan, at)
 		}
@@ -107,7 +111,7 @@ func persistent(b v1alpha1.Backend) bool {
 func (c *compiler) masters(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
 	plan.MasterPod = PodName(plan.Master, 0)
 	if holder := c.memberOf(plan.Master); holder != outside {
-		store := masterConfig(s, plan)
+		store := c.vaulted(masterConfig(s, plan), plan.Master)
 		switch {
 		case at.promotion:
 			store.Epoch, store.Promote, store.StrandForeignClones = uint64(at.epoch), true, s.Spec.Master.StrandForeignClones
@@ -118,7 +122,7 @@ func (c *compiler) masters(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
 	}
 	if plan.Target != "" {
 		plan.TargetPod = PodName(plan.Target, 0)
-		store := masterConfig(s, plan)
+		store := c.vaulted(masterConfig(s, plan), plan.Target)
 		store.Epoch, store.StrandForeignClones = uint64(at.epoch+1), s.Spec.Master.StrandForeignClones
 		c.hold(c.memberOf(plan.Target), store)
 	}
@@ -147,6 +151,39 @@ func masterConfig(s *v1alpha1.DataStore, plan *StorePlan) nodeconfig.Store {
 	if s.Spec.Expiry != nil {
 		store.ExpirySeconds = s.Spec.Expiry.Seconds()
 	}
+	if b := s.Spec.Backup; b != nil {
+		store.BackupSchedule, store.BackupKeep, store.BackupClaim = b.Schedule, cmp.Or(int(b.Keep), defaultBackupKeep), b.VolumeClaim
+	}
 	store.EntryBytes, store.HistoryBytes = bytesOf(spec.EntrySize), bytesOf(spec.HistorySize)
 	return store
+}
+
+// defaultBackupKeep is spec.backup.keep unless it is set.
+const defaultBackupKeep = 7
+
+// vault gives the pods that the master is on, or is to be on, the volume for its backups.
+func (c *compiler) vault(s *v1alpha1.DataStore) {
+	if s.Spec.Backup == nil {
+		return
+	}
+	if c.vaults == nil {
+		c.vaults = make(map[string][]string)
+	}
+	nodes := []string{s.Spec.Master.Node}
+	if s.Status.Master != nil && s.Status.Master.Node != s.Spec.Master.Node && !s.Status.Master.Away {
+		nodes = append(nodes, s.Status.Master.Node)
+	}
+	for _, node := range nodes {
+		if i, there := slices.BinarySearch(c.vaults[node], s.Spec.Backup.VolumeClaim); !there {
+			c.vaults[node] = slices.Insert(c.vaults[node], i, s.Spec.Backup.VolumeClaim)
+		}
+	}
+}
+
+// vaulted is a master's config without backups if its node has no volume for them, because the master is there for a short time only.
+func (c *compiler) vaulted(s nodeconfig.Store, node string) nodeconfig.Store {
+	if _, there := slices.BinarySearch(c.vaults[node], s.BackupClaim); !there {
+		s.BackupSchedule, s.BackupKeep, s.BackupClaim = "", 0, ""
+	}
+	return s
 }

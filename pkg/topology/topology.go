@@ -88,6 +88,8 @@ type NodePlan struct {
 	Fault *Finding
 	// PodFault is why spec.podTemplate can't be laid over the pods, which then stay as they are; nil if it can.
 	PodFault *Finding
+	// BackupClaims are the volumes for backups that the pods need, sorted.
+	BackupClaims []string
 }
 
 // PodPlan is what one pod should be.
@@ -212,13 +214,14 @@ type compiler struct {
 	nodes     map[string]*v1alpha1.BrokerNode
 	names     []string // of nodes, sorted
 	selectors *selectors
-	members   []member          // by node, then by number
-	spans     map[string]span   // the members of each node
-	outsiders map[string]int    // the member that a node is which runs elsewhere
-	podAt     map[string]int    // member by its normalised address
-	shadowed  map[string]string // nodes that run elsewhere at an address which another has, and that other
-	hops      [][]hop           // the links of each member
-	found     *ways             // nil until it is asked for
+	members   []member            // by node, then by number
+	spans     map[string]span     // the members of each node
+	outsiders map[string]int      // the member that a node is which runs elsewhere
+	podAt     map[string]int      // member by its normalised address
+	shadowed  map[string]string   // nodes that run elsewhere at an address which another has, and that other
+	hops      [][]hop             // the links of each member
+	found     *ways               // nil until it is asked for
+	vaults    map[string][]string // volumes for backups by node, sorted
 	out       Result
 }
 

@@ -207,6 +207,9 @@ func render(r Result) string {
 	}
 	for _, n := range r.Nodes {
 		fmt.Fprintf(&b, "node %s%s\n", n.Node, fault(n.Fault))
+		if len(n.BackupClaims) > 0 {
+			fmt.Fprintf(&b, "  backups on %v\n", n.BackupClaims)
+		}
 		for _, p := range n.Pods {
 			fmt.Fprintf(&b, "  pod %s address=%s webSocket=%s\n    %s\n", p.Pod, p.Address, p.WebSocket, p.Config.Canonical())
 		}

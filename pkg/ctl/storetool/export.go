@@ -15,6 +15,7 @@ import (
 
 	"github.com/brokermesh/brokermesh/pkg/broker/data"
 	"github.com/brokermesh/brokermesh/pkg/ctl"
+	"github.com/brokermesh/brokermesh/pkg/store/export"
 )
 
 // ExportOptions say where to.
@@ -86,7 +87,7 @@ func keysIn(r io.Reader) (has map[uint64]struct{}, end int64, err error) {
 		if end += int64(len(text)) + 1; len(bytes.TrimSpace(text)) == 0 {
 			return nil
 		}
-		e, header, err := parseLine(text)
+		e, header, err := export.Parse(text)
 		if err != nil {
 			return ctl.BadInput(fmt.Errorf("line %d: %w", number, err))
 		}
@@ -108,10 +109,10 @@ func eachLine(r io.Reader, do func(number int, text []byte, whole bool) error) e
 		part, err := in.ReadSlice('\n')
 		text = append(text, part...)
 		switch {
-		case errors.Is(err, bufio.ErrBufferFull) && len(text) < maxLine:
+		case errors.Is(err, bufio.ErrBufferFull) && len(text) < export.MaxLine:
 			continue
 		case errors.Is(err, bufio.ErrBufferFull):
-			return ctl.BadInput(fmt.Errorf("line %d: longer than %d bytes", number, maxLine))
+			return ctl.BadInput(fmt.Errorf("line %d: longer than %d bytes", number, export.MaxLine))
 		case err != nil && !errors.Is(err, io.EOF):
 			return err
 		}
@@ -141,7 +142,7 @@ func (t *target) export(ctx context.Context, to io.Writer, has map[uint64]struct
 		return 0, fmt.Errorf("export: %w", err)
 	}
 	if !resumed || len(has) == 0 {
-		if err := writeJSON(out, line{Format: 1, Store: t.o.Name}); err != nil {
+		if err := writeJSON(out, export.Line{Format: 1, Store: t.o.Name}); err != nil {
 			return 0, err
 		}
 	}
@@ -157,7 +158,7 @@ func (t *target) export(ctx context.Context, to io.Writer, has map[uint64]struct
 				continue
 			}
 		}
-		if err := writeJSON(out, lineOf(e)); err != nil {
+		if err := writeJSON(out, export.LineOf(e)); err != nil {
 			return n, err
 		}
 		n++

@@ -14,6 +14,7 @@ import (
 	"github.com/brokermesh/brokermesh/pkg/ctl"
 	"github.com/brokermesh/brokermesh/pkg/store"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
+	"github.com/brokermesh/brokermesh/pkg/store/export"
 )
 
 // Bounds of what goes to the master at once.
@@ -88,7 +89,7 @@ func Import(ctx context.Context, o Options, m ImportOptions) error {
 
 // line takes one line.
 func (i *importer) line(ctx context.Context, number int, text []byte) error {
-	e, header, err := parseLine(text)
+	e, header, err := export.Parse(text)
 	if err != nil {
 		return ctl.BadInput(errors.Join(i.flush(ctx, number), fmt.Errorf("line %d: %w", number, err)))
 	}
