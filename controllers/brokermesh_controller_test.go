@@ -104,10 +104,7 @@ func TestBrokerMeshConflict(t *testing.T) {
 	if theirs.Spec.LogLevel != v1alpha1.LogError || len(theirs.OwnerReferences) > 0 {
 		t.Errorf("the worker was touched: %+v", theirs)
 	}
-	theirs.Annotations = map[string]string{"brokermesh.dev/adopt": "true"}
-	if err := w.client.Update(t.Context(), theirs); err != nil {
-		t.Fatal(err)
-	}
+	w.change("worker", theirs, "user", func() { theirs.Annotations = map[string]string{"brokermesh.dev/adopt": "true"} })
 	w.eventually("handed over", func() error { return w.meshIs("2/2", "1/1", metav1.ConditionTrue, v1alpha1.ReasonAllReady) })
 }
 
