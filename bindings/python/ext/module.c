@@ -2,7 +2,7 @@
 //
 // The module broker._native: its functions, its hooks, its initialisation.
 
-#include "native.h"
+#include "library.h"
 
 #include <time.h>
 
@@ -152,7 +152,8 @@ static int fill(PyObject *module)
 	    add_type(module, &data_spec, &native.data) < 0 || add_type(module, &count_spec, &native.count) < 0 ||
 	    add_type(module, &enum_spec, &native.enumv) < 0 || add_type(module, &port_spec, &native.port) < 0 ||
 	    add_type(module, &address_spec, &native.address) < 0 || add_type(module, &subnet_spec, &native.subnet) < 0 ||
-	    add_type(module, &timespan_spec, &native.timespan) < 0 || add_type(module, &timestamp_spec, &native.timestamp) < 0)
+	    add_type(module, &timespan_spec, &native.timespan) < 0 || add_type(module, &timestamp_spec, &native.timestamp) < 0 ||
+	    handles_init(module) < 0)
 		return -1;
 	native.restore = PyObject_GetAttrString(module, "_restore");
 	return native.restore != NULL ? 0 : -1;
