@@ -16,7 +16,7 @@ PyObject *decode_result(bm_bytes *bytes)
 	PyObject *value;
 
 	if (bytes->data == NULL)
-		Py_RETURN_NONE;
+		return none();
 	value = decode_whole(bytes->data, bytes->len, 0);
 	lib.free(bytes->data);
 	bytes->data = NULL;
@@ -160,7 +160,7 @@ static PyObject *call_done(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	if (((handle_object *)self)->h == 0)
-		Py_RETURN_TRUE;
+		return PyBool_FromLong(1);
 	over = finish((call_object *)self);
 	return over < 0 ? NULL : PyBool_FromLong(over);
 }
@@ -202,7 +202,7 @@ static PyObject *call_detach(PyObject *self, PyObject *unused)
 		goto failed;
 	detached = kept;
 	Py_XDECREF(old);
-	Py_RETURN_NONE;
+	return none();
 failed:
 	Py_XDECREF(kept);
 	return NULL;
@@ -214,7 +214,7 @@ static PyObject *call_cancel(PyObject *self, PyObject *unused)
 	if (lib.forked && handle_usable(self) < 0)
 		return NULL;
 	give_up((call_object *)self);
-	Py_RETURN_NONE;
+	return none();
 }
 
 static int call_traverse(PyObject *self, visitproc visit, void *arg)
@@ -315,5 +315,5 @@ PyObject *handle_end(PyObject *self, PyObject *unused)
 	if (lib.forked && handle_usable(self) < 0)
 		return NULL;
 	handle_close((handle_object *)self);
-	Py_RETURN_NONE;
+	return none();
 }

@@ -40,6 +40,7 @@ static PyObject *endpoint_node_id(PyObject *self, PyObject *unused)
 
 static PyObject *endpoint_listen(PyObject *self, PyObject *args)
 {
+	PyObject *host, *hold;
 	const char *address;
 	Py_ssize_t n;
 	long port;
@@ -47,15 +48,18 @@ static PyObject *endpoint_listen(PyObject *self, PyObject *args)
 	bm_bytes err = {NULL, 0};
 	bm_handle h = ((handle_object *)self)->h;
 
-	if (!PyArg_ParseTuple(args, "s#l:listen", &address, &n, &port) || handle_usable(self) < 0)
+	if (!PyArg_ParseTuple(args, "Ul:listen", &host, &port) || handle_usable(self) < 0)
 		return NULL;
 	if (port < 0 || port > 65535) {
 		PyErr_SetString(PyExc_TypeError, "a port is an int from 0 to 65535");
 		return NULL;
 	}
+	if (utf8(host, &address, &n, &hold) < 0)
+		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	code = lib.listen(h, address, (size_t)n, (int)port, &bound, &err);
 	Py_END_ALLOW_THREADS
+	Py_XDECREF(hold);
 	lib.free(err.data);
 	return PyLong_FromLong(code == 0 ? bound : 0);
 }
@@ -67,7 +71,7 @@ static PyObject *published(int code, bm_bytes *err)
 	if (code != 0 && code != BM_CLOSED)
 		return PyErr_Occurred() ? NULL : fail_code(code, err);
 	lib.free(err->data);
-	Py_RETURN_NONE;
+	return none();
 }
 
 // send publishes frames, as long as it takes. The first attempt is made with

@@ -28,26 +28,22 @@ static PyObject *encode_object(PyObject *module, PyObject *value)
 static PyObject *decode_object(PyObject *module, PyObject *args, PyObject *keywords)
 {
 	static char *names[] = {"encoded", "immutable", NULL};
-	const char *p;
+	PyObject *bytes;
+	char *p;
 	Py_ssize_t n;
 	int immutable = 0;
 
 	(void)module;
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "y#|p:decode", names, &p, &n, &immutable))
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "S|p:decode", names, &bytes, &immutable) || PyBytes_AsStringAndSize(bytes, &p, &n) < 0)
 		return NULL;
 	return decode_whole(p, (size_t)n, immutable);
 }
 
-static PyObject *render(PyObject *module, PyObject *args)
+static PyObject *render(PyObject *module, PyObject *bytes)
 {
-	const char *p;
-	Py_ssize_t n;
-	PyObject *data, *text;
+	PyObject *data = PyObject_CallMethod((PyObject *)native.data, "from_bytes", "O", bytes), *text;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "y#:render", &p, &n))
-		return NULL;
-	data = PyObject_CallMethod((PyObject *)native.data, "from_bytes", "y#", p, n);
 	if (data == NULL)
 		return NULL;
 	text = PyObject_Str(data);
@@ -115,14 +111,14 @@ static PyObject *set_hooks(PyObject *module, PyObject *args, PyObject *keywords)
 		if (set_hook(name, value) < 0)
 			return NULL;
 	}
-	Py_RETURN_NONE;
+	return none();
 }
 
 static PyMethodDef functions[] = {
 	{"encode", encode_object, METH_O, "encode(value, /)\n--\n\nThe encoding of a Python object as bytes."},
 	{"decode", (PyCFunction)(void (*)(void))decode_object, METH_VARARGS | METH_KEYWORDS,
 	 "decode(encoded, immutable=False)\n--\n\nThe Python object of an encoded value; ValueError if it is none."},
-	{"render", render, METH_VARARGS, "render(encoded, /)\n--\n\nThe text of an encoded value."},
+	{"render", render, METH_O, "render(encoded, /)\n--\n\nThe text of an encoded value."},
 	{"now", now, METH_NOARGS, "now()\n--\n\nThe Timestamp of the wall clock."},
 	{"set_hooks", (PyCFunction)(void (*)(void))set_hooks, METH_VARARGS | METH_KEYWORDS,
 	 "set_hooks(**hooks)\n--\n\nHand over what the Python side of the package provides; None takes a hook away.\n\n"

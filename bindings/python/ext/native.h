@@ -9,6 +9,8 @@
 #ifndef BROKERMESH_NATIVE_H
 #define BROKERMESH_NATIVE_H
 
+// No formats with # anywhere: headers from 3.13 on would make a binary of them
+// that older Pythons read in another way.
 #define PY_SSIZE_T_CLEAN
 #ifndef Py_LIMITED_API
 #define Py_LIMITED_API 0x03090000
@@ -17,6 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+// none is Py_RETURN_NONE, which headers from 3.12 on take for a plain return:
+// older Pythons do count references to None.
+static inline PyObject *none(void)
+{
+	Py_INCREF(Py_None);
+	return Py_None;
+}
 
 // Shared by all files, but not visible to other libraries.
 #pragma GCC visibility push(hidden)

@@ -80,7 +80,7 @@ static PyObject *publisher_publish_batch(PyObject *self, PyObject *args)
 	scratch_give(b);
 	if (failed)
 		return NULL;
-	Py_RETURN_NONE;
+	return none();
 }
 
 static PyObject *publisher_publish(PyObject *self, PyObject *value)
@@ -129,7 +129,7 @@ static PyObject *publisher_reset(PyObject *self, PyObject *unused)
 	if (lib.forked && handle_usable(self) < 0)
 		return NULL;
 	handle_clear(self);
-	Py_RETURN_NONE;
+	return none();
 }
 
 static PyMethodDef publisher_methods[] = {

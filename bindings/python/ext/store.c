@@ -130,7 +130,7 @@ static PyObject *store_write(PyObject *self, PyObject *args)
 	Py_XDECREF(hold);
 	if (result < 0)
 		return NULL;
-	Py_RETURN_NONE;
+	return none();
 }
 
 // stream_of runs an operation that answers a handle to take items from.

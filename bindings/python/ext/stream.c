@@ -242,7 +242,7 @@ static PyObject *stream_closed(PyObject *self, PyObject *unused)
 	if (lib.forked && handle_usable(s) < 0)
 		return NULL;
 	if (s->base.h == 0)
-		Py_RETURN_TRUE;
+		return PyBool_FromLong(1);
 	if (s->waiting == 0 && stream_fill(s, FETCH_FRAMES) < 0)
 		return NULL;
 	stream_event(s);
@@ -258,7 +258,7 @@ static PyObject *stream_reset(PyObject *self, PyObject *unused)
 		return NULL;
 	stream_drop(s);
 	handle_clear(self);
-	Py_RETURN_NONE;
+	return none();
 }
 
 PyMethodDef stream_methods[] = {

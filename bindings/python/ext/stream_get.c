@@ -163,7 +163,7 @@ PyObject *stream_get(PyObject *self, PyObject *args)
 		if (!r.timed)
 			return queue_closed();
 	}
-	Py_RETURN_NONE;
+	return none();
 }
 
 PyObject *stream_poll(PyObject *self, PyObject *unused)

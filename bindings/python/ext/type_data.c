@@ -85,7 +85,7 @@ static PyObject *as_none(PyObject *self, PyObject *unused)
 	(void)unused;
 	if (content(self, TAG_NONE) == NULL)
 		return NULL;
-	Py_RETURN_NONE;
+	return none();
 }
 
 static PyObject *text_of(PyObject *self, int tag)

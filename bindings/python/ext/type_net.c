@@ -139,21 +139,21 @@ static PyObject *address_make(PyTypeObject *type, PyObject *args, PyObject *keyw
 {
 	static char *names[] = {"bytes", "family", NULL};
 	uint8_t raw[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-	const char *p = NULL;
+	char *p;
 	Py_ssize_t n = 0;
-	PyObject *family = NULL;
+	PyObject *bytes = NULL, *family = NULL;
 	int f;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|y#O:Address", names, &p, &n, &family))
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "|SO:Address", names, &bytes, &family))
 		return NULL;
-	if (p == NULL && family == NULL)
+	if (bytes == NULL && family == NULL)
 		return address_new(type, memset(raw, 0, 16));
-	if (p == NULL || family == NULL) {
+	if (bytes == NULL || family == NULL) {
 		PyErr_SetString(PyExc_TypeError, "Address needs bytes and a family (4 or 6), or nothing");
 		return NULL;
 	}
 	f = small_int(family, 6, "an address's family");
-	if (f < 0)
+	if (f < 0 || PyBytes_AsStringAndSize(bytes, &p, &n) < 0)
 		return NULL;
 	if (!(f == 4 && n == 4) && !(f == 6 && n == 16)) {
 		PyErr_Format(PyExc_ValueError, "an address of family 4 has 4 bytes, one of family 6 has 16; got %zd bytes and family %d", n, f);
@@ -170,9 +170,9 @@ static PyObject *address_mask(PyObject *self, PyObject *bits)
 	if (n == -1 && PyErr_Occurred())
 		return NULL;
 	if (n < 0 || n > 128)
-		Py_RETURN_FALSE;
+		return PyBool_FromLong(0);
 	mask_bits(((address_object *)self)->bytes, (unsigned)n);
-	Py_RETURN_TRUE;
+	return PyBool_FromLong(1);
 }
 
 static PyObject *address_is_v4(PyObject *self, PyObject *unused)

@@ -102,14 +102,14 @@ static PyObject *restored(PyTypeObject *class, int tag, reader *r)
 
 PyObject *bm_restore(PyObject *module, PyObject *args)
 {
-	PyObject *class, *result = NULL;
-	const char *p;
+	PyObject *class, *bytes, *result = NULL;
+	char *p;
 	Py_ssize_t n;
 	buf out = {NULL, 0, 0};
 	reader r;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "Oy#:_restore", &class, &p, &n))
+	if (!PyArg_ParseTuple(args, "OS:_restore", &class, &bytes) || PyBytes_AsStringAndSize(bytes, &p, &n) < 0)
 		return NULL;
 	if (!PyType_Check(class)) {
 		PyErr_SetString(PyExc_TypeError, "_restore() needs a class");
