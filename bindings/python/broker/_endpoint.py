@@ -86,7 +86,10 @@ class Endpoint(_native.Endpoint):
     def listen(self, address, port):
         """Listen at an address ("": all interfaces) and a port (0: any that is free). The port, or 0 if that isn't possible."""
         address, port = _place(address, port)
-        return super().listen(address, port.value)
+        try:
+            return super().listen(address, port.value)
+        except BrokerError:
+            return 0
 
     def peer(self, address, port, retry=10.0):
         """Connect to an endpoint, and wait until that is done. True: it is a peer. False: it failed.

@@ -47,7 +47,15 @@ class Store(_native.Store):
 
     ABSENT = _Absent()
 
+    def __init__(self, endpoint, master, name, options=None):
+        super().__init__(endpoint, master, name, options)
+        self._endpoint = endpoint
+
     # ---- as in the reference
+
+    def name(self):
+        """The store's name; empty after its endpoint was shut down, or the handle closed."""
+        return super().name() if self._endpoint._lives else ""
 
     def exists(self, key):
         """Is there an entry of that key?"""
