@@ -230,9 +230,9 @@ class ImmutableData(Data):
     HashableReadOnlyDict = HashableReadOnlyDict
 
     @staticmethod
-    def to_py(d):
+    def to_py(data):
         """The Python value of Data, of immutable types throughout."""
-        return _native.decode(data(d).to_bytes(), True)
+        return _native.decode((data if isinstance(data, Data) else Data(data)).to_bytes(), True)
 
 
 for _class in (HashableReadOnlyDict, ImmutableData, Set, Table, Topic, Vector):

@@ -54,6 +54,21 @@ static PyObject *queue_closed(void)
 	return NULL;
 }
 
+// await_more waits until there may be something to look for: 1, 0 the deadline
+// has passed, -1 exception. No wait is longer than a slice, for another thread
+// may take what comes from the library and leave some of it in this stream, or
+// release the stream, and then the descriptor tells nothing.
+static int await_more(stream_object *s, int64_t deadline)
+{
+	int64_t slice = monotonic() + SLICE_NS;
+	int some;
+
+	if (slice >= deadline)
+		return wait_fd(s->base.fd, deadline);
+	some = wait_fd(s->base.fd, slice);
+	return some < 0 ? -1 : 1;
+}
+
 // next_item waits for one: 1 *out is it (NULL: it could not be converted), 0
 // none in time, 2 the end, -1 exception.
 static int next_item(stream_object *s, int64_t deadline, PyObject **out)
@@ -78,7 +93,7 @@ static int next_item(stream_object *s, int64_t deadline, PyObject **out)
 			continue;
 		if (s->ended)
 			return 2;
-		some = wait_fd(s->base.fd, deadline);
+		some = await_more(s, deadline);
 		if (some <= 0)
 			return some;
 	}
@@ -135,7 +150,7 @@ static PyObject *get_list(stream_object *s, const request *r)
 			return queue_closed();
 		}
 		stream_event(s);
-		some = wait_fd(s->base.fd, r->deadline);
+		some = await_more(s, r->deadline);
 		if (some < 0 || stream_usable(s) < 0)
 			return NULL;
 		if (some == 0)
