@@ -372,6 +372,9 @@ func (m *Master) onTick() {
 	m.expire(time.Now())
 	if m.tick%announceTicks == 0 {
 		m.announce(0)
+		if len(m.rivals.known) > 0 {
+			m.judge()
+		}
 	}
 	if m.tick%tellTicks == 0 {
 		m.askOwn() // while there are changes the channel has no keepalives, which say more than the number

@@ -34,6 +34,7 @@ type rival struct {
 	history       command.History
 	epoch, number uint64
 	fenced        bool
+	since         uint64 // the tick in which it was first heard
 }
 
 // loadFence reads whether another master has taken over. A new epoch is later than any.
@@ -76,7 +77,10 @@ func (m *Master) meetMaster(msg command.Message) bool {
 		return false
 	}
 	before, met := m.rivals.known[msg.Sender]
-	r := rival{history: t.History, epoch: t.Epoch, number: t.Number, fenced: t.Flags&command.FlagFenced != 0}
+	r := rival{history: t.History, epoch: t.Epoch, number: t.Number, fenced: t.Flags&command.FlagFenced != 0, since: m.tick}
+	if met {
+		r.since = before.since
+	}
 	switch {
 	case t.Flags&command.FlagClosing != 0:
 		delete(m.rivals.known, msg.Sender)
@@ -118,6 +122,9 @@ func (m *Master) fence(epoch uint64) {
 	m.judge()
 }
 
+// harmless tells whether the other writes nothing beside a master of an epoch.
+func (r rival) harmless(epoch uint64) bool { return r.fenced || r.epoch < epoch }
+
 // judge decides whether this master may write: not if its history has a later epoch, nor beside another master of the same epoch or a
 // later one, until that one has ended or somebody has promoted one of them.
 func (m *Master) judge() {
@@ -128,8 +135,11 @@ func (m *Master) judge() {
 	}
 	var told []string
 	for id, other := range r.known {
-		if other.epoch >= m.history.epoch && !other.fenced {
+		if !other.harmless(m.history.epoch) {
 			r.refusing = ErrFenced
+		}
+		if other.harmless(m.history.epoch) && m.tick-other.since < announceTicks {
+			continue // whom this one succeeds is about to end; onTick looks again
 		}
 		told = append(told, fmt.Sprintf("master %s, history %s, epoch %d", id, HistoryID(other.history), other.epoch))
 	}

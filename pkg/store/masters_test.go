@@ -86,10 +86,13 @@ func TestPromoted(t *testing.T) {
 		second := begin(t, f.join(), copied, MasterOptions{NewEpoch: true})
 		expectWrites(t, "the one before", first, ErrFenced)
 		expectWrites(t, "the one that took over", second, nil)
-		if s := second.Status(); !strings.HasPrefix(s.Conflict, "the other refuses writes") || s.Epoch != 2 {
-			t.Errorf("%+v", s)
+		if s := second.Status(); s.Conflict != "" || s.Epoch != 2 {
+			t.Errorf("whom it succeeds may be about to end: %+v", s)
 		}
 		pass(3 * time.Second)
+		if s := second.Status(); !strings.HasPrefix(s.Conflict, "the other refuses writes") {
+			t.Errorf("another master that stays: %+v", s)
+		}
 		if c.reader.master != second.id {
 			t.Errorf("the clone follows %v", c.reader.master)
 		}
