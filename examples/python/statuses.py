@@ -10,9 +10,10 @@ with broker.Endpoint() as ep1, broker.Endpoint() as ep2:
         ep2.peer("127.0.0.1", port, 1.0)
 
         # First the endpoint is discovered, then it is a peer.
-        for side, es in (("ep1", es1), ("ep2", es2)):
-            for status in es.get(2):
-                print(side, status.code(), status.context().network.get().address)
+        for side, es, other in (("ep1", es1, ep2), ("ep2", es2, ep1)):
+            discovered, added = es.get(2)
+            print(side, discovered.code(), discovered.context().node_id() == other.node_id())
+            print(side, added.code(), added.context().network.get().address)
 
         ep2.unpeer("127.0.0.1", port)
         print([s.code() == c for s, c in zip(es2.get(2), (SC.PeerRemoved, SC.EndpointUnreachable))])

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import broker
@@ -42,7 +43,7 @@ def mesh(sample, *flags):
     with tempfile.TemporaryDirectory(prefix="brokermesh-python-") as folder:
         p = subprocess.Popen([BROKERCTL, "up", "-f", str(SAMPLES / sample), "-o", "json", "--timeout", "60s",
                               "--data-dir", os.path.join(folder, "data"), *flags],
-                             stdout=subprocess.PIPE, universal_newlines=True)
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)
         try:
             line = p.stdout.readline()
             if not line:
@@ -55,6 +56,16 @@ def mesh(sample, *flags):
 
 
 class Mesh(unittest.TestCase):
+    """Each sample runs once, for all tests."""
+
+    @classmethod
+    def setUpClass(cls):
+        stack = contextlib.ExitStack()
+        cls.addClassCleanup(stack.close)
+        cls.ring = stack.enter_context(mesh("ring.yaml"))
+        cls.plain = stack.enter_context(mesh("ring.yaml", "--plain"))
+        cls.stores = stack.enter_context(mesh("stores.yaml"))
+
     def check_messages(self, ep1, ep2):
         """What is published at one node's client arrives at another's."""
         with ep1.make_subscriber("/python/") as s1, ep2.make_subscriber("/python/") as s2:
@@ -67,26 +78,28 @@ class Mesh(unittest.TestCase):
                 self.assertEqual(eventually(attempt, "a message through the mesh"), [("/python/test", back)])
 
     def test_over_two_nodes(self):
-        with mesh("ring.yaml") as up:
-            with broker.connect(json.loads(up), node="north") as ep1, broker.connect(up, node="south") as ep2:
-                self.check_messages(ep1, ep2)
+        up = self.ring
+        with broker.connect(json.loads(up), node="north") as ep1, broker.connect(up, node="south") as ep2:
+            self.check_messages(ep1, ep2)
 
     def test_without_tls(self):
-        with mesh("ring.yaml", "--plain") as up:
-            with broker.connect(up, node="west") as ep1, broker.connect(up) as ep2:
-                self.assertEqual(len(ep1.peers()), 1)
-                self.check_messages(ep1, ep2)
+        up = self.plain
+        with broker.connect(up, node="west") as ep1, broker.connect(up) as ep2:
+            self.assertEqual(len(ep1.peers()), 1)
+            self.check_messages(ep1, ep2)
 
     def test_example(self):
         from test_examples import expected, printed
-        with mesh("ring.yaml") as up, tempfile.TemporaryDirectory() as folder:
+        up = self.ring
+        with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "mesh.json")
             with open(path, "w", encoding="utf-8") as f:
                 f.write(up)
             self.assertEqual(printed("connect", path), expected("connect"))
 
     def test_by_path(self):
-        with mesh("ring.yaml", "--plain") as up, tempfile.TemporaryDirectory() as folder:
+        up = self.plain
+        with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "mesh.json")
             with open(path, "w", encoding="utf-8") as f:
                 f.write(up)
@@ -94,52 +107,53 @@ class Mesh(unittest.TestCase):
                 self.assertEqual(len(ep.peers()), 1)
 
     def test_no_such_node(self):
-        with mesh("ring.yaml", "--plain") as up:
-            with self.assertRaises(ValueError) as caught:
-                broker.connect(up, node="nowhere")
-            self.assertIn("nowhere", str(caught.exception))
-            self.assertIn("north", str(caught.exception))
+        up = self.plain
+        with self.assertRaises(ValueError) as caught:
+            broker.connect(up, node="nowhere")
+        self.assertIn("nowhere", str(caught.exception))
+        self.assertIn("north", str(caught.exception))
 
     def test_by_hand(self):
-        with mesh("ring.yaml") as up:
-            state = json.loads(up)
-            node = next(n for n in state["nodes"] if n["name"] == "north")
-            cfg = broker.Configuration()
-            client = os.path.join(state["dataDir"], "client")
-            cfg.openssl_cafile = os.path.join(client, "ca.crt")
-            cfg.openssl_certificate = os.path.join(client, "tls.crt")
-            cfg.openssl_key = os.path.join(client, "tls.key")
-            host, port = node["address"].rsplit(":", 1)
-            with broker.Endpoint(cfg) as ep:
-                self.assertIs(ep.peer(host, int(port), 0), True)
-            with broker.Endpoint() as ep:
-                self.assertIs(ep.peer(host, int(port), 0), False)
+        up = self.ring
+        state = json.loads(up)
+        node = next(n for n in state["nodes"] if n["name"] == "north")
+        cfg = broker.Configuration()
+        client = os.path.join(state["dataDir"], "client")
+        cfg.openssl_cafile = os.path.join(client, "ca.crt")
+        cfg.openssl_certificate = os.path.join(client, "tls.crt")
+        cfg.openssl_key = os.path.join(client, "tls.key")
+        host, port = node["address"].rsplit(":", 1)
+        with broker.Endpoint(cfg) as ep:
+            self.assertIs(ep.peer(host, int(port), 0), True)
+        with broker.Endpoint() as ep:
+            self.assertIs(ep.peer(host, int(port), 0), False)
 
     def test_stores(self):
-        with mesh("stores.yaml") as up:
-            with broker.connect(up, node="vault") as ep1, broker.connect(up, node="reader") as ep2:
-                for name in ("sessions", "inventory", "site/counters"):
-                    with self.subTest(name):
-                        one, two = ep1.attach_clone(name), ep2.attach_clone(name)
-                        one.put("k", {"a": (1, 2)})
-                        self.assertEqual(eventually(lambda: two.get("k"), "the value"), {"a": (1, 2)})
-                        self.assertIs(two.put_unique("u", 1), True)
-                        self.assertIs(one.put_unique("u", 2), False)
-                        two.increment("n", Count(5))
-                        eventually(lambda: one.get("n") == Count(5), "the number")
-                        self.assertEqual(one.keys(), {"k", "u", "n"})
+        up = self.stores
+        with broker.connect(up, node="vault") as ep1, broker.connect(up, node="reader") as ep2:
+            for name in ("sessions", "inventory", "site/counters"):
+                with self.subTest(name):
+                    one, two = ep1.attach_clone(name), ep2.attach_clone(name)
+                    one.put("k", {"a": (1, 2)})
+                    self.assertEqual(eventually(lambda: two.get("k"), "the value"), {"a": (1, 2)})
+                    self.assertIs(two.put_unique("u", 1), True)
+                    self.assertIs(one.put_unique("u", 2), False)
+                    two.increment("n", Count(5))
+                    eventually(lambda: one.get("n") == Count(5), "the number")
+                    self.assertEqual(one.keys(), {"k", "u", "n"})
 
     def test_brokerctl_hears_and_speaks(self):
-        with mesh("ring.yaml", "--plain") as up, broker.connect(up, node="north") as ep, \
-                ep.make_subscriber("/python") as sub:
+        up = self.plain
+        with broker.connect(up, node="north") as ep, \
+                ep.make_subscriber("/brokerctl") as sub:
             state = json.loads(up)
             address = next(n["address"] for n in state["nodes"] if n["name"] == "south")
-            command = [BROKERCTL, "pub", "--peer", address, "--plain", "/python/x",
+            command = [BROKERCTL, "pub", "--peer", address, "--plain", "/brokerctl/x",
                        '{"@data-type":"count","data":7}']
             def attempt():
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
                 return sub.get(1, 0.05)
-            self.assertEqual(eventually(attempt, "what brokerctl published"), [("/python/x", Count(7))])
+            self.assertEqual(eventually(attempt, "what brokerctl published"), [("/brokerctl/x", Count(7))])
 
 
 class Foreign:
@@ -165,13 +179,20 @@ class Foreign:
 
     def await_event(self, name, **fields):
         """The next event of that name and with these fields."""
-        for line in self._process.stdout:
-            event = json.loads(line)
-            if event.get("event") == "error":
-                raise AssertionError(line)
-            if event.get("event") == name and all(event.get(k) == v for k, v in fields.items()):
-                return event
-        raise AssertionError("peer.py ended")
+        seen = []
+        alarm = threading.Timer(PATIENCE, self._process.kill)
+        alarm.start()
+        try:
+            for line in self._process.stdout:
+                seen.append(line)
+                event = json.loads(line)
+                if event.get("event") == "error":
+                    raise AssertionError(line)
+                if event.get("event") == name and all(event.get(k) == v for k, v in fields.items()):
+                    return event
+        finally:
+            alarm.cancel()
+        raise AssertionError("no %s %r, but %s" % (name, fields, "".join(seen)))
 
     def ask(self, **command):
         """A command's result."""
@@ -187,6 +208,7 @@ class ForeignPeer(unittest.TestCase):
             peer.do(do="subscribe", topic="/foreign")
             peer.do(do="connect", port=ep.listen("127.0.0.1", 0))
             peer.await_event("peered")
+            eventually(ep.peers, "the peer")  # either side may be the first to know
             yield ep, peer
 
     def test_values(self):
@@ -199,7 +221,7 @@ class ForeignPeer(unittest.TestCase):
                     event = peer.await_event("message")
                     self.assertEqual(event["hex"], broker.Data(value).to_bytes().hex())
                     peer.do(do="publish", topic="/python/y", value={"hex": event["hex"]})
-                    self.assertEqual(subs[0].get(), ("/python/y", value))
+                    self.assertEqual(receive(subs[0]), [("/python/y", value)])
 
     def test_statuses(self):
         found = []

@@ -42,7 +42,7 @@ class Signals(unittest.TestCase):
     def test_interrupt_ends_what_waits(self):
         for name, call in WAITING.items():
             with self.subTest(name):
-                source = START + "ep = endpoint()\nprint('ready', flush=True)\ntry:\n    %s\n" \
+                source = START + "ep = endpoint()\ntry:\n    print('ready', flush=True)\n    %s\n" \
                     "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n" % call
                 with process(source) as p:
                     self.assertEqual(p.stdout.readline(), "ready\n")

@@ -166,7 +166,9 @@ class Attaching(unittest.TestCase):
         with endpoint() as ep, directory() as d:
             self.assertIsNotNone(ep.attach_master("a", Backend.Memory))
             self.assertIsNone(ep.attach_clone("a"))
-            self.assertIsNone(ep.attach_master("b", Backend.SQLite, {"path": os.path.join(d, "no", "x")}))
+            with open(os.path.join(d, "file"), "w", encoding="utf-8") as f:
+                f.write("no folder")
+            self.assertIsNone(ep.attach_master("b", Backend.SQLite, {"path": os.path.join(d, "file", "x")}))
 
     def test_second_handle(self):
         with endpoint() as ep:

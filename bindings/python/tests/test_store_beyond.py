@@ -87,9 +87,11 @@ class Outcomes(Master):
 
     def test_open_master_says_why(self):
         with directory() as d:
+            with open(os.path.join(d, "file"), "w", encoding="utf-8") as f:
+                f.write("no folder")
             with self.assertRaises(broker.BackendFailure) as caught:
-                self.ep.open_master("x", Backend.SQLite, path=os.path.join(d, "none", "x"))
-            self.assertIn("none", str(caught.exception))
+                self.ep.open_master("x", Backend.SQLite, path=os.path.join(d, "file", "x"))
+            self.assertIn("file", str(caught.exception))
 
     def test_open_clone_says_why(self):
         with self.assertRaises(broker.BrokerError):

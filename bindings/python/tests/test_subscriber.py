@@ -167,8 +167,9 @@ class Topics(Pair):
         self.assertTrue(issubclass(broker.SafeSubscriber, broker.Subscriber))
 
     def test_prefixes(self):
+        # An empty topic would be the beginning of those on which endpoints tell of their peerings, too.
         with endpoints(2) as (ep1, ep2), ep1.make_subscriber(["/a/", "/b"]) as sub, \
-                ep1.make_subscriber("") as everything:
+                ep1.make_subscriber("/") as everything:
             join(ep1, ep2)
             topics = ["/a", "/a/1", "/b", "/bc", "/c"]
             for t in topics:
@@ -176,6 +177,13 @@ class Topics(Pair):
             self.assertEqual([t for t, _ in receive(everything, 5)], topics)
             self.assertEqual([t for t, _ in receive(sub, 3)], ["/a/1", "/b", "/bc"])
             self.assertEqual(sub.available(), 0)
+
+    def test_empty_topic(self):
+        with endpoints(2) as (ep1, ep2), ep1.make_subscriber("") as sub:
+            join(ep1, ep2)
+            ep2.publish("x", 1)
+            while sub.get() != ("x", 1):
+                pass
 
     def test_added_and_removed(self):
         self.assertIsNone(self.sub.add_topic("/more", True))
