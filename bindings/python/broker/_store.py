@@ -10,6 +10,9 @@ from ._native import Timespan
 
 __all__ = ["Store", "StoreEvent"]
 
+# How long a read waits for a master that a clone has not found yet, in seconds: as in the reference.
+DELAY = 5.0
+
 # How long await_idle waits unless told otherwise, in seconds.
 IDLE = 15.0
 
@@ -35,7 +38,8 @@ def _span(seconds):
 class Store(_native.Store):
     """A data store: a handle of its master or of a clone; Endpoint.attach_master and attach_clone make one.
 
-    The methods of the reference never raise for what happens in the mesh: reads answer None, and writes don't wait. Beside them:
+    The methods of the reference never raise for what happens in the mesh: reads answer None, and writes don't wait. A clone that has
+    not found its master yet makes reads wait for it, for five seconds at most. Beside them:
 
         store[key], store[key] = value, del store[key], key in store, len(store), for key in store, store.items()
         store.call("put", key, value, expiry)      waits until it is done, and raises BrokerError if it isn't
@@ -59,26 +63,26 @@ class Store(_native.Store):
 
     def exists(self, key):
         """Is there an entry of that key?"""
-        return self.read("exists", key)
+        return self.read("exists", key, timeout=DELAY)
 
     def get(self, key):
         """The value of a key; None if there is none, or the store can't be read."""
         try:
-            return self.read("get", key)
+            return self.read("get", key, timeout=DELAY)
         except BrokerError:
             return None
 
     def get_index_from_value(self, key, index):
         """An element of a vector, an entry of a table, or whether a set has the index; None if there is none."""
         try:
-            return self.read("index", key, index)
+            return self.read("index", key, index, timeout=DELAY)
         except BrokerError:
             return None
 
     def keys(self):
         """The set of all keys; None if the store can't be read."""
         try:
-            return self.read("keys")
+            return self.read("keys", timeout=DELAY)
         except BrokerError:
             return None
 
@@ -197,7 +201,7 @@ class Store(_native.Store):
 
     def __getitem__(self, key):
         try:
-            return self.read("get", key)
+            return self.read("get", key, timeout=DELAY)
         except NoSuchKey:
             raise KeyError(key) from None
 
@@ -205,15 +209,15 @@ class Store(_native.Store):
         self.write("put", key, value, None)
 
     def __delitem__(self, key):
-        if not self.read("exists", key):
+        if not self.read("exists", key, timeout=DELAY):
             raise KeyError(key)
         self.write("erase", key)
 
     def __contains__(self, key):
-        return self.read("exists", key)
+        return self.read("exists", key, timeout=DELAY)
 
     def __len__(self):
-        return self.read("size")[0].value
+        return self.read("size", timeout=DELAY)[0].value
 
     def __bool__(self):
         return True  # attach_master and attach_clone answer None for failure; an empty store is none

@@ -8,7 +8,7 @@ import unittest
 import broker
 from broker import Backend, Count
 
-from support import PATIENCE, directory, endpoint, endpoints, eventually, join
+from support import PATIENCE, SLOW, directory, endpoint, endpoints, eventually, join
 
 #: What the operations of fill and change leave.
 RESULT = {"str": "bar", "set": {2, 3}, "table": {3: "D", "2": "C"}, "vec": (1, 2, 3), "e": 2, "f": 1}
@@ -211,6 +211,9 @@ class Attaching(unittest.TestCase):
             s = ep.attach_clone("a")
             self.assertEqual(s.name(), "a")
             self.assertIs(s.await_idle(0.05), False)
+            self.assertRaises(broker.WaitTimeout, s.read, "get", "k", timeout=0.05)
+            if SLOW:  # a read waits for a master, for some seconds
+                self.assertIsNone(s.get("k"))
 
     def test_keeps_the_endpoint(self):
         s = endpoint().attach_master("a", Backend.Memory)
