@@ -87,7 +87,7 @@ func (r *authorities) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 	wanted, look := r.wanted(secret, ring, now)
 	in := rotation{
 		ring: ring, wanted: wanted, now: now, pods: v.trust, certified: r.trust.certificates(request.Namespace),
-		nodes: slices.Collect(maps.Keys(v.nodes)),
+		nodes: slices.Collect(maps.Keys(v.nodes)), outside: v.outside(),
 	}
 	step := in.decide()
 	if !step.begin && !step.advance {

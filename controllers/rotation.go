@@ -5,10 +5,12 @@ package controllers
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/brokermesh/brokermesh/api/v1alpha1"
 	"github.com/brokermesh/brokermesh/pkg/evidence"
 	"github.com/brokermesh/brokermesh/pkg/manifest"
 	"github.com/brokermesh/brokermesh/pkg/meshtls"
@@ -52,7 +54,11 @@ func (m *mesh) podTrust(compiled topology.Result, pods []corev1.Pod) []podTrust 
 }
 
 // certified is what a node's Secret holds, in the words in which the node's pods report it.
-type certified struct{ trustHash, serial string }
+type certified struct {
+	trustHash, serial string
+	// content is what the owner of an external node reports.
+	content string
+}
 
 // rotation is all that the replacement of an authority is decided by.
 type rotation struct {
@@ -63,7 +69,9 @@ type rotation struct {
 	// certified is what the Secrets of the nodes hold, by their names.
 	certified map[string]certified
 	pods      []podTrust
-	now       time.Time
+	// outside is what the owners of external nodes report to have installed, by node.
+	outside map[string]string
+	now     time.Time
 }
 
 // rotationStep is what to do next.
@@ -74,7 +82,18 @@ type rotationStep struct {
 	waiting map[string]string
 }
 
-// decide takes a step when every node has reported the one before. Nodes that can't be reached hold it up, until the old authority ends:
+// outside is what the owners of the external nodes say of them.
+func (v *view) outside() map[string]string {
+	out := make(map[string]string)
+	for i := range v.objects.Nodes {
+		if n := &v.objects.Nodes[i]; n.Spec.External != nil {
+			out[n.Name] = strings.TrimSpace(n.Annotations[v1alpha1.InstalledAnnotation])
+		}
+	}
+	return out
+}
+
+// decide takes a step when every node has reported the one before. Nodes that can't be reached hold it up, and external ones whose owners say nothing, until the old authority ends:
 // waiting longer would keep nothing working.
 func (r rotation) decide() rotationStep {
 	if r.ring.Step() == pki.Settled {
@@ -91,8 +110,14 @@ func (r rotation) waiting() map[string]string {
 	hash := meshtls.Hash(r.ring.Authority().CertPEM())
 	out := make(map[string]string)
 	for _, node := range r.nodes {
-		if r.certified[manifest.SecretName(node)].trustHash != hash {
+		has := r.certified[manifest.SecretName(node)]
+		installed, outside := r.outside[node]
+		switch {
+		case has.trustHash != hash:
 			out[node] = "its Secret is not written yet"
+		case outside && installed != v1alpha1.InstalledAnything && !strings.EqualFold(installed, has.content):
+			out[node] = fmt.Sprintf("it runs elsewhere, and nobody has said that it has the certificates of Secret %s: annotation %s, allowed: %s, or %s to wait for nothing",
+				manifest.SecretName(node), v1alpha1.InstalledAnnotation, has.content, v1alpha1.InstalledAnything)
 		}
 	}
 	for _, p := range r.pods {

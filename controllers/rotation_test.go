@@ -14,6 +14,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/brokermesh/brokermesh/api/v1alpha1"
@@ -49,6 +50,9 @@ func TestRotationDecisions(t *testing.T) {
 		spreading
 		replacing
 	)
+	outside := func(installed string) func(r *rotation) {
+		return func(r *rotation) { r.pods, r.outside = r.pods[:1], map[string]string{"b": installed} }
+	}
 	for name, c := range map[string]struct {
 		step    int
 		change  func(r *rotation)
@@ -73,13 +77,19 @@ func TestRotationDecisions(t *testing.T) {
 		"one pod has an old leaf":              {replacing, func(r *rotation) { r.pods[0].leafSerial = "x" }, "", "pod a-0 has not reported a certificate of the new authority"},
 		"the old authority has ended":          {replacing, func(r *rotation) { r.pods[0].leafSerial, r.now = "x", r.ring.Deadline() }, "forced", "a certificate of the new"},
 		"the bundle of now doesn't matter":     {replacing, func(r *rotation) { r.pods[0].trustHash = "x" }, "advance", ""},
-		"a Secret is of the step before":       {replacing, func(r *rotation) { r.certified["a-tls"] = certified{"x", "a"} }, "", "its Secret is not written yet"},
+		"a Secret is of the step before":       {replacing, func(r *rotation) { r.certified["a-tls"] = certified{trustHash: "x", serial: "a"} }, "", "its Secret is not written yet"},
+		"nobody says what is outside":          {spreading, outside(""), "", "nobody has said that it has the certificates of Secret b-tls"},
+		"outside has others":                   {replacing, outside("c0ffee"), "", "allowed: b0b, or *"},
+		"outside has them":                     {spreading, outside("B0B"), "advance", ""},
+		"outside doesn't matter":               {replacing, outside("*"), "advance", ""},
+		"outside, and the old authority ends":  {spreading, func(r *rotation) { outside("")(r); r.now = r.ring.Deadline() }, "forced", "nobody has said"},
+		"outside, its Secret isn't written":    {spreading, func(r *rotation) { outside("")(r); r.certified["b-tls"] = certified{} }, "", "its Secret is not written yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := rotation{ring: newRing(t, now, c.step), nodes: []string{"a", "b"}, certified: make(map[string]certified), now: now}
 			hash := meshtls.Hash(r.ring.Authority().CertPEM())
 			for _, node := range r.nodes {
-				r.certified[manifest.SecretName(node)] = certified{trustHash: hash, serial: node}
+				r.certified[manifest.SecretName(node)] = certified{trustHash: hash, serial: node, content: node + "0" + node}
 				r.pods = append(r.pods, podTrust{node: node, pod: node + "-0", trustHash: hash, leafSerial: node})
 			}
 			if c.change != nil {
@@ -119,6 +129,9 @@ func (w *world) step(want pki.Step, nodes ...string) {
 		}
 		for _, name := range append(nodes, "brokermesh-client") {
 			request := pki.NodeRequest(w.namespace, name)
+			if name == "zeek" {
+				request = pki.ExternalRequest(w.namespace, name, "")
+			}
 			secret := manifest.SecretName(name)
 			if name == "brokermesh-client" {
 				request, secret = pki.ClientRequest(w.namespace), ClientSecret
@@ -211,4 +224,42 @@ func TestRotationByAge(t *testing.T) {
 	if now := w.ring().Authority(); meshtls.Hash(now.CertPEM()) == meshtls.Hash(old.CertPEM()) {
 		t.Error("the authority is the old one")
 	}
+}
+
+// TestRotationOutside: a rotation waits for what the owner of an external node says.
+func TestRotationOutside(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var ahead atomic.Int64
+	w.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	w.start()
+	zeek := brokerNode("zeek")
+	zeek.Spec.External = &v1alpha1.ExternalSpec{}
+	w.create(brokerNode("a"), zeek)
+	for _, name := range []string{CASecret, ClientSecret, manifest.SecretName("a"), manifest.SecretName("zeek")} {
+		w.appears(name, &corev1.Secret{})
+	}
+	w.step(pki.Settled, "a", "zeek")
+	var ca corev1.Secret
+	w.change(CASecret, &ca, "user", func() { ca.Annotations = map[string]string{RotateAnnotation: "now"} })
+	for _, step := range []pki.Step{pki.Spreading, pki.Replacing} {
+		w.step(step, "a", "zeek")
+		var s corev1.Secret
+		w.mustGet(manifest.SecretName("zeek"), &s)
+		content := contentOf(s.Data[manifest.CAKey], s.Data[manifest.CertKey])
+		ahead.Add(int64(rotationPatience + time.Minute))
+		w.eventually("zeek is waited for", func() error {
+			c := apimeta.FindStatusCondition(w.node("zeek").Status.Conditions, v1alpha1.ConditionCertificatesCurrent)
+			if c == nil || c.Reason != string(v1alpha1.ReasonHoldsUpRotation) || !hasAll(c.Message, []string{content, v1alpha1.InstalledAnnotation}) {
+				return fmt.Errorf("%+v", c)
+			}
+			return nil
+		})
+		if now := w.ring().Step(); now != step {
+			t.Errorf("step %v, want %v", now, step)
+		}
+		node := w.node("zeek")
+		w.change("zeek", node, "owner", func() { node.Annotations = map[string]string{v1alpha1.InstalledAnnotation: content} })
+	}
+	w.step(pki.Settled, "a", "zeek")
 }

@@ -4,7 +4,10 @@ package controllers
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +32,8 @@ type kept struct {
 	names     string         // for which its certificate was issued
 	// What the pods of its node report once they have it.
 	trustHash, serial string
+	// content is the digest that stands for its certificates; see v1alpha1.InstalledAnnotation.
+	content string
 }
 
 // metadata is what the cache knows of a Secret; nil if it knows none, which doesn't say that there is none.
@@ -67,6 +72,7 @@ func (t *trust) keep(s *corev1.Secret, a *pki.Authority) {
 	c := certificatesOf(s)
 	leaf := pki.Leaf{Cert: c.Cert, Key: c.Key}
 	k := kept{version: versionOf(s), authority: a, trustHash: meshtls.Hash(c.CA), serial: leaf.Serial(), names: leaf.Names()}
+	k.content = contentOf(c.CA, c.Cert)
 	if a != nil {
 		k.renewal = a.RenewAt(leaf)
 	}
@@ -76,6 +82,12 @@ func (t *trust) keep(s *corev1.Secret, a *pki.Authority) {
 		t.mu.kept[s.Namespace] = make(map[string]kept)
 	}
 	t.mu.kept[s.Namespace][s.Name] = k
+}
+
+// contentOf is what `cat ca.crt tls.crt | sha256sum` prints.
+func contentOf(ca, cert []byte) string {
+	sum := sha256.Sum256(slices.Concat(ca, cert))
+	return hex.EncodeToString(sum[:])
 }
 
 // drop forgets the Secret of a node that is no more.
@@ -91,7 +103,7 @@ func (t *trust) certificates(namespace string) map[string]certified {
 	defer t.mu.Unlock()
 	out := make(map[string]certified, len(t.mu.kept[namespace]))
 	for name, k := range t.mu.kept[namespace] {
-		out[name] = certified{trustHash: k.trustHash, serial: k.serial}
+		out[name] = certified{trustHash: k.trustHash, serial: k.serial, content: k.content}
 	}
 	return out
 }

@@ -83,7 +83,8 @@ const (
 	ReasonNotCompiled Reason = "NotCompiled"
 
 	// ReasonHoldsUpRotation: the mesh's authority is being replaced, and a pod doesn't report the certificates of the present step. The next
-	// step waits for it until the old authority ends. Bring the pod back, or delete it.
+	// step waits for it until the old authority ends. Bring the pod back, or delete it. Of an external node its owner has to say that it has
+	// them: see the message.
 	ReasonHoldsUpRotation Reason = "HoldsUpRotation"
 
 	// ReasonAllReady: all nodes and peerings of the mesh are ready, and the nodes run the config of the topology.

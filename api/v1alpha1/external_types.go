@@ -4,6 +4,14 @@ package v1alpha1
 
 import "k8s.io/apimachinery/pkg/api/resource"
 
+const (
+	// InstalledAnnotation on an external BrokerNode is by which its owner says which certificates its endpoint runs with: the SHA-256, in
+	// hexadecimal, of ca.crt followed by tls.crt, as cat ca.crt tls.crt | sha256sum prints it. The replacement of the mesh's authority waits for it.
+	InstalledAnnotation = "brokermesh.dev/installed"
+	// InstalledAnything as its value: the endpoint is never waited for.
+	InstalledAnything = "*"
+)
+
 // ExternalSpec describes an endpoint that runs elsewhere, such as a Zeek on its own machine: the node has no pods. Its certificate for the
 // mesh is in the Secret NAME-tls (ca.crt, tls.crt, tls.key).
 type ExternalSpec struct {

@@ -79,6 +79,7 @@ func (j *judge) external(plan topology.NodePlan, object *v1alpha1.BrokerNode, pr
 		j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, ready),
 		j.condition(v1alpha1.ConditionConfigured, previous.Conditions, object.Generation, j.certified(plan)),
 	}
+	status.Conditions = append(status.Conditions, j.holdsUp(plan, object, previous)...)
 	return status
 }
 

@@ -66,11 +66,17 @@ func (j *judge) node(plan topology.NodePlan) v1alpha1.BrokerNodeStatus {
 		status.Conditions = append(status.Conditions, j.condition(v1alpha1.ConditionPaused, previous.Conditions, object.Generation,
 			yes(v1alpha1.ReasonPausedBySpec, "spec.paused: the node stays as it is")))
 	}
-	if words := j.in.Facts[plan.Node].HoldsUpRotation; words != "" {
-		status.Conditions = append(status.Conditions, j.condition(v1alpha1.ConditionCertificatesCurrent, previous.Conditions, object.Generation,
-			no(v1alpha1.ReasonHoldsUpRotation, words)))
-	}
+	status.Conditions = append(status.Conditions, j.holdsUp(plan, object, previous)...)
 	return status
+}
+
+// holdsUp is the condition of a node that holds up the replacement of the mesh's authority; others have none.
+func (j *judge) holdsUp(plan topology.NodePlan, object *v1alpha1.BrokerNode, previous v1alpha1.BrokerNodeStatus) []metav1.Condition {
+	words := j.in.Facts[plan.Node].HoldsUpRotation
+	if words == "" {
+		return nil
+	}
+	return []metav1.Condition{j.condition(v1alpha1.ConditionCertificatesCurrent, previous.Conditions, object.Generation, no(v1alpha1.ReasonHoldsUpRotation, words))}
 }
 
 const caMissing = "the Secret of the mesh's CA is gone, but certificates of nodes exist; no new CA is made"
