@@ -30,24 +30,32 @@ func documents(nv nodeView, live *corev1.ConfigMap, reported int64) nodeConfigs 
 		same = revision > 0 && len(live.Data) == len(nv.plan.Pods)
 	}
 	for _, p := range nv.plan.Pods {
-		same = same && holds(live, p.Pod, p.Hash, revision)
+		_, hash := readable(p, nv.skew[p.Pod], live)
+		same = same && holds(live, p.Pod, hash, revision)
 	}
 	if !same {
 		revision = max(revision, reported, 0) + 1
 	}
 	out.revision = revision
 	for _, p := range nv.plan.Pods {
+		document, _ := readable(p, nv.skew[p.Pod], live)
 		config := p.Config
-		config.Revision = revision
-		out.documents[p.Pod] = config.Canonical()
+		config.Revision, document.Revision = revision, revision
+		out.documents[p.Pod] = document.Canonical()
 		out.offers[p.Pod] = offer{config: config, hash: p.Hash}
 	}
 	return out
 }
 
-func holds(live *corev1.ConfigMap, pod, hash string, revision int64) bool {
+// documentOf is what the ConfigMap has for a pod, if that is sound.
+func documentOf(live *corev1.ConfigMap, pod string) (nodeconfig.Config, bool) {
 	config, err := nodeconfig.Parse([]byte(live.Data[manifest.ConfigKey(pod)]))
-	return err == nil && config.Hash() == hash && config.Revision == revision
+	return config, err == nil
+}
+
+func holds(live *corev1.ConfigMap, pod, hash string, revision int64) bool {
+	config, ok := documentOf(live, pod)
+	return ok && config.Hash() == hash && config.Revision == revision
 }
 
 // offer tells the pollers what the node's pods should run.

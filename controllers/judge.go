@@ -153,6 +153,7 @@ func (m *mesh) heard(pod string, status statusapi.Status) {
 	defer m.mu.Unlock()
 	was, now := m.mu.answers[pod], m.now()
 	m.mu.answers[pod] = answer{status: &status, received: now}
+	m.mu.skills[pod] = skills{status.ConfigVersions, status.Features}
 	wanted := m.mu.asked[pod] || was.status == nil || now.Sub(was.received) >= longSilence
 	delete(m.mu.asked, pod)
 	if wanted || was.status.Instance != status.Instance || was.status.Generation != status.Generation {

@@ -50,6 +50,7 @@ type mesh struct {
 		flights   map[string]flight  // pods that were replaced and are not back, by name; nil before the first look
 		old       map[types.UID]bool // the pods that were old at the last look
 		grown     time.Time          // when one became so
+		skills    map[string]skills  // by pod
 		moves     map[string]move    // masters that somebody else moves, by DataStore, as the last look saw them
 		errands   map[string]errand  // masters that are moved for a roll, or back, by DataStore
 		seen      map[types.UID]bool // the DataStores of the last look
@@ -72,6 +73,7 @@ func newMesh(all *meshes, namespace string) *mesh {
 	m.mu.answers = make(map[string]answer)
 	m.mu.refused = make(map[string]string)
 	m.mu.asked = make(map[string]bool)
+	m.mu.skills = make(map[string]skills)
 	m.mu.offers = make(map[string]offer)
 	m.mu.wakers = make(map[string]func())
 	m.mu.addresses = make(map[string]string)
@@ -137,6 +139,8 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	verdict := m.judge(objects, compiled, pods, facts, errands)
 	step := m.roll(objects, compiled, sets, pods, verdict.Links)
 	v := newView(objects, compiled, verdict, facts, step)
+	skews, again := m.skews(compiled, pods)
+	v.setSkews(skews)
 	v.revisions = m.revisions(compiled)
 	v.trust = m.podTrust(compiled, pods)
 	old := m.newest.Swap(v)
@@ -145,7 +149,7 @@ func (m *mesh) look(ctx context.Context) (time.Duration, error) {
 	}
 	m.wakeAll(ctx, m.namespace, v.changes(old))
 	next := time.Hour
-	for _, d := range []time.Duration{verdict.NextCheck, step.Again} {
+	for _, d := range []time.Duration{verdict.NextCheck, step.Again, again} {
 		if d > 0 {
 			next = min(next, d)
 		}
@@ -243,6 +247,7 @@ func (m *mesh) poll(ctx context.Context, compiled topology.Result, pods []corev1
 	defer m.mu.Unlock()
 	keep(m.mu.flights, nodes) // what is scaled away, or gone with its node, nobody makes again
 	keep(m.mu.answers, nodes)
+	keep(m.mu.skills, nodes)
 	keep(m.mu.offers, nodes)
 	keep(m.mu.refused, nodes)
 }

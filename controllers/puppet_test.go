@@ -55,6 +55,8 @@ type puppet struct {
 	epoch    uint64           // of its stores; a master takes at least that of its config
 	sequence uint64           // of its clones
 	foreign  bool             // refuses to take over
+	versions []int            // of configs that it reads; nil: those of now
+	features []string         // that it knows, if versions is set
 	clings   bool             // removes no files
 	backup   statusapi.Backup // of its masters that are to make some
 	grants   []grantTaken
@@ -255,6 +257,9 @@ func (q *puppet) status() statusapi.Status {
 	s.Instance, s.Namespace, s.Node, s.Pod = q.instance, q.all.world.namespace, q.node, q.pod
 	s.EndpointID, s.Version, s.ConfigVersions = q.id(), "v0.0.0-test", []int{nodeconfig.Version}
 	s.Features = nodeconfig.KnownFeatures()
+	if q.versions != nil {
+		s.ConfigVersions, s.Features = q.versions, q.features
+	}
 	s.Listeners = []statusapi.Listener{{Name: "broker", Address: "[::]:9999"}, {Name: "websocket", Address: "[::]:9997"}}
 	if q.config.Version == 0 {
 		return s

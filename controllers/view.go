@@ -3,6 +3,7 @@
 package controllers
 
 import (
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -44,6 +45,17 @@ type nodeView struct {
 	down    string // what goes down with it
 	old     bool
 	waiting string
+	// skew has the pods that may not get the document compiled for them.
+	skew map[string]skew
+}
+
+// setSkews is part of making a view.
+func (v *view) setSkews(all map[string]skew) {
+	for name, nv := range v.nodes {
+		if nv.skew = skewsOf(nv.plan, all); nv.skew != nil {
+			v.nodes[name] = nv
+		}
+	}
 }
 
 // reportView is what there is to say of a Peering, a DataStore or a BrokerMesh.
@@ -74,7 +86,7 @@ func (v *view) changes(old *view) changes {
 	}
 	nodes := changed(v.nodes, old.nodes, func(a, b nodeView) bool {
 		return a.identity == b.identity && a.plan.Hash == b.plan.Hash && slices.Equal(a.plan.BackupClaims, b.plan.BackupClaims) && (a.plan.Fault == nil) == (b.plan.Fault == nil) &&
-			a.facts == b.facts && a.old == b.old && a.waiting == b.waiting && uidOf(a.roll) == uidOf(b.roll) && sameCallers(a.callers, b.callers) && equality.Semantic.DeepEqual(a.status, b.status)
+			a.facts == b.facts && a.old == b.old && a.waiting == b.waiting && maps.Equal(a.skew, b.skew) && uidOf(a.roll) == uidOf(b.roll) && sameCallers(a.callers, b.callers) && equality.Semantic.DeepEqual(a.status, b.status)
 	})
 	return changes{
 		nodes: nodes, peerings: changed(v.peerings, old.peerings, sameReport), stores: changed(v.stores, old.stores, sameReport),
