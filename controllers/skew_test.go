@@ -118,19 +118,23 @@ func (w *world) skewed(q *puppet, i, takes int) error {
 	q.all.mu.Lock()
 	now := q.config
 	q.all.mu.Unlock()
-	status := w.node(q.node).Status.Conditions
-	if i >= takes {
-		has := min(i, takes)
-		limits := now.WebSocket != nil && now.WebSocket.Limits != nil
-		if len(now.Subscriptions) != min(has, 1) || limits != (has > 1) {
-			return fmt.Errorf("it has %s", now.Canonical())
-		}
-		return errors.Join(condition(status, v1alpha1.ConditionConfigured, metav1.ConditionFalse, string(v1alpha1.ReasonNeedsNewerNode)), w.mounts(q, now, takes))
+	has := 0
+	switch web := now.WebSocket; {
+	case web != nil && web.Limits != nil && web.Limits.ConnectionsPerAddress == 3:
+		has = 3
+	case web != nil && web.Limits != nil:
+		has = 2
+	case len(now.Subscriptions) > 0:
+		has = 1
 	}
-	if (len(now.Subscriptions) == 1) != (i >= 0) || (now.WebSocket != nil && now.WebSocket.Limits != nil) != (i >= 1) {
+	if has != min(i+1, takes) {
 		return fmt.Errorf("it has %s", now.Canonical())
 	}
-	return errors.Join(condition(status, v1alpha1.ConditionConfigured, metav1.ConditionTrue, string(v1alpha1.ReasonApplied)), w.mounts(q, now, takes))
+	status, reason := metav1.ConditionTrue, v1alpha1.ReasonApplied
+	if i >= takes {
+		status, reason = metav1.ConditionFalse, v1alpha1.ReasonNeedsNewerNode
+	}
+	return errors.Join(condition(w.node(q.node).Status.Conditions, v1alpha1.ConditionConfigured, status, string(reason)), w.mounts(q, now, takes))
 }
 
 // mounts wants the document in the mount of a puppet to be the one that it runs, if it has ever taken one.
