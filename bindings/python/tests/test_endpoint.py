@@ -226,6 +226,8 @@ class Ending(unittest.TestCase):
         self.assertIsNone(sub.get(0.05))
         with self.assertRaisesRegex(RuntimeError, "subscriber queue closed"):
             sub.get()
+        self.assertEqual(sub.get(0), [])
+        self.assertRaises(RuntimeError, sub.get, 1)
         self.assertEqual(es.poll(), [])
         self.assertEqual(store.name(), "")
         self.assertIsNone(store.get("k"))

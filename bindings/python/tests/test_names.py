@@ -3,6 +3,7 @@
 
 import datetime
 import importlib
+import pydoc
 import unittest
 
 import broker
@@ -86,6 +87,14 @@ class Names(unittest.TestCase):
             if isinstance(thing, type) and not name.startswith("_"):
                 with self.subTest(name):
                     self.assertTrue((thing.__doc__ or "").strip(), "no docstring")
+
+    def test_message(self):
+        self.assertRaises(AssertionError, broker.Message().to_broker)
+
+    def test_help(self):
+        text = pydoc.render_doc(broker, renderer=pydoc.plaintext)
+        for word in ("make_subscriber", "attach_master", "Waits", "connect", "zeek"):
+            self.assertIn(word.lower(), text.lower())
 
     def test_make_topics(self):
         topic = broker._make_topic("/a")

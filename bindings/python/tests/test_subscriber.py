@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Subscribers: every way to get messages, topics that change, and the descriptor."""
 
+import gc
+import os
 import select
 import unittest
+import weakref
 
 import broker
 from broker import SC
 
-from support import PATIENCE, endpoint, endpoints, eventually, in_thread, join, receive
+from support import PATIENCE, configuration, endpoint, endpoints, eventually, in_thread, join, receive
 
 
 def waiting(fd, seconds=0):
@@ -229,6 +232,53 @@ class Released(Pair):
         self.assertIs(self.ep2.peer("127.0.0.1", port, 0), True)
         self.send(1)
         self.assertEqual(sub.get(), ("/test", 1))
+
+
+class Limits(unittest.TestCase):
+    def test_the_newest_are_kept(self):
+        cfg = configuration(extra={"subscriber_messages": 10, "flow_control": False})
+        with broker.Endpoint(cfg) as ep1, endpoint() as ep2, ep1.make_subscriber("/test") as sub, \
+                ep1.make_subscriber("/end") as end:
+            join(ep1, ep2)
+            ep2.publish_batch(*(("/test", i) for i in range(100)))
+            ep2.publish("/end", None)
+            self.assertEqual(end.get(), ("/end", None))
+            self.assertEqual([v for _, v in sub.poll()], list(range(90, 100)))
+
+    def test_unknown_options(self):
+        for extra in ({"no_such_option": 1}, {"subscriber_messages": "many"}):
+            with self.assertRaises(broker.ArgumentError) as caught:
+                broker.Endpoint(configuration(extra=extra))
+            self.assertIn(list(extra)[0], str(caught.exception))
+
+
+class Lifetimes(unittest.TestCase):
+    def test_cycles_are_collected(self):
+        class Mine(broker.Subscriber):
+            def __init__(self, source):
+                super().__init__(source)
+                self.myself, self.callback = self, self.get
+        with endpoint() as ep:
+            sub = ep.make_subscriber("/x", subscriber_class=Mine)
+            gone, fd = weakref.ref(sub), sub.fd()
+            del sub
+            gc.collect()
+            self.assertIsNone(gone())
+            self.assertRaises(OSError, os.fstat, fd)
+
+    def test_endpoints_in_cycles(self):
+        class Node:
+            pass
+        node = Node()
+        node.ep, node.myself = endpoint(), node
+        node.sub = node.ep.make_subscriber("/x")
+        port = node.ep.listen("127.0.0.1", 0)
+        gone = weakref.ref(node)
+        del node
+        gc.collect()
+        self.assertIsNone(gone())
+        with endpoint() as ep:
+            eventually(lambda: ep.listen("127.0.0.1", port) == port, "the port to be free again")
 
 
 class StatusSubscribers(unittest.TestCase):
