@@ -72,14 +72,20 @@ class Endpoint(_native.Endpoint):
     """
 
     _lives = False
+    _id = ""
 
     def __init__(self, config=None):
         if config is not None and not isinstance(config, Configuration):
             raise TypeError("Endpoint takes a Configuration, not %s" % type(config).__name__)
         super().__init__((config or Configuration())._table())
         self._process = os.getpid()
+        self._id = super().node_id()
         self._lives = True
         _living.add(self)
+
+    def node_id(self):
+        """The endpoint's ID, a UUID; also after shutdown."""
+        return self._id
 
     # ---- peerings
 

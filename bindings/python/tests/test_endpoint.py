@@ -235,6 +235,10 @@ class Ending(unittest.TestCase):
         self.assertIsNone(ep.publish("/test", 1))
         self.assertIsNone(ep.publish_batch(("/test", 1)))
         self.assertEqual(ep.listen("127.0.0.1", 0), 0)
+        self.assertEqual((str(uuid.UUID(ep.node_id())), repr(ep)), (ep.node_id(),) * 2)
+        self.assertEqual(ep.peers(), [])
+        self.assertIs(ep.unpeer("127.0.0.1", 1), True)
+        self.assertIs(ep.await_peer("nobody", 0.05), False)
         self.assertIs(ep.peer("127.0.0.1", unused_port(), 0), False)
         self.assertIsNone(ep.attach_master("t", broker.Backend.Memory))
 

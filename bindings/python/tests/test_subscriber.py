@@ -93,11 +93,14 @@ class Getting(Pair):
         with self.assertRaisesRegex(TypeError, "unhashable type: 'set'"):
             self.sub.get()
         self.assertEqual(self.sub.get(), ("/test", "next"))
-        self.send(nested)
-        self.arrived(1)
+        self.send(1, nested, 2)
+        self.arrived(3)
         self.assertRaises(TypeError, self.sub.poll)
-        self.send("next")
-        self.assertEqual(self.sub.get(), ("/test", "next"))
+        self.assertEqual(self.sub.poll(), [("/test", 1), ("/test", 2)])
+        self.send(1, nested, 2)
+        self.arrived(3)
+        self.assertRaises(TypeError, self.sub.get, 3, 0.05)
+        self.assertEqual(self.sub.get(2), [("/test", 1), ("/test", 2)])
 
     def test_iteration(self):
         self.send(1, 2, 3)
