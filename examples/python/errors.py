@@ -6,11 +6,10 @@ import socket
 import broker
 from broker import EC
 
-with socket.socket() as s:  # a port that is not in use
-    s.bind(("127.0.0.1", 0))
+with socket.socket() as s, broker.Endpoint() as ep, ep.make_status_subscriber() as errors:
+    s.bind(("127.0.0.1", 0))  # a port where nobody listens
     port = s.getsockname()[1]
 
-with broker.Endpoint() as ep, ep.make_status_subscriber() as errors:
     # One attempt, since retry is 0.
     print("connected:", ep.peer("127.0.0.1", port, 0.0))
     error = errors.get()

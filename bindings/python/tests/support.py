@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests share: endpoints on the loopback device, and waiting for conditions."""
 
+import atexit
 import contextlib
 import os
 import pathlib
@@ -97,10 +98,16 @@ def codes(subscriber, count):
 
 
 def unused_port():
-    """A port where nobody listens."""
-    with contextlib.closing(socket.socket()) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port where nobody listens, and that nobody else gets while the tests run; an endpoint may listen there."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    _reserved.append(s)
+    return s.getsockname()[1]
+
+
+_reserved = []
+atexit.register(lambda: [s.close() for s in _reserved])
 
 
 def in_thread(function, *args):

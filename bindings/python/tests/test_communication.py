@@ -8,7 +8,7 @@ import unittest
 import broker
 from broker import EC, SC
 
-from support import PATIENCE, codes, endpoint, endpoints, eventually, join, receive, unused_port
+from support import codes, endpoint, endpoints, eventually, join, receive, unused_port
 
 ADDRESS = ipaddress.IPv4Address("1.2.3.4")
 

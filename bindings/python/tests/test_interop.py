@@ -55,6 +55,10 @@ def mesh(sample, *flags):
             p.stdout.close()
 
 
+def connect(up, node=None):
+    return broker.connect(up, node, timeout=PATIENCE)
+
+
 class Mesh(unittest.TestCase):
     """Each sample runs once, for all tests."""
 
@@ -79,12 +83,12 @@ class Mesh(unittest.TestCase):
 
     def test_over_two_nodes(self):
         up = self.ring
-        with broker.connect(json.loads(up), node="north") as ep1, broker.connect(up, node="south") as ep2:
+        with connect(json.loads(up), node="north") as ep1, connect(up, node="south") as ep2:
             self.check_messages(ep1, ep2)
 
     def test_without_tls(self):
         up = self.plain
-        with broker.connect(up, node="west") as ep1, broker.connect(up) as ep2:
+        with connect(up, node="west") as ep1, connect(up) as ep2:
             self.assertEqual(len(ep1.peers()), 1)
             self.check_messages(ep1, ep2)
 
@@ -103,7 +107,7 @@ class Mesh(unittest.TestCase):
             path = os.path.join(folder, "mesh.json")
             with open(path, "w", encoding="utf-8") as f:
                 f.write(up)
-            with broker.connect(path, node="east") as ep:
+            with connect(path, node="east") as ep:
                 self.assertEqual(len(ep.peers()), 1)
 
     def test_no_such_node(self):
@@ -130,7 +134,7 @@ class Mesh(unittest.TestCase):
 
     def test_stores(self):
         up = self.stores
-        with broker.connect(up, node="vault") as ep1, broker.connect(up, node="reader") as ep2:
+        with connect(up, node="vault") as ep1, connect(up, node="reader") as ep2:
             for name in ("sessions", "inventory", "site/counters"):
                 with self.subTest(name):
                     one, two = ep1.attach_clone(name), ep2.attach_clone(name)
@@ -144,11 +148,11 @@ class Mesh(unittest.TestCase):
 
     def test_brokerctl_hears_and_speaks(self):
         up = self.plain
-        with broker.connect(up, node="north") as ep, \
+        with connect(up, node="north") as ep, \
                 ep.make_subscriber("/brokerctl") as sub:
             state = json.loads(up)
             address = next(n["address"] for n in state["nodes"] if n["name"] == "south")
-            command = [BROKERCTL, "pub", "--peer", address, "--plain", "/brokerctl/x",
+            command = [BROKERCTL, "pub", "--peer", address, "--plain", "--timeout", "60s", "/brokerctl/x",
                        '{"@data-type":"count","data":7}']
             def attempt():
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

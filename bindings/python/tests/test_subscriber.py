@@ -10,7 +10,7 @@ import weakref
 import broker
 from broker import SC
 
-from support import PATIENCE, configuration, endpoint, endpoints, eventually, in_thread, join, receive
+from support import PATIENCE, configuration, endpoint, endpoints, eventually, in_thread, join, receive, unused_port
 
 
 def waiting(fd, seconds=0):
@@ -275,7 +275,8 @@ class Lifetimes(unittest.TestCase):
         node = Node()
         node.ep, node.myself = endpoint(), node
         node.sub = node.ep.make_subscriber("/x")
-        port = node.ep.listen("127.0.0.1", 0)
+        port = unused_port()
+        self.assertEqual(node.ep.listen("127.0.0.1", port), port)
         gone = weakref.ref(node)
         del node
         gc.collect()

@@ -4,7 +4,6 @@
 import threading
 import unittest
 
-import broker
 from broker import Backend
 
 from support import PATIENCE, endpoint, endpoints, eventually, in_thread, join, receive

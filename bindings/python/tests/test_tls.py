@@ -9,8 +9,6 @@ import unittest
 
 import broker
 
-from support import eventually
-
 
 def setUpModule():
     global DIR
