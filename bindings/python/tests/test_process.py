@@ -10,6 +10,7 @@ from support import PATIENCE, SLOW, process, script, slow, unused_port
 START = """
 import gc, os, signal, sys, threading
 import broker
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job may begin without
 def endpoint():
     options = broker.BrokerOptions()
     options.disable_ssl = True
