@@ -85,7 +85,7 @@ func outcome(err error) int {
 
 // Text is what is said about an error; nothing about those that say nothing but their number.
 func Text(err error) string {
-	if err == nil || errors.Is(err, errClosed) || errors.Is(err, errAgain) || errors.Is(err, broker.ErrFull) {
+	if err == nil || errors.Is(err, errClosed) || Result(err) == Again {
 		return ""
 	}
 	return err.Error()
