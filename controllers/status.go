@@ -47,6 +47,9 @@ func (r *reporter) write(ctx context.Context, c statusChange) error {
 	if err != nil {
 		return fmt.Errorf("convert %s: %w", c.kind, err)
 	}
+	if status, ok := live["status"].(map[string]any); ok {
+		keepTimes(status, desired)
+	}
 	compare := comparison{exact: true}
 	owned, _ := managedBy(c.object.GetManagedFields(), StatusManager, "status").at("f:status")
 	compare.walkMap(nil, owned, live["status"], desired)
