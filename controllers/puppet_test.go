@@ -48,17 +48,18 @@ type puppet struct {
 	config   nodeconfig.Config
 	applied  []nodeconfig.Config
 	instance string
-	changed  chan struct{}    // closed at every change
-	asked    int              // questions answered so far
-	refuse   string           // words to refuse configs with
-	deaf     bool             // reports no peers
-	epoch    uint64           // of its stores; a master takes at least that of its config
-	sequence uint64           // of its clones
-	foreign  bool             // refuses to take over
-	versions []int            // of configs that it reads; nil: those of now
-	features []string         // that it knows, if versions is set
-	clings   bool             // removes no files
-	backup   statusapi.Backup // of its masters that are to make some
+	changed  chan struct{}           // closed at every change
+	asked    int                     // questions answered so far
+	refuse   string                  // words to refuse configs with
+	deaf     bool                    // reports no peers
+	epoch    uint64                  // of its stores; a master takes at least that of its config
+	sequence uint64                  // of its clones
+	foreign  bool                    // refuses to take over
+	tweak    func(*statusapi.Status) // has the last word about what it answers
+	versions []int                   // of configs that it reads; nil: those of now
+	features []string                // that it knows, if versions is set
+	clings   bool                    // removes no files
+	backup   statusapi.Backup        // of its masters that are to make some
 	grants   []grantTaken
 	state    statusapi.Status
 }
@@ -270,6 +271,9 @@ func (q *puppet) status() statusapi.Status {
 	}
 	for _, store := range q.config.Stores {
 		s.Stores = append(s.Stores, q.store(store))
+	}
+	if q.tweak != nil {
+		q.tweak(&s)
 	}
 	return s
 }
