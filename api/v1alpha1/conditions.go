@@ -35,63 +35,84 @@ const (
 	// ReasonScaledToZero: the node has no pods, and shall have none (spec.replicas).
 	ReasonScaledToZero Reason = "ScaledToZero"
 	// ReasonPodPending: a pod is not there, not scheduled or not started yet.
+	// What helps: kubectl describe pod NAME-0: the scheduler or the kubelet says what it waits for, such as room, a volume or a Secret.
 	ReasonPodPending Reason = "PodPending"
 	// ReasonImageUnavailable: the image of a pod can't be pulled.
+	// What helps: The message has the kubelet's words. Check spec.image, spec.imagePullSecrets and the operator's NODE_IMAGE.
 	ReasonImageUnavailable Reason = "ImageUnavailable"
 	// ReasonNotListening: a pod runs, but its engine doesn't listen on all its ports.
+	// What helps: kubectl logs NAME-0 says which port it can't have. If it lasts, brokerctl restart NAME.
 	ReasonNotListening Reason = "NotListening"
 	// ReasonCAMissing: node certificates exist, but the secret of their CA doesn't.
+	// What helps: Put the Secret brokermesh-ca back from a backup, or delete the Secrets NAME-tls of all nodes to begin anew.
 	ReasonCAMissing Reason = "CAMissing"
 	// ReasonEvidenceTooOld: nothing was heard for 30 seconds.
+	// What helps: See whether the pod runs and its machine is up; from a pod that runs, kubectl logs. If all nodes have it, look whether the
+	// operator runs and a NetworkPolicy keeps it out (port 9990).
 	ReasonEvidenceTooOld Reason = "EvidenceTooOld"
 	// ReasonDraining: a pod is on its way out.
+	// What helps: Nothing. If it lasts, kubectl get pods shows what holds the pod.
 	ReasonDraining Reason = "Draining"
 
 	// ReasonSeenByPeers: every node that the external node should be connected to reports it.
 	ReasonSeenByPeers Reason = "SeenByPeers"
-	// ReasonNotSeen: a node that the external node should be connected to doesn't report it, or there is no such node. Look at the
-	// external endpoint's own log; its certificate is in the Secret NAME-tls.
+	// ReasonNotSeen: a node that the external node should be connected to doesn't report it, or there is no such node.
+	// What helps: Look at the external endpoint's own log; its certificate is in the Secret NAME-tls, which it needs anew after a renewal.
 	ReasonNotSeen Reason = "NotSeen"
 
 	// ReasonRunsElsewhere: the node is external. There is nothing to configure but its certificate, in the Secret NAME-tls.
+	// What helps: Nothing for the node. A store needs a node with pods.
 	ReasonRunsElsewhere Reason = "RunsElsewhere"
 	// ReasonApplied: the engines run the compiled config.
 	ReasonApplied Reason = "Applied"
 	// ReasonApplying: the compiled config is under way to the engines.
+	// What helps: Nothing. If it lasts, kubectl logs of the pod and of the operator.
 	ReasonApplying Reason = "Applying"
 	// ReasonRejected: an engine refused the config; the message has its words.
+	// What helps: Change the field that the message names; the engines keep the config that they had.
 	ReasonRejected Reason = "Rejected"
 	// ReasonRestartNeeded: a change waits for a new pod.
+	// What helps: Nothing, if the message says that it is being made; else what it waits for.
 	ReasonRestartNeeded Reason = "RestartNeeded"
 	// ReasonNeedsNewerNode: the node's program doesn't know something that the topology needs.
+	// What helps: A newer spec.image, or none; the node keeps the config that it had.
 	ReasonNeedsNewerNode Reason = "NeedsNewerNode"
 	// ReasonConflict: an object of the same name exists that the operator doesn't own.
+	// What helps: Remove or rename the object that the message names, or annotate it brokermesh.dev/adopt=true to hand it over.
 	ReasonConflict Reason = "Conflict"
-	// ReasonCertificatePending: the mesh's issuer has not issued the node's certificate yet. If it lasts, ask the Certificate of that name.
+	// ReasonCertificatePending: the mesh's issuer has not issued the node's certificate yet.
+	// What helps: If it lasts, kubectl describe the Certificate of that name: cert-manager says what is wrong with its issuer.
 	ReasonCertificatePending Reason = "CertificatePending"
 	// ReasonConfigTooLarge: the compiled config doesn't fit into a ConfigMap.
+	// What helps: Fewer peerings, stores or subscriptions on this node; spread them over several.
 	ReasonConfigTooLarge Reason = "ConfigTooLarge"
 	// ReasonPodTemplateRefused: the node's spec.podTemplate can't be laid over its pods; the message has the field and what is wrong. The node's
 	// StatefulSet stays as it is until that is mended.
+	// What helps: Change the field that the message names; brokerctl lint says the same before you apply.
 	ReasonPodTemplateRefused Reason = "PodTemplateRefused"
-	// ReasonVolumeGrowing: a volume has not reached the size of spec.storage yet. If it lasts, look at the events of the
-	// PersistentVolumeClaim that the message names: its StorageClass or driver may not be able to.
+	// ReasonVolumeGrowing: a volume has not reached the size of spec.storage yet.
+	// What helps: If it lasts, look at the events of the PersistentVolumeClaim that the message names: its StorageClass or driver may not be
+	// able to.
 	ReasonVolumeGrowing Reason = "VolumeGrowing"
 	// ReasonPausedBySpec: the node stays as it is, because spec.paused is set.
+	// What helps: Set spec.paused to false, or take it out, to go on.
 	ReasonPausedBySpec Reason = "PausedBySpec"
 	// ReasonNotCompiled: the object is at fault and left out; another condition says why.
+	// What helps: What the other condition says.
 	ReasonNotCompiled Reason = "NotCompiled"
 
 	// ReasonHoldsUpRotation: the mesh's authority is being replaced, and a pod doesn't report the certificates of the present step. The next
-	// step waits for it until the old authority ends. Bring the pod back, or delete it. Of an external node its owner has to say that it has
-	// them: see the message.
+	// step waits for it until the old authority ends. Of an external node its owner has to say that it has them: see the message.
+	// What helps: Bring the pod back, or delete it. A paused node has to go on.
 	ReasonHoldsUpRotation Reason = "HoldsUpRotation"
 
 	// ReasonAllReady: all nodes and peerings of the mesh are ready, and the nodes run the config of the topology.
 	ReasonAllReady Reason = "AllReady"
 	// ReasonNodesNotReady: a node of the mesh isn't ready, or doesn't run its config; the message names the worst.
+	// What helps: Look at the BrokerNode that the message names.
 	ReasonNodesNotReady Reason = "NodesNotReady"
 	// ReasonPeeringsNotReady: a peering of the mesh isn't ready; the message names the worst.
+	// What helps: Look at the Peering that the message names.
 	ReasonPeeringsNotReady Reason = "PeeringsNotReady"
 
 	// ReasonBothEndsAgree: both ends report the other.
@@ -99,82 +120,117 @@ const (
 	// ReasonOneSided: the end that can be asked reports the other, which is not managed.
 	ReasonOneSided Reason = "OneSided"
 	// ReasonEndsDisagree: one end reports the other, which doesn't report it.
+	// What helps: Usually nothing: one end has not noticed yet. If it lasts, look for a firewall between the two, and at both logs.
 	ReasonEndsDisagree Reason = "EndsDisagree"
 	// ReasonConnecting: no connection yet.
+	// What helps: The message has the last error of the end that dials, whose log says more. For an external node that connects by itself: its
+	// own log.
 	ReasonConnecting Reason = "Connecting"
 	// ReasonRefused: the other end refuses connections.
+	// What helps: Nothing listens at that address and port, or a firewall answers. Check spec.to.address, spec.listen.port, and whether the
+	// other end runs.
 	ReasonRefused Reason = "Refused"
 	// ReasonIncompatible: the other end doesn't speak this protocol, or not this version.
+	// What helps: Something else listens there, or a Broker older than 2.0. Check address and port.
 	ReasonIncompatible Reason = "Incompatible"
 	// ReasonTLSFailed: the TLS handshake fails.
+	// What helps: The message has the cause. Certificate of another authority: fetch the files anew (external nodes, brokermesh-client). No TLS
+	// at the other end: spec.tls.mode.
 	ReasonTLSFailed Reason = "TLSFailed"
 	// ReasonTLSMismatch: one end dials with another mode of TLS than the other listens with.
+	// What helps: The same spec.tls.mode on both nodes, or spec.tls.mode of the Peering as the end that listens has it.
 	ReasonTLSMismatch Reason = "TLSMismatch"
 	// ReasonNodeMissing: the object names a BrokerNode that doesn't exist.
+	// What helps: Correct the name, or make the BrokerNode. The message names one that is spelled alike.
 	ReasonNodeMissing Reason = "NodeMissing"
 	// ReasonDuplicate: an older Peering joins the same pair, or the peering leads to an external node whose address is that of another one.
-	// Remove one of the two.
+	// What helps: Remove one of the two.
 	ReasonDuplicate Reason = "Duplicate"
 	// ReasonNoLinks: the peering joins no pods at present, because a node has none; nothing is wrong with that.
+	// What helps: Nothing, if pods are to come; else spec.replicas of the node, or the labels that the selector wants.
 	ReasonNoLinks Reason = "NoLinks"
 	// ReasonBothOutside: both ends of the peering run elsewhere, so that there is nothing that could connect them.
+	// What helps: Give the Peering an end with pods, or remove it.
 	ReasonBothOutside Reason = "BothOutside"
-	// ReasonNoAddress: the peering leads to an external node that has no address to connect to. Give it spec.external.address, or let the
-	// peering begin there (from).
+	// ReasonNoAddress: the peering leads to an external node that has no address to connect to.
+	// What helps: Give the node spec.external.address, or let the Peering begin there (from).
 	ReasonNoAddress Reason = "NoAddress"
 	// ReasonNothingDropped: no message was dropped in the last five minutes.
 	ReasonNothingDropped Reason = "NothingDropped"
 	// ReasonQueueOverflow: messages were dropped because a queue was full.
+	// What helps: brokerctl top shows whose queue. Larger queues (spec.queues), fewer messages, or a faster receiver; docs/tuning.md has the
+	// knobs.
 	ReasonQueueOverflow Reason = "QueueOverflow"
 
 	// ReasonServing: the master serves.
 	ReasonServing Reason = "Serving"
-	// ReasonMasterMoving: the master moves to another node; it serves where it was until its successor has everything. If it lasts, the
-	// message says what it waits for.
+	// ReasonMasterMoving: the master moves to another node; it serves where it was until its successor has everything.
+	// What helps: If it lasts, the message says what it waits for. A master whose volume was lost: brokerctl store move NAME --to NODE
+	// --without-master, to a clone.
 	ReasonMasterMoving Reason = "MasterMoving"
-	// ReasonMoveRefused: the master can't move to where spec.master.node wants it, and stays where it is. The message says why. Clones of
-	// other implementations: attach them anew afterwards and set spec.master.strandForeignClones, or leave spec.master.node as it was.
+	// ReasonMoveRefused: the master can't move to where spec.master.node wants it, and stays where it is. The message says why.
+	// What helps: What the message names; or leave spec.master.node as it was. Clones of other implementations: attach them anew afterwards and
+	// set spec.master.strandForeignClones.
 	ReasonMoveRefused Reason = "MoveRefused"
-	// ReasonFailedOver: the master serves on another node than spec.master.node says, because that one failed. Nothing moves back by
-	// itself: brokerctl store move NAME --to NODE moves it back, or set spec.master.node to where it is.
+	// ReasonFailedOver: the master serves on another node than spec.master.node says, because that one failed. Nothing moves back by itself.
+	// What helps: brokerctl store move NAME --to NODE moves it back when you like, or set spec.master.node to where it is.
 	ReasonFailedOver Reason = "FailedOver"
-	// ReasonFailingOver: the master has been away for spec.failover.after. A clone becomes the master as soon as the old one can't write
-	// any more; the message says what that waits for.
+	// ReasonFailingOver: the master has been away for spec.failover.after. A clone becomes the master as soon as the old one can't write any
+	// more; the message says what that waits for.
+	// What helps: Nothing. If it lasts, the message says what it waits for; brokerctl store move NAME --to NODE --without-master decides
+	// yourself.
 	ReasonFailingOver Reason = "FailingOver"
-	// ReasonLeaseMissing: the master refuses writes because the operator gave it no lease (spec.failover). If it lasts, look whether the
-	// operator runs and reaches the node's control port.
+	// ReasonLeaseMissing: the master refuses writes because the operator gave it no lease (spec.failover).
+	// What helps: If it lasts, look whether the operator runs, and whether it reaches the node's control port (9990).
 	ReasonLeaseMissing Reason = "LeaseMissing"
 	// ReasonTwoMasters: an older DataStore has the same store name, or there is another master of it in the mesh.
+	// What helps: Two DataStores of one name: remove one, or give it another spec.storeName. Two masters in the mesh: brokerctl store promote
+	// decides which one writes, or close the one that is not declared.
 	ReasonTwoMasters Reason = "TwoMasters"
-	// ReasonMasterNeedsOnePod: the master's node has not exactly one pod (spec.replicas). A master that served before goes on in the pod
-	// NAME-0, if there is one; a new one isn't made.
+	// ReasonMasterNeedsOnePod: the master's node has not exactly one pod (spec.replicas). A master that served before goes on in the pod NAME-0,
+	// if there is one; a new one isn't made.
+	// What helps: spec.replicas: 1 on the node, or another node for the master.
 	ReasonMasterNeedsOnePod Reason = "MasterNeedsOnePod"
 	// ReasonBackendFailure: the master's backend failed.
+	// What helps: The message has the cause: a full or lost volume, a damaged file. Make room and restart the node; brokerctl store verify
+	// --file checks a file; or move the master to a clone.
 	ReasonBackendFailure Reason = "BackendFailure"
 	// ReasonNodeNotReady: the node that holds the master isn't ready.
+	// What helps: Look at the BrokerNode. If it stays away: brokerctl store move NAME --to NODE --without-master.
 	ReasonNodeNotReady Reason = "NodeNotReady"
 	// ReasonStorageMissing: the backend is persistent, but the master's node has no storage.
+	// What helps: spec.storage on the node, or the backend Memory.
 	ReasonStorageMissing Reason = "StorageMissing"
 	// ReasonDeleting: the DataStore is being deleted, and nodes remove its files (spec.deletionPolicy); the message says which have not yet.
+	// What helps: Bring back the nodes that the message names; or take the finalizer out, and the files stay.
 	ReasonDeleting Reason = "Deleting"
 	// ReasonBackupTaken: the last backup was made, and nothing has failed since.
 	ReasonBackupTaken Reason = "BackupTaken"
 	// ReasonBackupFailed: the last backup failed; the message says why. It is tried again within five minutes; older backups are kept.
+	// What helps: What the message says: room on the volume, its mount, the master.
 	ReasonBackupFailed Reason = "BackupFailed"
-	// ReasonBackupPending: no backup was made yet. If it lasts although one is due, look at the condition MasterAvailable.
+	// ReasonBackupPending: no backup was made yet.
+	// What helps: If one is due, look at MasterAvailable.
 	ReasonBackupPending Reason = "BackupPending"
 	// ReasonLoading: the master opens its backend.
+	// What helps: Nothing; large files take a while.
 	ReasonLoading Reason = "Loading"
 	// ReasonAllSynced: every clone is attached and within its staleAfter.
 	ReasonAllSynced Reason = "AllSynced"
 	// ReasonSyncing: a clone is on its way to the master's state.
+	// What helps: Nothing; a large snapshot takes a while. If it lasts, look at the Peerings on the way to the master.
 	ReasonSyncing Reason = "Syncing"
 	// ReasonStale: a clone is older than its staleAfter.
+	// What helps: Look at MasterAvailable first, then at the Peerings between clone and master; brokerctl store stat shows the lag.
 	ReasonStale Reason = "Stale"
 	// ReasonNewHistory: the master began a new history, and a clone keeps the old content until somebody adopts the new one.
+	// What helps: If the old content is the right one: brokerctl store move NAME --to NODE --without-master, to a clone. If the new one is:
+	// brokerctl store adopt.
 	ReasonNewHistory Reason = "NewHistory"
 	// ReasonForeignCloneStranded: a clone of another implementation can't go on with the master and must be attached anew.
+	// What helps: Attach the clone anew in its program, or restart that.
 	ReasonForeignCloneStranded Reason = "ForeignCloneStranded"
 	// ReasonUnreachable: no path joins a clone to its master.
+	// What helps: A Peering that joins the two, or the one that is down; nodes on the way need forward: Mesh.
 	ReasonUnreachable Reason = "Unreachable"
 )

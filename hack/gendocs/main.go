@@ -16,6 +16,7 @@ import (
 	"go/token"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,8 @@ func run(source, out string) error {
 // meaning is what the comment of a constant says.
 type meaning struct {
 	value, text string
-	reason      bool // else a condition type
+	helps       string // what to do about a reason that isn't what a healthy mesh shows
+	reason      bool   // else a condition type
 }
 
 // readMeanings finds the constants named Reason… and Condition…, by value.
@@ -78,6 +80,12 @@ func readMeanings(file string) (map[string]meaning, error) {
 	return found, nil
 }
 
+// whatHelps begins the part of a comment that says what to do.
+const whatHelps = "What helps: "
+
+// well are reasons that ask for nothing.
+var well = []string{"AllReady", "AllSynced", "Applied", "BackupTaken", "BothEndsAgree", "Listening", "NothingDropped", "OneSided", "ScaledToZero", "SeenByPeers", "Serving"}
+
 func readConstant(spec *ast.ValueSpec) (meaning, error) {
 	name := spec.Names[0].Name
 	if len(spec.Values) != 1 {
@@ -98,7 +106,8 @@ func readConstant(spec *ast.ValueSpec) (meaning, error) {
 	if !strings.HasPrefix(text, "says ") && !strings.HasPrefix(text, "is ") { // those go on after the condition's name
 		text = strings.ToUpper(text[:1]) + text[1:]
 	}
-	return meaning{value: value, text: text, reason: strings.HasPrefix(name, "Reason")}, nil
+	text, helps, _ := strings.Cut(text, " "+whatHelps)
+	return meaning{value: value, text: text, helps: helps, reason: strings.HasPrefix(name, "Reason")}, nil
 }
 
 const intro = `<!-- Made by hack/gendocs from the comments of the constants. Don't edit. -->
@@ -107,7 +116,7 @@ const intro = `<!-- Made by hack/gendocs from the comments of the constants. Don
 
 A condition says what the nodes of a mesh report, not what is hoped for. ` + "`kubectl get`" + ` shows it in a cluster, ` + "`brokerctl up`" + `
 on a laptop, by the same code. Its status is Unknown when nothing was heard of a node for 30 seconds. The lists below are complete: the
-first reason is what a healthy mesh shows, then the worst come first.
+first reason is what a healthy mesh shows, then the worst come first. ` + "`brokerctl explain KIND/NAME`" + ` shows what a condition rests on.
 `
 
 // writePage writes a section for each kind, with a table for each condition. A reason that nobody gives is an error.
@@ -123,14 +132,17 @@ func writePage(w io.Writer, meanings map[string]meaning, conditions []evidence.C
 		if !ok {
 			return fmt.Errorf("condition %s has no constant", c.Type)
 		}
-		fmt.Fprintf(w, "\n### %s\n\n`%s` %s\n\n| reason | meaning |\n|---|---|\n", c.Type, c.Type, about.text)
+		fmt.Fprintf(w, "\n### %s\n\n`%s` %s\n\n| reason | meaning | what helps |\n|---|---|---|\n", c.Type, c.Type, about.text)
 		for _, r := range c.Reasons {
 			m, ok := meanings[string(r)]
 			if !ok {
 				return fmt.Errorf("reason %s has no constant", r)
 			}
 			used[m.value] = true
-			fmt.Fprintf(w, "| `%s` | %s |\n", r, strings.ReplaceAll(m.text, "|", `\|`))
+			if (m.helps == "") != slices.Contains(well, m.value) {
+				return fmt.Errorf("the comment of reason %s has to say %q, unless the reason asks for nothing", r, whatHelps)
+			}
+			fmt.Fprintf(w, "| `%s` | %s | %s |\n", r, cell(m.text), cell(m.helps))
 		}
 	}
 	for _, m := range meanings {
