@@ -41,14 +41,14 @@ const (
 	// What helps: The message has the kubelet's words. Check spec.image, spec.imagePullSecrets and the operator's NODE_IMAGE.
 	ReasonImageUnavailable Reason = "ImageUnavailable"
 	// ReasonNotListening: a pod runs, but its engine doesn't listen on all its ports.
-	// What helps: kubectl logs NAME-0 says which port it can't have. If it lasts, brokerctl restart NAME.
+	// What helps: kubectl logs NAME-0: a port that is taken, certificates that can't be read, a store that can't be opened.
 	ReasonNotListening Reason = "NotListening"
 	// ReasonCAMissing: node certificates exist, but the secret of their CA doesn't.
 	// What helps: Put the Secret brokermesh-ca back from a backup, or delete the Secrets NAME-tls of all nodes to begin anew.
 	ReasonCAMissing Reason = "CAMissing"
 	// ReasonEvidenceTooOld: nothing was heard for 30 seconds.
-	// What helps: See whether the pod runs and its machine is up; from a pod that runs, kubectl logs. If all nodes have it, look whether the
-	// operator runs and a NetworkPolicy keeps it out (port 9990).
+	// What helps: The node doesn't answer on its control port (9990): is its pod alive, and does a NetworkPolicy keep the operator away? If all
+	// nodes have it, look at the operator.
 	ReasonEvidenceTooOld Reason = "EvidenceTooOld"
 	// ReasonDraining: a pod is on its way out.
 	// What helps: Nothing. If it lasts, kubectl get pods shows what holds the pod.
@@ -69,7 +69,8 @@ const (
 	// What helps: Nothing. If it lasts, kubectl logs of the pod and of the operator.
 	ReasonApplying Reason = "Applying"
 	// ReasonRejected: an engine refused the config; the message has its words.
-	// What helps: Change the field that the message names; the engines keep the config that they had.
+	// What helps: Change what the message names; kubectl get configmap NAME-config shows the document. The engines keep the config that they
+	// had.
 	ReasonRejected Reason = "Rejected"
 	// ReasonRestartNeeded: a change waits for a new pod.
 	// What helps: Nothing, if the message says that it is being made; else what it waits for.
@@ -78,7 +79,8 @@ const (
 	// What helps: A newer spec.image, or none; the node keeps the config that it had.
 	ReasonNeedsNewerNode Reason = "NeedsNewerNode"
 	// ReasonConflict: an object of the same name exists that the operator doesn't own.
-	// What helps: Remove or rename the object that the message names, or annotate it brokermesh.dev/adopt=true to hand it over.
+	// What helps: The message has the object. One of somebody else: rename the node, remove the object, or hand it over with the annotation
+	// brokermesh.dev/adopt=true. One that the API server refuses: its words say why.
 	ReasonConflict Reason = "Conflict"
 	// ReasonCertificatePending: the mesh's issuer has not issued the node's certificate yet.
 	// What helps: If it lasts, kubectl describe the Certificate of that name: cert-manager says what is wrong with its issuer.
@@ -120,22 +122,23 @@ const (
 	// ReasonOneSided: the end that can be asked reports the other, which is not managed.
 	ReasonOneSided Reason = "OneSided"
 	// ReasonEndsDisagree: one end reports the other, which doesn't report it.
-	// What helps: Usually nothing: one end has not noticed yet. If it lasts, look for a firewall between the two, and at both logs.
+	// What helps: One end has a connection that the other doesn't know: an end that is about to notice, so look again in 30 seconds; or a proxy
+	// or an address translation between them.
 	ReasonEndsDisagree Reason = "EndsDisagree"
 	// ReasonConnecting: no connection yet.
-	// What helps: The message has the last error of the end that dials, whose log says more. For an external node that connects by itself: its
-	// own log.
+	// What helps: The message has the last error of the end that dials. Is the other end up, does its name resolve, does a NetworkPolicy or a
+	// firewall drop packets? For an external node that connects by itself: its own log.
 	ReasonConnecting Reason = "Connecting"
 	// ReasonRefused: the other end refuses connections.
-	// What helps: Nothing listens at that address and port, or a firewall answers. Check spec.to.address, spec.listen.port, and whether the
-	// other end runs.
+	// What helps: Nobody listens there, or something refuses for it: is the other end ready, and is the port the one of its spec
+	// (spec.to.address, spec.listen.port)?
 	ReasonRefused Reason = "Refused"
 	// ReasonIncompatible: the other end doesn't speak this protocol, or not this version.
-	// What helps: Something else listens there, or a Broker older than 2.0. Check address and port.
+	// What helps: Is it a Broker of version 2, and its native port rather than the WebSocket one?
 	ReasonIncompatible Reason = "Incompatible"
 	// ReasonTLSFailed: the TLS handshake fails.
-	// What helps: The message has the cause. Certificate of another authority: fetch the files anew (external nodes, brokermesh-client). No TLS
-	// at the other end: spec.tls.mode.
+	// What helps: Both ends need certificates of the same authority (Secret brokermesh-ca), clocks that agree, and the same mode of TLS.
+	// External nodes and people's tools need new files after a renewal.
 	ReasonTLSFailed Reason = "TLSFailed"
 	// ReasonTLSMismatch: one end dials with another mode of TLS than the other listens with.
 	// What helps: The same spec.tls.mode on both nodes, or spec.tls.mode of the Peering as the end that listens has it.
