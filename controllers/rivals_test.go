@@ -4,7 +4,6 @@ package controllers
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -54,7 +53,7 @@ func TestRivals(t *testing.T) {
 	var undone []string
 	for _, f := range service.ManagedFields {
 		if f.Manager == "somebody" && f.Operation == metav1.ManagedFieldsOperationUpdate && f.FieldsV1 != nil {
-			undone = append(undone, fmt.Sprintf("%s", f.FieldsV1.GetRawBytes()))
+			undone = append(undone, string(f.FieldsV1.GetRawBytes()))
 		}
 	}
 	for _, fields := range undone {
