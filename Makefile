@@ -105,6 +105,10 @@ DURATION ?= 10m
 bench-overload: ## Ten times what a publisher, a subscriber, a relay and a gateway client can take, DURATION each, and as long elsewhere.
 	go run ./test/overload -duration $(DURATION)
 
+.PHONY: bench-python
+bench-python: ## How fast the Python bindings are, beside Go's figures. COUNT messages, RUNS times; PYTHON names the program.
+	COUNT=$(COUNT) RUNS=$(RUNS) hack/bench-python
+
 ##@ Cluster
 
 .PHONY: kind-up kind-down

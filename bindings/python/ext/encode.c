@@ -338,7 +338,7 @@ static int encode_native(encoder *e, PyObject *v)
 // encode_method takes objects that say themselves what they are to Broker.
 static int encode_method(encoder *e, PyObject *v, int depth)
 {
-	PyObject *method = PyObject_GetAttrString((PyObject *)Py_TYPE(v), "__broker_data__"), *plain;
+	PyObject *method = PyObject_GetAttr((PyObject *)Py_TYPE(v), native.method), *plain;
 	int result;
 
 	if (method == NULL) {
@@ -369,19 +369,29 @@ static int encode_mapping(encoder *e, PyObject *v, int depth)
 	return result;
 }
 
+// common says which types are no subclass of anything and have no method, so
+// that the others can be asked for the method first.
+static int common(const PyTypeObject *t)
+{
+	const void *p = t;
+
+	return t == native.data || t == native.enumv || t == native.port || t == native.address || t == native.subnet ||
+	       t == native.timespan || t == native.timestamp || p == native.datetime || p == native.timedelta ||
+	       p == native.ip4 || p == native.ip6 || p == native.net4 || p == native.net6;
+}
+
 // encode_rest takes what is of none of the most common types.
 static int encode_rest(encoder *e, PyObject *v, int depth)
 {
 	PyObject *wrong = NULL;
-	int result = encode_native(e, v);
+	int result = common(Py_TYPE(v)) ? 1 : encode_method(e, v, depth);
 
-	if (result <= 0)
-		return result;
-	result = foreign(v, e->out, &wrong);
+	if (result > 0)
+		result = encode_native(e, v);
+	if (result > 0)
+		result = foreign(v, e->out, &wrong);
 	if (wrong != NULL)
 		return fail(e, PyExc_OverflowError, wrong);
-	if (result > 0)
-		result = encode_method(e, v, depth);
 	if (result <= 0)
 		return result;
 	if (PyUnicode_Check(v))

@@ -152,7 +152,8 @@ static int fill(PyObject *module)
 	    handles_init(module) < 0)
 		return -1;
 	native.restore = PyObject_GetAttrString(module, "_restore");
-	return native.restore != NULL ? 0 : -1;
+	native.method = PyUnicode_InternFromString("__broker_data__");
+	return native.restore != NULL && native.method != NULL ? 0 : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -175,7 +175,7 @@ typedef struct {
 extern struct native {
 	PyTypeObject *data, *count, *enumv, *port, *address, *subnet, *timespan, *timestamp;
 	PyObject *timedelta, *datetime, *epoch, *ip4, *ip6, *net4, *net6, *mappingproxy;
-	PyObject *restore;
+	PyObject *restore, *method;   // method: the name __broker_data__
 	hooks hook;
 } native;
 
