@@ -132,6 +132,7 @@ typedef struct stream_object {
 	Py_ssize_t waiting;        // frames in the blocks
 	int poll_fd, local_fd;     // epoll over the library's descriptor and an eventfd for what waits here; -1 before fd()
 	int local_set, immutable, ended;
+	int waiters;               // threads that wait for the library's descriptor
 	int strict;                // an end that was not on purpose is an error
 	PyObject *last_topic;      // the topic of the last message, as it tends to be the next one's too
 	PyObject *(*item)(struct stream_object *, const frame *);

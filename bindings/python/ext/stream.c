@@ -109,15 +109,15 @@ void frame_release(frame *f)
 	block_free(f->in);
 }
 
-// stream_unpop puts frames back in front, all but one of them.
+// stream_unpop puts frames back in front, all but one of them; without -1: all.
 int stream_unpop(stream_object *s, const frame *frames, Py_ssize_t n, Py_ssize_t without)
 {
 	buf b = {NULL, 0, 0};
 	block *front;
-	Py_ssize_t i;
+	Py_ssize_t i, back = n - (without >= 0);
 	uint32_t lengths[2];
 
-	if (n <= 1)
+	if (back <= 0)
 		return 0;
 	for (i = 0; i < n; i++) {
 		lengths[0] = frames[i].topic_len;
@@ -126,14 +126,14 @@ int stream_unpop(stream_object *s, const frame *frames, Py_ssize_t n, Py_ssize_t
 		    buf_put(&b, frames[i].topic, (size_t)lengths[0] + lengths[1]) < 0))
 			goto failed;
 	}
-	front = block_new(b.p, b.len, (unsigned)(n - 1), 1);
+	front = block_new(b.p, b.len, (unsigned)back, 1);
 	if (front == NULL)
 		goto failed;
 	front->next = s->head;
 	s->head = front;
 	if (s->tail == NULL)
 		s->tail = front;
-	s->waiting += n - 1;
+	s->waiting += back;
 	return 0;
 failed:
 	buf_free(&b);

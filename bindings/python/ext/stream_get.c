@@ -63,10 +63,10 @@ static int await_more(stream_object *s, int64_t deadline)
 	int64_t slice = monotonic() + SLICE_NS;
 	int some;
 
-	if (slice >= deadline)
-		return wait_fd(s->base.fd, deadline);
-	some = wait_fd(s->base.fd, slice);
-	return some < 0 ? -1 : 1;
+	s->waiters++;
+	some = wait_fd(s->base.fd, slice < deadline ? slice : deadline);
+	s->waiters--;
+	return some == 0 && slice < deadline ? 1 : some;
 }
 
 // next_item waits for one: 1 *out is it (NULL: it could not be converted), 0
@@ -86,7 +86,8 @@ static int next_item(stream_object *s, int64_t deadline, PyObject **out)
 			frame_release(&f);
 			return 1;
 		}
-		some = stream_fill(s, FETCH);
+		// Where others wait too, one is left to each: they cannot see what is fetched.
+		some = stream_fill(s, s->waiters > 0 ? 1 : FETCH);
 		if (some < 0)
 			return -1;
 		if (some > 0)
@@ -99,34 +100,41 @@ static int next_item(stream_object *s, int64_t deadline, PyObject **out)
 	}
 }
 
-// take_list converts the first n of what waits. If one cannot be, that one is
-// lost, and the others wait again.
+// lost puts frames back of which one could not be converted; that one is lost.
+static PyObject *lost(stream_object *s, PyObject *list, const frame *frames, Py_ssize_t n, Py_ssize_t without)
+{
+	PyObject *type, *value, *trace;
+
+	PyErr_Fetch(&type, &value, &trace);
+	Py_XDECREF(list);
+	stream_unpop(s, frames, n, without);
+	stream_event(s);
+	PyErr_Restore(type, value, trace);
+	return NULL;
+}
+
+// take_list converts the first n of what waits. They are taken before any
+// Python code can run, so that other threads find the stream as it is then.
 static PyObject *take_list(stream_object *s, Py_ssize_t n)
 {
-	PyObject *list = PyList_New(n), *item;
-	frame *frames = list != NULL ? calloc((size_t)n + 1, sizeof *frames) : NULL;
+	frame *frames = calloc((size_t)n + 1, sizeof *frames);
+	PyObject *list, *item;
 	Py_ssize_t i, taken = 0;
 
-	if (frames == NULL) {
-		Py_XDECREF(list);
-		return list != NULL ? PyErr_NoMemory() : NULL;
-	}
+	if (frames == NULL)
+		return PyErr_NoMemory();
 	while (taken < n && stream_pop(s, &frames[taken]))
 		taken++;
 	stream_event(s);
-	for (i = 0; i < taken; i++) {
+	list = PyList_New(taken);
+	if (list == NULL)
+		lost(s, NULL, frames, taken, -1);
+	for (i = 0; list != NULL && i < taken; i++) {
 		item = s->item(s, &frames[i]);
-		if (item == NULL) {
-			PyObject *type, *value, *trace;
-
-			PyErr_Fetch(&type, &value, &trace);
-			stream_unpop(s, frames, taken, i);
-			stream_event(s);
-			PyErr_Restore(type, value, trace);
-			Py_CLEAR(list);
-			break;
-		}
-		PyList_SetItem(list, i, item);
+		if (item != NULL)
+			PyList_SetItem(list, i, item);
+		else
+			list = lost(s, list, frames, taken, i);
 	}
 	for (i = 0; i < taken; i++)
 		frame_release(&frames[i]);

@@ -42,19 +42,21 @@ int wait_fd(int fd, int64_t deadline)
 {
 	struct pollfd p = {fd, POLLIN, 0};
 	int64_t left;
-	int n, ms;
+	int n, ms, failure;
 
 	for (;;) {
 		left = deadline == FOREVER ? SLICE_NS : deadline - monotonic();
 		ms = left <= 0 ? 0 : left >= SLICE_NS ? SLICE_MS : (int)((left + 999999) / 1000000);
 		Py_BEGIN_ALLOW_THREADS
 		n = poll(&p, 1, ms);
+		failure = errno;
 		Py_END_ALLOW_THREADS
 		if (PyErr_CheckSignals() < 0)
 			return -1;
 		if (n > 0)
 			return 1;
-		if (n < 0 && errno != EINTR && errno != EAGAIN) {
+		if (n < 0 && failure != EINTR && failure != EAGAIN) {
+			errno = failure;
 			PyErr_SetFromErrno(PyExc_OSError);
 			return -1;
 		}
