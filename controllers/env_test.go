@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 	}
 	logger = slog.New(handler)
 	log.SetLogger(logr.FromSlogHandler(handler))
-	code := m.Run()
+	code := reachedAll(m.Run())
 	if cluster.env != nil {
 		if err := cluster.env.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stop the API server:", err)
@@ -233,6 +233,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.seen.mu.writes = append(c.seen.mu.writes, r.Method+" "+r.URL.Path)
 	}
 	c.seen.mu.Unlock()
+	note(r)
 	return c.next.RoundTrip(r)
 }
 

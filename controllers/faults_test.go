@@ -151,6 +151,8 @@ func TestTroubles(t *testing.T) {
 	}
 	say(a, master(func(s *statusapi.Store) { s.State = statusapi.StoreFailed }))
 	w.says(&store, "s", v1alpha1.ReasonBackendFailure, mastered...)
+	say(a, master(func(s *statusapi.Store) { s.Conflict = "another master of it writes" }))
+	w.says(&store, "s", v1alpha1.ReasonTwoMasters, mastered...)
 	say(a, master(func(s *statusapi.Store) { s.Stranded = []string{"zeek"} }))
 	w.says(&store, "s", v1alpha1.ReasonForeignCloneStranded, cloned...)
 	say(a, nil)
