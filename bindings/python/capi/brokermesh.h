@@ -54,7 +54,7 @@ void bm_free(void *p);
  *               seconds at most; who wants to know when that is over begins the operation "shutdown" and closes the handle afterwards.
  *               A process that ends at once takes what was not sent with it. Handles of subscribers stay until they are closed.
  *   subscriber  the subscription ends; so do statuses, watches and cursors. What was not taken is gone.
- *   publisher   what it holds is still sent, in the background.
+ *   publisher   what it holds is still sent, in the background, unless its endpoint ends first.
  *   store       only the handle. The store goes on until the endpoint is closed, or the operation "detach".
  *   call        as bm_cancel. */
 void bm_close(bm_handle h);
