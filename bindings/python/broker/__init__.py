@@ -30,6 +30,24 @@ from ._native import Address, Count, Data, Enum, Port, Subnet, Timespan, Timesta
 # What the extension can't be without: the classes that its results are made of.
 from . import _containers, _enums, _errors, _info  # noqa: E402  isort: skip
 
+Data.__doc__ = """Any value of Broker: Data(x) makes one of a Python value, Data.to_py(d) gives the Python value of it.
+
+    Python                                Broker       and back
+    None, bool, int, float                none, boolean, integer, real
+    Count                                 count        Count: no int, for the two are told apart
+    str, bytes                            string       str, or bytes if it isn't UTF-8
+    datetime.timedelta, Timespan          timespan     timedelta
+    datetime.datetime, Timestamp          timestamp    datetime in UTC
+    ipaddress's addresses, Address        address      IPv4Address, IPv6Address
+    ipaddress's networks, Subnet          subnet       IPv4Network, IPv6Network
+    Port, Enum                            port, enum   the same
+    list, tuple, Vector                   vector       tuple
+    set, frozenset, Set                   set          set (ImmutableData.to_py: frozenset)
+    dict, mappingproxy, Table             table        dict (ImmutableData.to_py: one that can't be changed)
+
+Whatever takes data converts like this. TypeError says which part of a value has no counterpart. Values of all types have one order, can be
+hashed, compared and pickled; str() is Broker's own text.
+"""
 Data.Type = _enums.DataType
 Port.Protocol = _enums.PortProtocol
 for _member in _enums.PortProtocol:
