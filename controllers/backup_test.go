@@ -147,3 +147,66 @@ func (w *world) backupStates(q *puppet) {
 	}
 	w.eventually("the store is well all the same", func() error { return w.storeIs("s", metav1.ConditionTrue, v1alpha1.ReasonAllSynced) })
 }
+
+// restoredIs wants a condition Restored with words in its message.
+func (w *world) restoredIs(name string, status metav1.ConditionStatus, reason v1alpha1.Reason, words string) error {
+	var s v1alpha1.DataStore
+	if err := w.get(name, &s); err != nil {
+		return err
+	}
+	c := apimeta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionRestored)
+	if c == nil || c.Status != status || c.Reason != string(reason) || !strings.Contains(c.Message, words) {
+		return fmt.Errorf("Restored: %+v", c)
+	}
+	return nil
+}
+
+// TestRestore has a store begin with a backup. What has become of that is written down, and the node isn't told again.
+func TestRestore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start()
+	s := deletable("s", "a")
+	s.Spec.RestoreFrom = &v1alpha1.RestoreSpec{VolumeClaim: "vault", StoreName: "old"}
+	w.create(brokerNode("a", stored), s)
+	w.eventually("the volume", func() error { return w.mountsIs("a", "vault") })
+	a := w.puppets.run("a")
+	w.eventually("nothing is known yet", func() error {
+		return errors.Join(w.restoredIs("s", metav1.ConditionUnknown, v1alpha1.ReasonRestorePending, ""), a.restoring("s", "vault/old/latest"))
+	})
+	a.script(func(q *puppet) { q.restore.Error = "line 3: the export is damaged" })
+	w.eventually("it fails", func() error {
+		return errors.Join(w.restoredIs("s", metav1.ConditionFalse, v1alpha1.ReasonRestoreFailed, "line 3"), w.storeIs("s", metav1.ConditionFalse, v1alpha1.ReasonRestoreFailed))
+	})
+	const file = "20260301T030000Z.jsonl.gz"
+	a.script(func(q *puppet) { q.restore = statusapi.Restore{File: file, Entries: 3} })
+	done := func() error {
+		return errors.Join(a.restoring("s", ""), w.restoredIs("s", metav1.ConditionTrue, v1alpha1.ReasonRestored, file),
+			w.storeIs("s", metav1.ConditionTrue, v1alpha1.ReasonAllSynced), w.mountsIs("a", "vault"))
+	}
+	w.eventually("it is done with", done)
+
+	a.script(func(q *puppet) { q.restore = statusapi.Restore{Refused: true} }) // says nothing of it before it is told anew
+	w.change("s", s, "user", func() { s.Spec.RestoreFrom.File = "20260302T030000Z.jsonl.gz" })
+	w.eventually("another one is refused", func() error {
+		return errors.Join(w.restoredIs("s", metav1.ConditionFalse, v1alpha1.ReasonRestoreRefused, "entries"), w.storeIs("s", metav1.ConditionTrue, v1alpha1.ReasonAllSynced))
+	})
+	w.change("s", s, "user", func() { s.Spec.RestoreFrom = nil })
+	w.eventually("nothing of it is left", func() error {
+		if err := w.get("s", s); err != nil {
+			return err
+		}
+		if s.Status.Restore != nil || apimeta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionRestored) != nil {
+			return fmt.Errorf("%+v", s.Status)
+		}
+		return w.mountsIs("a")
+	})
+}
+
+// restoring wants a pod to have been told last of this backup to begin with; none if the request is empty.
+func (q *puppet) restoring(store, request string) error {
+	if got := q.storeConfig(store); got.Object != store || got.RestoreRequest() != request {
+		return fmt.Errorf("it is told of the backup %q of store %q", got.RestoreRequest(), got.Object)
+	}
+	return nil
+}

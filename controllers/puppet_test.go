@@ -59,6 +59,7 @@ type puppet struct {
 	versions []int                   // of configs that it reads; nil: those of now
 	features []string                // that it knows, if versions is set
 	clings   bool                    // removes no files
+	restore  statusapi.Restore       // of its masters that are to begin with a backup
 	backup   statusapi.Backup        // of its masters that are to make some
 	grants   []grantTaken
 	state    statusapi.Status
@@ -302,6 +303,11 @@ func (q *puppet) store(c nodeconfig.Store) statusapi.Store {
 	if c.BackupSchedule != "" {
 		backup := q.backup
 		t.Backup = &backup
+	}
+	if request := c.RestoreRequest(); request != "" {
+		restore := q.restore
+		restore.Request = request
+		t.Restore = &restore
 	}
 	return t
 }

@@ -26,6 +26,8 @@ const (
 	ConditionClonesSynced = "ClonesSynced"
 	// ConditionBackedUp says of a DataStore that its last backup was made; it is absent without spec.backup.
 	ConditionBackedUp = "BackedUp"
+	// ConditionRestored says of a DataStore that it began with a backup; it is absent without spec.restoreFrom.
+	ConditionRestored = "Restored"
 )
 
 // Reasons.
@@ -215,6 +217,18 @@ const (
 	// ReasonBackupPending: no backup was made yet.
 	// What helps: If one is due, look at MasterAvailable.
 	ReasonBackupPending Reason = "BackupPending"
+	// ReasonRestored: the store began with the backup that the message names.
+	ReasonRestored Reason = "Restored"
+	// ReasonRestoreRefused: the store had entries already. They stayed, no backup was read, and none will be for this value of spec.restoreFrom.
+	// What helps: Nothing, if the entries are right; brokerctl store import puts those of a backup beside them.
+	ReasonRestoreRefused Reason = "RestoreRefused"
+	// ReasonRestoreFailed: the backup can't be read, is damaged, or is more than the store may hold; the message names the file and says why.
+	// The store serves nothing meanwhile. It is tried again.
+	// What helps: Another file in spec.restoreFrom, or the field removed, to begin with an empty store.
+	ReasonRestoreFailed Reason = "RestoreFailed"
+	// ReasonRestorePending: the node of the master has not said yet what became of the restore.
+	// What helps: If it lasts, look at MasterAvailable.
+	ReasonRestorePending Reason = "RestorePending"
 	// ReasonLoading: the master opens its backend.
 	// What helps: Nothing; large files take a while.
 	ReasonLoading Reason = "Loading"

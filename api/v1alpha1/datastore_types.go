@@ -62,6 +62,10 @@ type DataStoreSpec struct {
 	// +optional
 	Backup *BackupSpec `json:"backup,omitempty"`
 
+	// A backup that the store begins with. It is done once for each value of the field, and only while the store has no entries.
+	// +optional
+	RestoreFrom *RestoreSpec `json:"restoreFrom,omitempty"`
+
 	// What becomes of the store's files when the DataStore is deleted. Retain leaves them on their volumes. Delete removes them from the nodes
 	// that have the master and clones: the DataStore goes when they have, after a minute even if one can't be reached, which an Event tells.
 	// +optional
@@ -97,6 +101,30 @@ type BackupSpec struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +kubebuilder:example="backups"
 	VolumeClaim string `json:"volumeClaim"`
+}
+
+// RestoreSpec says which backup a store begins with. The volume is mounted as long as the field is set, whatever has become of the restore.
+type RestoreSpec struct {
+	// Name of the PersistentVolumeClaim, in this namespace, that has the backup: the volumeClaim of a spec.backup.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	// +kubebuilder:example="backups"
+	VolumeClaim string `json:"volumeClaim"`
+
+	// The storeName of the store whose backup it is. Unset means this store's.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:example="zeek/known/hosts"
+	StoreName string `json:"storeName,omitempty"`
+
+	// Name of the backup's file. Unset means the newest.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[0-9]{8}T[0-9]{6}Z[.]jsonl[.]gz$`
+	// +kubebuilder:example="20260301T030000Z.jsonl.gz"
+	File string `json:"file,omitempty"`
 }
 
 // DeletionPolicy is what becomes of a store's files when its DataStore is deleted.
@@ -311,6 +339,10 @@ type DataStoreStatus struct {
 	// +optional
 	Master *MasterStatus `json:"master,omitempty"`
 
+	// What became of spec.restoreFrom.
+	// +optional
+	Restore *RestoreStatus `json:"restore,omitempty"`
+
 	// Clones that are in sync, of those that there should be: "2/3".
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
@@ -328,6 +360,19 @@ type DataStoreStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// RestoreStatus is what became of one value of spec.restoreFrom, once and for all.
+type RestoreStatus struct {
+	// The value: claim, store and file, as in backups/known-hosts/latest.
+	// +required
+	// +kubebuilder:validation:MaxLength=600
+	Request string `json:"request"`
+
+	// The backup that the store began with. It is empty if the store had entries already, and nothing was restored.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	File string `json:"file,omitempty"`
 }
 
 // MasterStatus is where the master was last seen to serve.

@@ -84,7 +84,7 @@ func readMeanings(file string) (map[string]meaning, error) {
 const whatHelps = "What helps: "
 
 // well are reasons that ask for nothing.
-var well = []string{"AllReady", "AllSynced", "Applied", "BackupTaken", "BothEndsAgree", "Listening", "NothingDropped", "OneSided", "ScaledToZero", "SeenByPeers", "Serving"}
+var well = []string{"AllReady", "AllSynced", "Applied", "BackupTaken", "BothEndsAgree", "Listening", "NothingDropped", "OneSided", "Restored", "ScaledToZero", "SeenByPeers", "Serving"}
 
 func readConstant(spec *ast.ValueSpec) (meaning, error) {
 	name := spec.Names[0].Name

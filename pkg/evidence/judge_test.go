@@ -91,6 +91,20 @@ func kept(m *mesh) {
 	})(m)
 }
 
+// begins has the store of the mesh begin with a backup.
+func begins(m *mesh) {
+	objects(func(o *topology.Objects) { o.Stores[0].Spec.RestoreFrom = &v1alpha1.RestoreSpec{VolumeClaim: "c"} })(m)
+}
+
+func restore(r statusapi.Restore) func(*mesh) {
+	return masterStore(func(s *statusapi.Store) {
+		if r.Request == "" {
+			r.Request = "c/" + s.Name + "/latest"
+		}
+		s.Restore = &r
+	})
+}
+
 func backup(b statusapi.Backup) func(*mesh) {
 	return masterStore(func(s *statusapi.Store) { s.Backup = &b })
 }
@@ -346,6 +360,14 @@ func TestReasons(t *testing.T) {
 		{all(kept, backup(statusapi.Backup{Last: &noon, Failed: &noon, Error: "no space left"})), bds, store, "BackedUp", "False/BackupFailed", "manager-0: no space left"},
 		{all(kept, backup(statusapi.Backup{Next: &noon})), bds, store, "BackedUp", "Unknown/BackupPending", "the first backup is due at 2"},
 		{all(kept, backup(statusapi.Backup{})), bds, store, "BackedUp", "Unknown/BackupPending", "no backup was made yet"},
+		{begins, bds, store, "Restored", "Unknown/RestorePending", "has not said yet"},
+		{all(begins, restore(statusapi.Restore{Request: "c/another/latest", File: "x"})), bds, store, "Restored", "Unknown/RestorePending", "has not said yet"},
+		{all(begins, restore(statusapi.Restore{File: "20260301T120000Z.jsonl.gz"})), bds, store, "Restored", "True/Restored", "began with 20260301T120000Z.jsonl.gz (c/zeek/known/hosts/latest)"},
+		{all(begins, restore(statusapi.Restore{Refused: true})), bds, store, "Restored", "False/RestoreRefused", "had entries already"},
+		{all(begins, restore(statusapi.Restore{Error: "line 3: damaged"})), bds, store, "Restored", "False/RestoreFailed", "manager-0: line 3: damaged"},
+		{all(begins, restore(statusapi.Restore{Error: "line 3: damaged"})), bds, store, "MasterAvailable", "False/RestoreFailed", "manager-0: line 3: damaged"},
+		{all(begins, restore(statusapi.Restore{Error: "line 3: damaged"})), bds, store, "Ready", "False/RestoreFailed", "manager-0: line 3: damaged"},
+		{all(begins, objects(func(o *topology.Objects) { o.Stores[0].Spec.Master.Node = "gone" })), bds, store, "Restored", "False/NotCompiled", "left out"},
 		{kept, bds, store, "BackedUp", "Unknown/BackupPending", "doesn't report backups yet"},
 		{all(kept, gone("manager-0", PodPending)), bds, store, "BackedUp", "False/NodeNotReady", "manager-0 doesn't run"},
 		{all(kept, silent("manager-0")), bds, store, "BackedUp", "Unknown/EvidenceTooOld", "manager-0"},

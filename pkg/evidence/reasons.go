@@ -23,7 +23,7 @@ func Reasons() []ConditionReasons {
 	master := []v1alpha1.Reason{v1alpha1.ReasonServing, v1alpha1.ReasonMasterMoving, v1alpha1.ReasonMoveRefused, v1alpha1.ReasonFailedOver,
 		v1alpha1.ReasonMasterNeedsOnePod, v1alpha1.ReasonRunsElsewhere,
 		v1alpha1.ReasonFailingOver, v1alpha1.ReasonLeaseMissing, v1alpha1.ReasonTwoMasters, v1alpha1.ReasonNodeMissing,
-		v1alpha1.ReasonStorageMissing, v1alpha1.ReasonBackendFailure, v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonLoading,
+		v1alpha1.ReasonStorageMissing, v1alpha1.ReasonRestoreFailed, v1alpha1.ReasonBackendFailure, v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonLoading,
 		v1alpha1.ReasonEvidenceTooOld, v1alpha1.ReasonDeleting}
 	clones := append([]v1alpha1.Reason{v1alpha1.ReasonAllSynced, v1alpha1.ReasonNotCompiled}, cloneReasons...)
 	store := append([]v1alpha1.Reason{v1alpha1.ReasonAllSynced}, without(master, v1alpha1.ReasonServing)...)
@@ -42,6 +42,8 @@ func Reasons() []ConditionReasons {
 		{topology.KindDataStore, v1alpha1.ConditionClonesSynced, clones},
 		{topology.KindDataStore, v1alpha1.ConditionBackedUp, []v1alpha1.Reason{v1alpha1.ReasonBackupTaken, v1alpha1.ReasonNotCompiled, v1alpha1.ReasonBackupFailed,
 			v1alpha1.ReasonNodeNotReady, v1alpha1.ReasonBackupPending, v1alpha1.ReasonEvidenceTooOld}},
+		{topology.KindDataStore, v1alpha1.ConditionRestored, []v1alpha1.Reason{v1alpha1.ReasonRestored, v1alpha1.ReasonNotCompiled, v1alpha1.ReasonRestoreFailed,
+			v1alpha1.ReasonRestoreRefused, v1alpha1.ReasonRestorePending}},
 		{topology.KindBrokerMesh, v1alpha1.ConditionReady, append([]v1alpha1.Reason{v1alpha1.ReasonAllReady}, meshReasons...)},
 	}
 }

@@ -31,6 +31,7 @@ func (j *judge) store(plan topology.StorePlan) v1alpha1.DataStoreStatus {
 		status.ClonesSynced, status.Clones = j.cloneColumns(views, previous.Clones)
 	}
 	status.Master = j.seat(plan, object)
+	status.Restore = j.restored(plan, object, previous.Restore)
 	if plan.Removal {
 		j.out.Removals[plan.Object] = j.awaited(plan)
 	}
@@ -38,9 +39,7 @@ func (j *judge) store(plan topology.StorePlan) v1alpha1.DataStoreStatus {
 	synced := j.condition(v1alpha1.ConditionClonesSynced, previous.Conditions, object.Generation, clones)
 	ready := j.condition(v1alpha1.ConditionReady, previous.Conditions, object.Generation, both(master, synced))
 	status.Conditions = []metav1.Condition{ready, master, synced}
-	if object.Spec.Backup != nil && !plan.Removal {
-		status.Conditions = append(status.Conditions, j.condition(v1alpha1.ConditionBackedUp, previous.Conditions, object.Generation, j.backup(plan)))
-	}
+	j.more(plan, object, previous.Conditions, &status)
 	return status
 }
 
@@ -85,6 +84,8 @@ func (j *judge) master(plan topology.StorePlan) ruling {
 		return no(v1alpha1.ReasonLoading, pod+" doesn't report the master yet")
 	case entry.Conflict != "":
 		return no(v1alpha1.ReasonTwoMasters, pod+": "+entry.Conflict)
+	case entry.Restore != nil && entry.Restore.Error != "":
+		return no(v1alpha1.ReasonRestoreFailed, pod+": "+clip(entry.Restore.Error, 500))
 	}
 	return ruleMaster(plan, pod, entry)
 }

@@ -239,10 +239,11 @@ func storesStatus(running []*runningStore) []statusapi.Store {
 // status is how the store is.
 func (r *runningStore) status() statusapi.Store {
 	r.mu.Lock()
-	h, err, since, c, takingOver := r.mu.handle, r.mu.err, r.mu.since, r.mu.config, r.mu.takingOver
+	h, err, since, c, takingOver, restore := r.mu.handle, r.mu.err, r.mu.since, r.mu.config, r.mu.takingOver, r.mu.restore
 	r.mu.Unlock()
 	t := statusapi.Store{
 		Backup:  r.backups.status(),
+		Restore: restore,
 		Object:  c.Object,
 		Name:    c.StoreName,
 		Role:    c.Role,

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
+	"github.com/brokermesh/brokermesh/pkg/statusapi"
 	"github.com/brokermesh/brokermesh/pkg/store"
 	"github.com/brokermesh/brokermesh/pkg/store/backend"
 	"github.com/brokermesh/brokermesh/pkg/store/backend/memory"
@@ -55,7 +57,8 @@ type runningStore struct {
 		takingOver bool      // the handle is a clone that is to become the master
 		err        error     // why it couldn't be opened, or taken over
 		since      time.Time // when it was first tried, or first failed
-		leave      bool      // the clone outlives the goroutine
+		restore    *statusapi.Restore
+		leave      bool // the clone outlives the goroutine
 		lapse      *time.Timer
 	}
 }
@@ -238,6 +241,9 @@ func (e *engine) openStore(ctx context.Context, r *runningStore, c nodeconfig.St
 	be, err := e.openBackend(c, r.log)
 	if err != nil {
 		return nil, fmt.Errorf("open the backend: %w", err)
+	}
+	if err := e.restore(ctx, r, c, be); err != nil {
+		return nil, errors.Join(err, be.Close())
 	}
 	return e.openMaster(ctx, r, c, be)
 }

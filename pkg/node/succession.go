@@ -24,7 +24,11 @@ func (r *runningStore) turnTo(c nodeconfig.Store) bool {
 		return true
 	}
 	m, ok := r.mu.handle.(*store.Master)
-	if !ok || r.mu.config.Succession() != c.Succession() || m.Status().Epoch < c.Epoch {
+	was := r.mu.config.Succession()
+	if c.RestoreClaim == "" { // what became of it is done with
+		was.RestoreClaim, was.RestoreStore, was.RestoreFile = "", "", ""
+	}
+	if !ok || was != c.Succession() || m.Status().Epoch < c.Epoch {
 		return false
 	}
 	if c.LeaseSeconds != r.mu.config.LeaseSeconds {
@@ -32,6 +36,9 @@ func (r *runningStore) turnTo(c nodeconfig.Store) bool {
 	}
 	m.SetExpiry(expiryOf(c))
 	r.mu.config = c
+	if c.RestoreClaim == "" {
+		r.mu.restore = nil
+	}
 	r.backups.turned()
 	return true
 }

@@ -30,13 +30,15 @@ const (
 	FeatureStoreOptions = "StoreOptions"
 	// FeatureStoreRemoval is Store.Remove.
 	FeatureStoreRemoval = "StoreRemoval"
+	// FeatureStoreRestore is Store.RestoreClaim.
+	FeatureStoreRestore = "StoreRestore"
 	// FeatureStoreSuccession are Store.Epoch, Promote, StrandForeignClones and LeaseSeconds: masters that move and that write under leases.
 	FeatureStoreSuccession = "StoreSuccession"
 )
 
 // KnownFeatures are all that this package reads, sorted.
 func KnownFeatures() []string {
-	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreBackup, FeatureStoreExpiry, FeatureStoreOptions, FeatureStoreRemoval, FeatureStoreSuccession, FeatureWebSocket}
+	return []string{FeatureAccept, FeatureAnonymousTLS, FeatureConnectionsPerAddress, FeatureFlowControl, FeaturePeerQueues, FeaturePeerTLS, FeatureQueues, FeatureStoreBackup, FeatureStoreExpiry, FeatureStoreOptions, FeatureStoreRemoval, FeatureStoreRestore, FeatureStoreSuccession, FeatureWebSocket}
 }
 
 // Features are those that a node has to know to read the canonical form of the document; sorted.
@@ -83,6 +85,9 @@ func (c Config) Features() []string {
 	}
 	if slices.ContainsFunc(c.Stores, func(s Store) bool { return s.Remove }) {
 		need = append(need, FeatureStoreRemoval)
+	}
+	if slices.ContainsFunc(c.Stores, func(s Store) bool { return s.RestoreClaim != "" }) {
+		need = append(need, FeatureStoreRestore)
 	}
 	if slices.ContainsFunc(c.Stores, Store.hasSuccession) {
 		need = append(need, FeatureStoreSuccession)

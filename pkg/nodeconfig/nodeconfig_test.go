@@ -243,6 +243,16 @@ func TestValidateRefuses(t *testing.T) {
 		"backup, no name": {func(c *Config) {
 			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, BackupSchedule: "@daily", BackupClaim: "../c", BackupKeep: 1}
 		}, "stores[0].backupClaim: \"../c\": allowed: "},
+		"clone's restore": {func(c *Config) { c.Stores[0].RestoreClaim = "c" }, "stores[0].restoreClaim: \"c\": allowed: only with the role Master"},
+		"restore from nowhere": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, RestoreFile: "20260301T030000Z.jsonl.gz"}
+		}, "stores[0].restoreFile: \"20260301T030000Z.jsonl.gz\": allowed: only with restoreClaim"},
+		"restore of no store": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, RestoreClaim: "c"}
+		}, "stores[0].restoreStore: \"\": allowed: "},
+		"restore of any file": {func(c *Config) {
+			c.Stores[0] = Store{Object: "s", StoreName: "s", Role: RoleMaster, RestoreClaim: "c", RestoreStore: "s", RestoreFile: "../x"}
+		}, "stores[0].restoreFile: \"../x\": allowed: "},
 		"clone's removal": {func(c *Config) { c.Stores[0].Remove = true }, "stores[0].remove: true: allowed: only with the role Master"},
 		"clone's expiry":  {func(c *Config) { c.Stores[0].ExpirySeconds = 2 }, "stores[0].expirySeconds: 2: allowed: only with the role Master"},
 		"long expiry": {func(c *Config) {

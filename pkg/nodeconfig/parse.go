@@ -143,7 +143,7 @@ var configKeys = keys{
 		"accept": {names: []string{"name", "node", "subject", "source", "queues"}, below: map[string]keys{"queues": peerQueueKeys}},
 		"stores": {names: []string{"object", "storeName", "role", "backend", "synchronous", "journalMode", "integrityCheck", "failureMode",
 			"memoryBytes", "cacheBytes", "entryBytes", "historyBytes", "epoch", "promote", "strandForeignClones", "leaseSeconds",
-			"expirySeconds", "staleAfterSeconds", "staleReads", "writeQueueBytes", "remove",
+			"expirySeconds", "staleAfterSeconds", "staleReads", "writeQueueBytes", "restoreClaim", "restoreStore", "restoreFile", "remove",
 			"backupSchedule", "backupKeep", "backupClaim"}},
 	},
 }

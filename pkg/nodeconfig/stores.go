@@ -98,6 +98,11 @@ type Store struct {
 	BackupSchedule string `json:"backupSchedule,omitempty"`
 	BackupKeep     int    `json:"backupKeep,omitempty"`
 	BackupClaim    string `json:"backupClaim,omitempty"`
+	// RestoreClaim is the folder of the node's backups that has one which a master without entries begins with, once for each
+	// RestoreRequest. It is that of the store RestoreStore with the name RestoreFile, the newest if that is empty.
+	RestoreClaim string `json:"restoreClaim,omitempty"`
+	RestoreStore string `json:"restoreStore,omitempty"`
+	RestoreFile  string `json:"restoreFile,omitempty"`
 	// Remove: there shall be no master, and none of the files that one of this name and backend has left.
 	Remove bool `json:"remove,omitempty"`
 }
@@ -155,6 +160,18 @@ func (s Store) Succession() (rest Store) {
 	return s
 }
 
+// RestoreRequest tells one wish for a backup to begin with from another; empty if there is none.
+func (s Store) RestoreRequest() string {
+	if s.RestoreClaim == "" {
+		return ""
+	}
+	file := s.RestoreFile
+	if file == "" {
+		file = "latest"
+	}
+	return s.RestoreClaim + "/" + s.RestoreStore + "/" + file
+}
+
 func (v *validation) stores(list []Store) {
 	if len(list) > MaxStores {
 		v.add("stores", len(list), fmt.Sprintf("at most %d", MaxStores))
@@ -202,6 +219,7 @@ func (v *validation) store(at string, s Store) {
 		unset(v, at+"expirySeconds", s.ExpirySeconds, onlyMaster)
 		unset(v, at+"remove", s.Remove, onlyMaster)
 		unset(v, at+"backupSchedule", s.BackupSchedule, onlyMaster)
+		unset(v, at+"restoreClaim", s.RestoreClaim, onlyMaster)
 		v.seconds(at+"staleAfterSeconds", s.StaleAfterSeconds, MaxStaleAfterSeconds)
 		v.oneOf(at+"staleReads", s.StaleReads, "", StaleRefuse, StaleServe)
 		v.between(at+"writeQueueBytes", s.WriteQueueBytes, leastStoreBytes, MaxStoreBytes)
@@ -210,6 +228,7 @@ func (v *validation) store(at string, s Store) {
 		return
 	}
 	v.backup(at, s)
+	v.restore(at, s)
 	v.backend(at, s)
 }
 
@@ -224,6 +243,20 @@ func (v *validation) backup(at string, s Store) {
 	v.match(at+"backupClaim", s.BackupClaim, objectPattern, 253)
 	if s.BackupKeep < 1 || s.BackupKeep > MaxBackupKeep {
 		v.add(at+"backupKeep", s.BackupKeep, fmt.Sprintf("1 to %d", MaxBackupKeep))
+	}
+}
+
+// restore checks what a master is told to begin with.
+func (v *validation) restore(at string, s Store) {
+	if s.RestoreClaim == "" {
+		unset(v, at+"restoreStore", s.RestoreStore, "only with restoreClaim")
+		unset(v, at+"restoreFile", s.RestoreFile, "only with restoreClaim")
+		return
+	}
+	v.match(at+"restoreClaim", s.RestoreClaim, objectPattern, 253)
+	v.text(at+"restoreStore", s.RestoreStore, 1, MaxStoreName)
+	if s.RestoreFile != "" {
+		v.match(at+"restoreFile", s.RestoreFile, backupPattern, 32)
 	}
 }
 

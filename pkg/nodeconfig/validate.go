@@ -93,6 +93,7 @@ var (
 	labelPattern  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 	nodePattern   = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
 	objectPattern = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
+	backupPattern = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z[.]jsonl[.]gz$`)
 	hostPattern   = regexp.MustCompile(`^[A-Za-z0-9_]([-_A-Za-z0-9.]*[A-Za-z0-9_.])?$`)
 )
 

@@ -113,7 +113,7 @@ func TestFeatures(t *testing.T) {
 	all := door()
 	all.Queues = &Queues{PeerMessages: 1, FlowControl: FlowControlIgnore}
 	all.Accept = []Accept{{Node: "a", Queues: PeerQueues{PeerMessages: 1}}}
-	all.Stores = []Store{{Role: RoleMaster, HistoryBytes: 1 << 20, Epoch: 2, ExpirySeconds: 60, Remove: true, BackupSchedule: "@daily"}}
+	all.Stores = []Store{{Role: RoleMaster, HistoryBytes: 1 << 20, Epoch: 2, ExpirySeconds: 60, Remove: true, BackupSchedule: "@daily", RestoreClaim: "c"}}
 	for name, test := range map[string]struct {
 		c    Config
 		want []string

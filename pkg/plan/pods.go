@@ -139,7 +139,11 @@ func (c *comparison) node(was, now *v1alpha1.BrokerNode) *NodeChange {
 	before, after := c.before.nodePlan[was.Name], c.after.nodePlan[was.Name]
 	change := &NodeChange{Node: was.Name, Paused: now.Spec.Paused, New: missing(c.after.pods(was.Name), c.before.pods(was.Name)), Gone: missing(c.before.pods(was.Name), c.after.pods(was.Name))}
 	stays := len(before.Pods) > len(change.Gone)
-	if why := Restarts(was, now); len(why) > 0 && stays {
+	why := Restarts(was, now)
+	if !slices.Equal(before.BackupClaims, after.BackupClaims) {
+		why = append(why, "volumes of backups")
+	}
+	if len(why) > 0 && stays {
 		change.Act, change.Why = Restarted, why
 		return change
 	}

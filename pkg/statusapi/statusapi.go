@@ -153,6 +153,8 @@ type Store struct {
 	LeaseMissing bool `json:"leaseMissing,omitempty"`
 	// Backup is of the backups that a master makes; nil if it makes none.
 	Backup *Backup `json:"backup,omitempty"`
+	// Restore is of the backup that a master was told to begin with; nil if it wasn't.
+	Restore *Restore `json:"restore,omitempty"`
 	// Stranded are clones of other implementations that can't go on with this master and must be attached anew, at most 20.
 	Stranded []string `json:"stranded,omitempty"`
 	// Figures; they never advance the generation.
@@ -179,6 +181,18 @@ type Backup struct {
 	Error  string     `json:"error,omitempty"`
 	// Next is when the next is due.
 	Next *time.Time `json:"next,omitempty"`
+}
+
+// Restore is what became of a backup that a master was told to begin with.
+type Restore struct {
+	// Request tells one such wish from another (nodeconfig.Store.RestoreRequest).
+	Request string `json:"request"`
+	// File is the name of the backup that was restored, with so many entries. Refused: the store had entries, and keeps them. Neither:
+	// nothing has come of it yet, Error says why.
+	File    string `json:"file,omitempty"`
+	Entries int64  `json:"entries,omitempty"`
+	Refused bool   `json:"refused,omitempty"`
+	Error   string `json:"error,omitempty"`
 }
 
 // MaxFlows is how many flows a status lists.

@@ -92,7 +92,17 @@ func openHistory(be backend.Backend, newEpoch bool) (history, error) {
 
 // begin begins a history in a backend.
 func (h history) begin(be backend.Backend) (history, error) {
-	h.epoch, h.sequence, h.object, h.writersSince = 1, 1, newObject(), 1
+	h.epoch = 1
+	h, err := h.write(be)
+	if err == nil {
+		err = be.Commit()
+	}
+	return h, err
+}
+
+// write puts a new history of the epoch into a backend, and commits nothing.
+func (h history) write(be backend.Backend) (history, error) {
+	h.sequence, h.object, h.writersSince = 1, newObject(), h.epoch
 	rand.Read(h.id[:]) // never fails
 	err := be.SetMeta(metaHistory, h.id[:])
 	for name, n := range map[string]uint64{metaEpoch: h.epoch, metaSequence: h.sequence, metaObject: h.object} {
@@ -100,10 +110,26 @@ func (h history) begin(be backend.Backend) (history, error) {
 			err = setNumber(be, name, n)
 		}
 	}
-	if err == nil {
-		err = be.Commit()
-	}
 	return h, err
+}
+
+// BeginAnew has a database forget all that it knows of its store but the entries, and begins another history of them, with an epoch from 1
+// up. Clones of the old one are told by that that this is another store. It commits nothing; no master may have the database.
+func BeginAnew(be backend.Backend, epoch uint64) error {
+	var names []string
+	for m, err := range be.Metas("") {
+		if err != nil {
+			return err
+		}
+		names = append(names, m.Name)
+	}
+	for _, name := range names {
+		if err := be.SetMeta(name, nil); err != nil {
+			return err
+		}
+	}
+	_, err := history{epoch: max(1, epoch)}.write(be)
+	return err
 }
 
 func setNumber(be backend.Backend, name string, n uint64) error {

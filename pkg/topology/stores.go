@@ -112,6 +112,9 @@ func (c *compiler) masters(s *v1alpha1.DataStore, plan *StorePlan, at seat) {
 	plan.MasterPod = PodName(plan.Master, 0)
 	if holder := c.memberOf(plan.Master); holder != outside {
 		store := c.vaulted(masterConfig(s, plan), plan.Master)
+		if !at.promotion && plan.Target == "" {
+			c.restore(s, plan, &store)
+		}
 		switch {
 		case at.promotion:
 			store.Epoch, store.Promote, store.StrandForeignClones = uint64(at.epoch), true, s.Spec.Master.StrandForeignClones
@@ -161,10 +164,14 @@ func masterConfig(s *v1alpha1.DataStore, plan *StorePlan) nodeconfig.Store {
 // defaultBackupKeep is spec.backup.keep unless it is set.
 const defaultBackupKeep = 7
 
-// vault gives the pods that the master is on, or is to be on, the volume for its backups.
+// vault gives the pods that the master is on, or is to be on, the volumes for its backups and of the one that it begins with.
 func (c *compiler) vault(s *v1alpha1.DataStore) {
-	if s.Spec.Backup == nil {
-		return
+	var claims []string
+	if s.Spec.Backup != nil {
+		claims = append(claims, s.Spec.Backup.VolumeClaim)
+	}
+	if s.Spec.RestoreFrom != nil {
+		claims = append(claims, s.Spec.RestoreFrom.VolumeClaim)
 	}
 	if c.vaults == nil {
 		c.vaults = make(map[string][]string)
@@ -174,9 +181,27 @@ func (c *compiler) vault(s *v1alpha1.DataStore) {
 		nodes = append(nodes, s.Status.Master.Node)
 	}
 	for _, node := range nodes {
-		if i, there := slices.BinarySearch(c.vaults[node], s.Spec.Backup.VolumeClaim); !there {
-			c.vaults[node] = slices.Insert(c.vaults[node], i, s.Spec.Backup.VolumeClaim)
+		for _, claim := range claims {
+			if i, there := slices.BinarySearch(c.vaults[node], claim); !there {
+				c.vaults[node] = slices.Insert(c.vaults[node], i, claim)
+			}
 		}
+	}
+}
+
+// restore has a master begin with a backup, unless it is known already what became of that. A store that is with a clone's node for a while
+// waits until it is back.
+func (c *compiler) restore(s *v1alpha1.DataStore, plan *StorePlan, store *nodeconfig.Store) {
+	from := s.Spec.RestoreFrom
+	if from == nil {
+		return
+	}
+	with := *store
+	with.RestoreClaim, with.RestoreStore, with.RestoreFile = from.VolumeClaim, cmp.Or(from.StoreName, plan.StoreName), from.File
+	plan.Restore = with.RestoreRequest()
+	_, mounted := slices.BinarySearch(c.vaults[plan.Master], from.VolumeClaim)
+	if done := s.Status.Restore; mounted && (done == nil || done.Request != plan.Restore) {
+		*store = with
 	}
 }
 

@@ -159,6 +159,8 @@ type StorePlan struct {
 	Notice *Finding
 	// Fault is why the whole store is left out; nil if it isn't.
 	Fault *Finding
+	// Restore tells one value of spec.restoreFrom from another (nodeconfig.Store.RestoreRequest); empty if there is none, or while it has to wait.
+	Restore string
 	// Removal: the store is being deleted with its files. RemoveFrom are the pods that may have some; Master and MasterPod are where the
 	// master was.
 	Removal    bool
