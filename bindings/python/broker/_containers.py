@@ -109,6 +109,9 @@ class Set:
     def __repr__(self):
         return "Set{%s}" % ", ".join(map(str, self._items))
 
+    def __copy__(self):
+        return type(self)(self)
+
     def __broker_data__(self):
         return frozenset(self._items)
 
@@ -150,6 +153,9 @@ class Vector(MutableSequence):
 
     def __repr__(self):
         return "Vector[%s]" % ", ".join(map(str, self._items))
+
+    def __copy__(self):
+        return type(self)(self)
 
     def __broker_data__(self):
         return self._items
@@ -194,6 +200,9 @@ class Table(MutableMapping):
 
     def __repr__(self):
         return "Table{%s}" % ", ".join("%s: %s" % (k, self._values[k]) for k in self._keys)
+
+    def __copy__(self):
+        return type(self)(self)
 
     def __broker_data__(self):
         return self._values

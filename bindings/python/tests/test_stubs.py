@@ -13,7 +13,7 @@ FOLDER = os.path.dirname(broker.__file__)
 
 # What every class has, or what type checkers have no use for.
 COMMON = {"__init_subclass__", "__subclasshook__", "__class_getitem__", "__repr__", "__str__", "__reduce__", "__reduce_ex__", "__copy__",
-          "__deepcopy__", "__getstate__", "__setstate__", "__weakref__", "__dict__", "__slots__", "__module__", "__doc__", "__qualname__",
+          "__deepcopy__", "__getstate__", "__setstate__", "__weakref__", "__dict__", "__slots__", "__slotnames__", "__module__", "__doc__", "__qualname__",
           "__static_attributes__", "__firstlineno__", "__abstractmethods__", "__match_args__", "__getnewargs__", "__annotations__",
           "__parameters__", "__orig_bases__", "__init__", "__new__", "__class__", "__dir__", "__format__", "__getattribute__",
           "__setattr__", "__delattr__", "__sizeof__", "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__",

@@ -279,6 +279,8 @@ class Copies(unittest.TestCase):
         for value in (Set([Data(1)]), Vector([Data(1)]), Data({"a": 1}).as_table()):
             for back in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):
                 self.assertEqual((str(back), type(back)), (str(value), type(value)))
+                back.clear()  # a copy is a container of its own
+                self.assertEqual(len(value), 1)
 
     def test_immutable(self):
         value = broker.ImmutableData.to_py(Data(({"a": [1]}, {2})))
