@@ -179,8 +179,8 @@ int bm_store_read(bm_handle st, const char *op, const void *args, size_t len, in
  *   "put"(key, value, expiry) "erase"(key) "clear"() "increment"(key, amount, expiry) "decrement"(key, amount, expiry)
  *   "append"(key, string, expiry) "insert_into"(key, index, expiry) "insert_into_table"(key, index, value, expiry)
  *   "remove_from"(key, index, expiry) "push"(key, value, expiry) "pop"(key, expiry)
- * While more than 4 MiB of writes are under way, the call waits; BM_AGAIN: all the time, and nothing was done. What fails later is counted
- * in "status". */
+ * While more than 4 MiB of writes are under way, the call waits; BM_AGAIN: all the time, and nothing was done. What fails, at once or
+ * later, is counted in "status". */
 int bm_store_write(bm_handle st, const char *op, const void *args, size_t len, int64_t timeout_ns, bm_bytes *err);
 
 /* ---- Calls: what takes time. */

@@ -99,12 +99,10 @@ class Outcomes(Master):
 
     def test_failures_are_counted(self):
         self.store.put("s", "text")
-        def attempt():
-            self.store.increment("s", 1)
-            self.store.get("s")
-            status = self.store.status()
-            return status["writes_failed"].value and status
-        status = eventually(attempt, "a counted failure")
+        self.store.increment("s", 1)
+        self.store.get("s")
+        status = eventually(lambda: self.store.status()["writes_failed"].value and self.store.status(),
+                            "a counted failure")
         self.assertTrue(status["last_failure"])
         self.assertEqual((status["name"], status["role"], status["entries"]), ("test", "master", Count(1)))
 

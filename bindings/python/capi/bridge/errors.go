@@ -85,8 +85,11 @@ func outcome(err error) int {
 
 // Text is what is said about an error; nothing about those that say nothing but their number.
 func Text(err error) string {
-	if err == nil || errors.Is(err, errClosed) || Result(err) == Again {
+	switch {
+	case err == nil, errors.Is(err, errClosed), Result(err) == Again:
 		return ""
+	case errors.Is(err, code.ShuttingDown):
+		return "the endpoint has been shut down"
 	}
 	return err.Error()
 }

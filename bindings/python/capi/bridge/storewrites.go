@@ -86,13 +86,19 @@ func (f *frontend) makeRoom(timeout time.Duration) error {
 	}
 }
 
-// follow keeps an eye on a write that nobody waits for. One that has failed already is the caller's.
+// follow keeps an eye on a write that nobody waits for. One that has failed already is the caller's too.
 func (f *frontend) follow(p *store.Pending, bytes int) error {
-	if done, err := settled(p); done {
-		return err
+	done, err := settled(p)
+	if done && err == nil {
+		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if done {
+		f.mu.failed++
+		f.mu.last = err
+		return err
+	}
 	f.mu.under = append(f.mu.under, underWay{p, bytes})
 	f.mu.bytes += bytes
 	if !f.key.master {
