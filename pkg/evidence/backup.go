@@ -16,14 +16,9 @@ func (j *judge) backup(plan topology.StorePlan) ruling {
 		return no(v1alpha1.ReasonNotCompiled, "the store is left out")
 	}
 	pod := plan.MasterPod
-	s := j.sights[pod]
-	switch s.kind {
-	case absent:
-		return no(v1alpha1.ReasonNodeNotReady, pod+" doesn't run")
-	case awaited:
-		return keeping(unknown(v1alpha1.ReasonNodeNotReady, pod+" has not answered yet"))
-	case old:
-		return unknown(v1alpha1.ReasonEvidenceTooOld, nothingHeard(pod))
+	s, silent := j.masterSays(pod)
+	if s == nil {
+		return silent
 	}
 	entry := storeEntry(s.status, plan.Object, statusapi.RoleMaster)
 	if entry == nil || entry.Backup == nil {

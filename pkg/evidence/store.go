@@ -58,6 +58,20 @@ func both(master, clones metav1.Condition) ruling {
 	return yes(v1alpha1.ReasonAllSynced, clones.Message)
 }
 
+// masterSays is what the pod of a store's master says, or what follows from its silence.
+func (j *judge) masterSays(pod string) (*sight, ruling) {
+	s := j.sights[pod]
+	switch s.kind {
+	case absent:
+		return nil, no(v1alpha1.ReasonNodeNotReady, pod+" doesn't run")
+	case awaited:
+		return nil, keeping(unknown(v1alpha1.ReasonNodeNotReady, pod+" has not answered yet"))
+	case old:
+		return nil, unknown(v1alpha1.ReasonEvidenceTooOld, nothingHeard(pod))
+	}
+	return &s, ruling{}
+}
+
 // master judges the node that should hold it.
 func (j *judge) master(plan topology.StorePlan) ruling {
 	if plan.Fault != nil {
@@ -67,14 +81,9 @@ func (j *judge) master(plan topology.StorePlan) ruling {
 		return no(v1alpha1.ReasonDeleting, removing(j.awaited(plan)))
 	}
 	pod := plan.MasterPod
-	s := j.sights[pod]
-	switch s.kind {
-	case absent:
-		return no(v1alpha1.ReasonNodeNotReady, pod+" doesn't run")
-	case awaited:
-		return keeping(unknown(v1alpha1.ReasonNodeNotReady, pod+" has not answered yet"))
-	case old:
-		return unknown(v1alpha1.ReasonEvidenceTooOld, nothingHeard(pod))
+	s, silent := j.masterSays(pod)
+	if s == nil {
+		return silent
 	}
 	entry := storeEntry(s.status, plan.Object, statusapi.RoleMaster)
 	switch {

@@ -136,10 +136,7 @@ func TestForeignCloneThatSawNothing(t *testing.T) {
 		f := new(fabric)
 		bus, be := f.join(), memory.New()
 		m := begin(t, bus, be, MasterOptions{})
-		p := play(t, f, topic.Clone("s"), topic.Master("s"))
-		p.send(0, data.EntityID{}, &command.Nack{Seqs: []uint64{0}})
-		p.send(0, m.id, &command.CumulativeAck{Seq: 1})
-		p.send(0, m.id, &command.AttachWriter{Offset: 1, Interval: 5})
+		p := foreignWriter(t, f, m)
 		pass(time.Second)
 		must(t, m.Close())
 		p.take()
@@ -177,14 +174,20 @@ func TestForeignCloneFallsBehind(t *testing.T) {
 	})
 }
 
-func foreignOverRestart(t *testing.T, missed int, stranded bool) {
-	f := new(fabric)
-	bus, be := f.join(), memory.New()
-	m := begin(t, bus, be, MasterOptions{})
+// foreignWriter plays a clone of C++ Broker that has attached, and may write.
+func foreignWriter(t *testing.T, f *fabric, m *Master) *scripted {
 	p := play(t, f, topic.Clone("s"), topic.Master("s"))
 	p.send(0, data.EntityID{}, &command.Nack{Seqs: []uint64{0}})
 	p.send(0, m.id, &command.CumulativeAck{Seq: 1})
 	p.send(0, m.id, &command.AttachWriter{Offset: 1, Interval: 5})
+	return p
+}
+
+func foreignOverRestart(t *testing.T, missed int, stranded bool) {
+	f := new(fabric)
+	bus, be := f.join(), memory.New()
+	m := begin(t, bus, be, MasterOptions{})
+	p := foreignWriter(t, f, m)
 	p.send(2, m.id, &command.Add{Key: str("n"), Operand: data.Count(1), Init: data.KindCount, Publisher: p.id})
 	pass(time.Second)
 	p.send(0, m.id, &command.CumulativeAck{Seq: 2})
