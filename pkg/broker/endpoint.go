@@ -250,6 +250,9 @@ func (e *Endpoint) SubscribeSync(ctx context.Context, prefixes []string, limit Q
 
 // syncPeers waits until every registered peer has answered a ping.
 func (e *Endpoint) syncPeers(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err // peers may be quick
+	}
 	type waiting struct {
 		p    *peer
 		pong <-chan struct{}
