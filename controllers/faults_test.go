@@ -74,6 +74,7 @@ func TestFaults(t *testing.T) {
 	}
 	disk := backedUp(dataStore("disk", "a"))
 	disk.Spec.Master.Backend = v1alpha1.BackendSQLite
+	disk.Spec.RestoreFrom = &v1alpha1.RestoreSpec{VolumeClaim: "vault"}
 	w.create(brokerNode("a"), plain, many, large, brokerNode("e", outside), brokerNode("f", outside),
 		peering("e", "f"), peering("a", "e"), peering("a", "plain"), peering("e", "a"),
 		dataStore("elsewhere", "e"), dataStore("several", "many"), disk, dataStore("out", "a", "e"), backedUp(dataStore("unready", "a")))
@@ -84,7 +85,7 @@ func TestFaults(t *testing.T) {
 	w.says(&v1alpha1.DataStore{}, "elsewhere", v1alpha1.ReasonRunsElsewhere, mastered...)
 	w.says(&v1alpha1.DataStore{}, "several", v1alpha1.ReasonMasterNeedsOnePod, mastered...)
 	w.says(&v1alpha1.DataStore{}, "disk", v1alpha1.ReasonStorageMissing, mastered...)
-	w.says(&v1alpha1.DataStore{}, "disk", v1alpha1.ReasonNotCompiled, v1alpha1.ConditionBackedUp)
+	w.says(&v1alpha1.DataStore{}, "disk", v1alpha1.ReasonNotCompiled, v1alpha1.ConditionBackedUp, v1alpha1.ConditionRestored)
 	w.says(&v1alpha1.DataStore{}, "out", v1alpha1.ReasonRunsElsewhere, v1alpha1.ConditionClonesSynced)
 	w.says(&v1alpha1.DataStore{}, "unready", v1alpha1.ReasonNodeNotReady, v1alpha1.ConditionBackedUp)
 
