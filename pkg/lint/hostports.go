@@ -3,7 +3,6 @@
 package lint
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -15,13 +14,13 @@ import (
 
 // hostPort is a port of the machine that each pod of a node takes.
 type hostPort struct {
-	field, protocol, ip string
-	number              int32
+	topology.HostPort
+	field string // the whole path
 }
 
 func (p hostPort) clashes(other hostPort) bool {
 	every := func(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
-	return p.number == other.number && p.protocol == other.protocol && (p.ip == other.ip || every(p.ip) || every(other.ip))
+	return p.Number == other.Number && p.Protocol == other.Protocol && (p.IP == other.IP || every(p.IP) || every(other.IP))
 }
 
 // hostPorts finds pods that can't run on one machine, because each wants the same of its ports.
@@ -37,20 +36,20 @@ func hostPorts(m *mesh) []topology.Finding {
 		for _, p := range hostPortsOf(m.nodes[name]) {
 			if n := m.pods[name]; n > 1 {
 				out = append(out, node(name, p.field, topology.Info, HostPortClash,
-					"%d: each of the %d pods needs a machine of its own; those that find none stay Pending", p.number, n))
+					"%d: each of the %d pods needs a machine of its own; those that find none stay Pending", p.Number, n))
 			}
-			for _, other := range owners[p.number] {
+			for _, other := range owners[p.Number] {
 				if other.node != name && p.clashes(other.hostPort) {
 					out = append(out, node(name, p.field, topology.Warning, HostPortClash,
-						"%d is also one of BrokerNode %q, so that their pods can't be on one machine; allowed: another number, or none", p.number, other.node))
+						"%d is also one of BrokerNode %q, so that their pods can't be on one machine; allowed: another number, or none", p.Number, other.node))
 					break
 				}
 			}
-			if owner := services[p.number]; owner != "" && p.protocol == string(corev1.ProtocolTCP) {
+			if owner := services[p.Number]; owner != "" && p.Protocol == string(corev1.ProtocolTCP) {
 				out = append(out, node(name, p.field, topology.Warning, HostPortClash,
-					"%d is also the port of every machine that %s asks for; allowed: another number, or none", p.number, owner))
+					"%d is also the port of every machine that %s asks for; allowed: another number, or none", p.Number, owner))
 			}
-			owners[p.number] = append(owners[p.number], taken{p, name})
+			owners[p.Number] = append(owners[p.Number], taken{p, name})
 		}
 	}
 	return out
@@ -83,19 +82,14 @@ func hostPortsOf(n *v1alpha1.BrokerNode) []hostPort {
 		return nil // the compiler has read it
 	}
 	var out []hostPort
-	add := func(list string, containers []corev1.Container, runs func(*corev1.Container) bool) {
+	add := func(list string, containers []corev1.Container) {
 		for i := range containers {
-			for j, p := range containers[i].Ports {
-				if p.HostPort != 0 && runs(&containers[i]) {
-					out = append(out, hostPort{fmt.Sprintf("spec.podTemplate.spec.%s[%d].ports[%d].hostPort", list, i, j),
-						string(cmp.Or(p.Protocol, corev1.ProtocolTCP)), p.HostIP, p.HostPort})
-				}
+			for _, p := range topology.HostPorts(list, &containers[i]) {
+				out = append(out, hostPort{p, fmt.Sprintf("spec.podTemplate.spec.%s[%d].%s", list, i, p.Field)})
 			}
 		}
 	}
-	add("containers", spec.Containers, func(*corev1.Container) bool { return true })
-	add("initContainers", spec.InitContainers, func(c *corev1.Container) bool {
-		return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-	})
+	add("containers", spec.Containers)
+	add("initContainers", spec.InitContainers)
 	return out
 }

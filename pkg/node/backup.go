@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +31,8 @@ const (
 	backupAgain = 5 * time.Minute
 	// longestDoze bounds a wait, because the clock of the schedule may be set.
 	longestDoze = time.Minute
-	// unfinished files of others that are older than this are removed.
+	// unfinished are the names of backups that are being written; those of others that are older than this are removed.
+	unfinished    = ".new-*"
 	unfinishedFor = 24 * time.Hour
 )
 
@@ -111,7 +111,7 @@ func (b *backups) run(ctx context.Context) {
 func (b *backups) begin(c nodeconfig.Store) time.Time {
 	var state statusapi.Backup
 	from := b.now()
-	if names, err := b.list(c); err == nil && len(names) > 0 {
+	if names, err := backupNames(b.folder(c)); err == nil && len(names) > 0 {
 		state.File = names[len(names)-1]
 		if at, err := time.Parse(backupStamp+backupEnd, state.File); err == nil {
 			state.Last = &at
@@ -202,22 +202,22 @@ func plain(err error) string {
 
 // folder is where the backups of a store are.
 func (b *backups) folder(c nodeconfig.Store) string {
-	return filepath.Join(b.dir, c.BackupClaim, escapeName(c.StoreName))
+	return backupFolder(b.dir, c.BackupClaim, c.StoreName)
 }
 
-// list are the names of the backups that are there, oldest first.
-func (b *backups) list(c nodeconfig.Store) ([]string, error) {
-	files, err := os.ReadDir(b.folder(c))
+// backupNames are the names of the backups in a folder, oldest first; none if
+// there is no folder.
+func backupNames(dir string) ([]string, error) {
+	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	var names []string
-	for _, f := range files {
+	for _, f := range files { // in the order of their names
 		if backupName.MatchString(f.Name()) {
 			names = append(names, f.Name())
 		}
 	}
-	slices.Sort(names)
 	return names, err
 }
 
@@ -237,18 +237,10 @@ func (b *backups) make(ctx context.Context, c nodeconfig.Store, at time.Time) (n
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	f, err := os.CreateTemp(dir, ".new-*")
+	name = at.Format(backupStamp) + backupEnd
+	err = replaceFile(filepath.Join(dir, name), unfinished, func(f *os.File) error { return write(ctx, m, f, c.StoreName) })
 	if err != nil {
 		return "", err
-	}
-	name = at.Format(backupStamp) + backupEnd
-	err = write(ctx, m, f, c.StoreName)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
-	}
-	if err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return name, cmp.Or(syncDir(dir), b.prune(c))
 }
@@ -279,14 +271,14 @@ func write(ctx context.Context, m *store.Master, to *os.File, name string) (err 
 // prune removes the backups that are more than are to be kept, and what others
 // have left unfinished.
 func (b *backups) prune(c nodeconfig.Store) error {
-	names, err := b.list(c)
+	names, err := backupNames(b.folder(c))
 	if err != nil {
 		return err
 	}
 	for _, name := range names[:max(0, len(names)-c.BackupKeep)] {
 		err = errors.Join(err, os.Remove(filepath.Join(b.folder(c), name)))
 	}
-	left, _ := filepath.Glob(filepath.Join(b.folder(c), ".new-*"))
+	left, _ := filepath.Glob(filepath.Join(b.folder(c), unfinished))
 	for _, path := range left {
 		if info, statErr := os.Stat(path); statErr == nil && b.now().Sub(info.ModTime()) > unfinishedFor {
 			err = errors.Join(err, os.Remove(path))

@@ -98,24 +98,6 @@ func readID(dir string) (data.EndpointID, error) {
 	return id, nil
 }
 
-// writeFile replaces a file so that after a crash it holds the old or the new
-// content.
-func writeFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
-	}
-	return nil
-}
-
 // id is the endpoint ID; zero, which means a random one, for no identity.
 func (i *identity) id() data.EndpointID {
 	if i == nil {

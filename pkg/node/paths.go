@@ -22,6 +22,12 @@ func storePath(dataDir string, c nodeconfig.Store) string {
 	return filepath.Join(dataDir, "stores", escapeName(c.StoreName)+"."+strings.ToLower(c.Backend))
 }
 
+// backupFolder is where the backups of a store are, below the folder that
+// claims are mounted in.
+func backupFolder(root, claim, storeName string) string {
+	return filepath.Join(root, claim, escapeName(storeName))
+}
+
 // escapeName makes a file name of a store's name: small letters, digits, dashes,
 // underscores and inner dots stand for themselves, other bytes are %XX, and a
 // long name ends in its hash. Different names give different file names, also

@@ -59,12 +59,3 @@ func (e *engine) removeFiles(r *runningStore, c nodeconfig.Store) (handle, error
 	r.log.Info("the store's files are removed", "files", found)
 	return removed{}, nil
 }
-
-// syncDir makes changes of a folder last through a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

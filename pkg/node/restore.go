@@ -9,10 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/brokermesh/brokermesh/pkg/nodeconfig"
@@ -53,7 +51,7 @@ func (e *engine) restore(ctx context.Context, r *runningStore, c nodeconfig.Stor
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("restore %s: %w", filepath.Join(c.RestoreClaim, escapeName(c.RestoreStore), cmp.Or(done.File, c.RestoreFile)), err)
+		err = fmt.Errorf("restore %s: %w", filepath.Join(backupFolder("", c.RestoreClaim, c.RestoreStore), cmp.Or(done.File, c.RestoreFile)), err)
 		done = statusapi.Restore{Request: c.RestoreRequest(), Error: err.Error()}
 	}
 	r.mu.Lock()
@@ -101,7 +99,7 @@ func inTurn(steps ...func() error) error {
 // fill reads a backup twice: to see that it is whole and not too much, then
 // into the database.
 func (e *engine) fill(ctx context.Context, r *runningStore, c nodeconfig.Store, be backend.Backend, done *statusapi.Restore) (err error) {
-	dir := filepath.Join(e.o.BackupDir, c.RestoreClaim, escapeName(c.RestoreStore))
+	dir := backupFolder(e.o.BackupDir, c.RestoreClaim, c.RestoreStore)
 	if done.File, err = chosen(e.o.BackupDir, dir, c.RestoreFile); err != nil {
 		return err
 	}
@@ -159,14 +157,12 @@ func chosen(root, dir, name string) (string, error) {
 	if name != "" {
 		return name, nil
 	}
-	files, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	names, err := backupNames(dir)
+	switch {
+	case err != nil:
 		return "", errors.New(plain(err))
-	}
-	for _, f := range slices.Backward(files) {
-		if backupName.MatchString(f.Name()) {
-			return f.Name(), nil
-		}
+	case len(names) > 0:
+		return names[len(names)-1], nil
 	}
 	return "", errors.New("there is no backup in the folder")
 }

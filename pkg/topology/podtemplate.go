@@ -176,7 +176,7 @@ func refusedContainers(n *v1alpha1.BrokerNode, spec *corev1.PodSpec, doc map[str
 	if port := webSocketPort(n); port != 0 {
 		numbers = append(numbers, int32(port))
 	}
-	hostPorts := make(hostPorts)
+	taken := make(map[HostPort]bool)
 	for _, list := range []struct {
 		name       string
 		containers []corev1.Container
@@ -186,8 +186,12 @@ func refusedContainers(n *v1alpha1.BrokerNode, spec *corev1.PodSpec, doc map[str
 		for i := range list.containers {
 			c := &list.containers[i]
 			at := fmt.Sprintf("%s[%d]", list.name, i)
-			if field, words := hostPorts.take(list.name == "containers", c); words != "" {
-				return at + field, words
+			for _, p := range HostPorts(list.name, c) {
+				key := HostPort{Protocol: p.Protocol, IP: p.IP, Number: p.Number}
+				if taken[key] {
+					return at + "." + p.Field, fmt.Sprintf("%d is there twice; allowed: any other", p.Number)
+				}
+				taken[key] = true
 			}
 			switch item, _ := items[i].(map[string]any); {
 			case c.Name == "":
@@ -210,21 +214,25 @@ func refusedContainers(n *v1alpha1.BrokerNode, spec *corev1.PodSpec, doc map[str
 	return "", ""
 }
 
-// hostPorts are the ports of the machine that the containers of a pod take, each once.
-type hostPorts map[string]bool
+// HostPort is a port of the machine that a container takes for as long as its pod runs.
+type HostPort struct {
+	// Field is behind that of the container, for instance ports[0].hostPort.
+	Field, Protocol, IP string
+	Number              int32
+}
 
-func (h hostPorts) take(runs bool, c *corev1.Container) (field, words string) {
-	if !runs && (c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways) {
-		return "", "" // has ended before the others run
+// HostPorts are those of a container of a pod's list "containers", or "initContainers", most of which have ended before the others run.
+func HostPorts(list string, c *corev1.Container) []HostPort {
+	if list != "containers" && (c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways) {
+		return nil
 	}
+	var out []HostPort
 	for i, p := range c.Ports {
-		key := fmt.Sprintf("%s %s %d", cmp.Or(p.Protocol, corev1.ProtocolTCP), p.HostIP, p.HostPort)
-		if p.HostPort != 0 && h[key] {
-			return fmt.Sprintf(".ports[%d].hostPort", i), fmt.Sprintf("%d is there twice; allowed: any other", p.HostPort)
+		if p.HostPort != 0 {
+			out = append(out, HostPort{fmt.Sprintf("ports[%d].hostPort", i), string(cmp.Or(p.Protocol, corev1.ProtocolTCP)), p.HostIP, p.HostPort})
 		}
-		h[key] = true
 	}
-	return "", ""
+	return out
 }
 
 // refusedOfNode is about the node's own container.
